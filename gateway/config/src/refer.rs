@@ -1,0 +1,101 @@
+//! References and possibilities across entries: whether what one names another has, and whether it can be used so.
+
+use crate::place::Place;
+use crate::scalar::At;
+use crate::section::ConfigFile;
+use crate::section::Desk;
+use crate::section::model::ModelFile;
+use crate::section::provider::ProviderFile;
+use crate::shape::{Map, Placed as _};
+use crate::suggest::nearest;
+use std::collections::HashSet;
+use tidegate_core::ModelName;
+
+/// Checks all of them.
+pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
+    let has = |section: &str| raw.here().has(section);
+    // A section that is faulty as a whole says so itself; nothing is missed in it.
+    let providers = raw.providers.as_ref();
+    let models = raw.models.as_ref();
+    for item in models.iter().flat_map(|models| &models.0) {
+        if let Some(model) = &item.value {
+            check_model(model, &item.at, providers, has("providers"), desk);
+        }
+    }
+    let used = models_of_routes(raw);
+    for name in &used {
+        if models.is_some() || !has("models") {
+            look_up("model", name.value.as_str(), &name.at, models, desk);
+        }
+    }
+    warn_of_idle(raw, &used, desk);
+}
+
+fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
+    routes
+        .flat_map(|route| {
+            let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
+            route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref()))
+        })
+        .collect()
+}
+
+/// Notes where no entry has this name.
+fn look_up<T>(what: &str, name: &str, at: &Place, entries: Option<&Map<T>>, desk: &mut Desk<'_>) -> bool {
+    if entries.is_some_and(|entries| entries.has(name)) {
+        return true;
+    }
+    let known: Vec<&str> = entries.iter().flat_map(|entries| entries.names()).collect();
+    desk.notes.fault(at, format!("there is no {what} `{name}`")).meant(nearest(name, known.iter().copied()), || match known.is_empty() {
+        true => format!("add it under `{what}s`"),
+        false => format!("add it under `{what}s`, or name one of {}", known.join(", ")),
+    });
+    false
+}
+
+fn check_model(model: &ModelFile, at: &Place, providers: Option<&Map<ProviderFile>>, has_providers: bool, desk: &mut Desk<'_>) {
+    let Some(provider) = &model.provider else { return };
+    if providers.is_none() && has_providers {
+        return;
+    }
+    if !look_up("provider", provider.value.as_str(), &provider.at, providers, desk) {
+        return;
+    }
+    let item = providers.and_then(|providers| providers.0.iter().find(|item| item.name == provider.value.as_str()));
+    let has = |field: &str| model.here().has(field);
+    match item.and_then(|item| item.value.as_ref()) {
+        Some(ProviderFile::Local(_)) => {
+            if !has("source") {
+                desk.notes.fault(at, "a model of a local provider needs a source").remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
+            }
+            if has("model") {
+                desk.notes.fault(at, "a local provider knows no other name of a model").remedy("leave `model` out; `source` says what is run");
+            }
+        }
+        Some(ProviderFile::OpenAi(_)) if has("source") => {
+            let name = &provider.value;
+            desk.notes
+                .fault(at, format!("this model has a `source`, and its provider `{name}` is not local"))
+                .remedy("leave `source` out, or name a local provider");
+        }
+        Some(ProviderFile::OpenAi(_)) | None => {}
+    }
+}
+
+/// What no caller can reach is no fault, but hardly meant.
+fn warn_of_idle(raw: &ConfigFile, used: &[&At<ModelName>], desk: &mut Desk<'_>) {
+    if raw.routes.as_ref().is_none_or(|routes| routes.0.is_empty()) && (raw.routes.is_some() || !raw.here().has("routes")) {
+        desk.notes.warn(raw.at(), "there is no route: callers reach nothing").remedy("add `routes: {NAME: {model: NAME}}`");
+        return;
+    }
+    let used: HashSet<&str> = used.iter().map(|name| name.value.as_str()).collect();
+    let models = raw.models.iter().flat_map(|models| &models.0);
+    for item in models.clone().filter(|item| !used.contains(item.name.as_str())) {
+        desk.notes.warn(&item.at, format!("no route leads to the model `{}`", item.name));
+    }
+    let used: HashSet<&str> = models.filter_map(|item| item.value.as_ref()?.provider.as_ref()).map(|name| name.value.as_str()).collect();
+    for item in raw.providers.iter().flat_map(|providers| &providers.0).filter(|item| !used.contains(item.name.as_str())) {
+        desk.notes.warn(&item.at, format!("no model is of the provider `{}`", item.name));
+    }
+}

@@ -1,0 +1,96 @@
+//! The sections of a configuration, one file each: the raw types and how each is checked. Owns the whole file's shape;
+//! what goes across sections is `refer`'s.
+
+pub(crate) mod key;
+pub(crate) mod limit;
+pub(crate) mod listener;
+pub(crate) mod model;
+pub(crate) mod provider;
+pub(crate) mod route;
+pub(crate) mod store;
+pub(crate) mod telemetry;
+
+use crate::load::Environment;
+use crate::place::Place;
+use crate::report::Notes;
+use crate::scalar::{At, Flaw, Scalar, Text};
+use crate::shape::{Map, record};
+use crate::tree::shortened;
+use std::path::{Path, PathBuf};
+use tidegate_core::Secret;
+
+record! {
+    /// A configuration of Tidegate, or a part of one in a folder of several.
+    ConfigFile {
+        required {
+            /// The addresses served.
+            listeners: Map<listener::ListenerFile>,
+        }
+        optional {
+            /// The admin interface.
+            admin: listener::AdminFile,
+            /// Where records are kept.
+            store: store::StoreFile,
+            /// Connections to what runs models.
+            providers: Map<provider::ProviderFile>,
+            /// Names bound to a provider and the model there.
+            models: Map<model::ModelFile>,
+            /// What callers name as `model`.
+            routes: Map<route::RouteFile>,
+            /// Who may call; left out, anybody may, from this machine only.
+            keys: key::KeysFile,
+            /// How much callers may use.
+            limits: Vec<limit::LimitFile>,
+            /// Traces.
+            telemetry: telemetry::TelemetryFile,
+        }
+        later { "plugins", "monitors", "prompts", "rewards", "alerts", "experiments", "guardrails", "cache" }
+    }
+}
+
+/// What every check needs beside its entry.
+pub(crate) struct Desk<'a> {
+    pub(crate) notes: &'a mut Notes,
+    pub(crate) env: Environment<'a>,
+    /// What paths are relative to.
+    pub(crate) base: &'a Path,
+}
+
+impl Desk<'_> {
+    /// A path of the file, relative to the file's folder.
+    pub(crate) fn path(&self, text: &Text) -> PathBuf {
+        self.base.join(&text.0)
+    }
+
+    /// A path to a file that must be there.
+    pub(crate) fn file(&mut self, given: &At<Text>) -> PathBuf {
+        let path = self.path(&given.value);
+        if !path.is_file() {
+            let shown = path.display();
+            let note = self.notes.fault(&given.at, format!("there is no file {shown}"));
+            note.remedy("a path is relative to the folder of the configuration");
+        }
+        path
+    }
+
+    /// A secret that has to be a reference.
+    pub(crate) fn secret(&mut self, given: At<Secret>) -> Secret {
+        if !given.is_referred {
+            self.notes.conceal(&given.at);
+            self.notes
+                .fault(&given.at, "a secret stands in the file itself")
+                .remedy("put it into the environment or a file of its own and write `${env:NAME}` or `${file:PATH}`");
+        }
+        given.value
+    }
+}
+
+/// The name of an entry.
+pub(crate) fn name<T: Scalar>(text: &str, at: &Place, desk: &mut Desk<'_>) -> Option<T> {
+    T::parse(text)
+        .map_err(|Flaw { why, .. }| {
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            desk.notes.fault(at, format!("`{}` is not {}{why}", shortened(text), T::WHAT));
+        })
+        .ok()
+}

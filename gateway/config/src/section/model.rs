@@ -1,0 +1,194 @@
+//! `models`: names bound to a provider and the model there.
+
+use super::Desk;
+use crate::CATALOGUE;
+use crate::report::Notes;
+use crate::scalar::{At, Count, Money, Text};
+use crate::shape::{Item, Placed, Read, mismatch, record};
+use crate::suggest::nearest;
+use crate::tree::{Kind, Node};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+use tidegate_core::Price;
+use tidegate_core::digest::Digest;
+use tidegate_core::spec::{ModelSpec, Source, SourceUri};
+use tidegate_core::{ModelName, ProviderName};
+
+record! {
+    /// A name bound to a provider and the model there.
+    ModelFile {
+        required {
+            /// The provider.
+            provider: At<ProviderName>,
+        }
+        optional {
+            /// Its name at the provider; this entry's name by default.
+            model: At<Text>,
+            /// Where its weights come from, for a local provider: a name of the catalogue, or places and their sha256.
+            source: SourceFile,
+            /// What it costs, in USD per million tokens.
+            price: PriceFile,
+            /// The most tokens of prompt and answer together.
+            context_length: At<Count>,
+        }
+        later { "adapters", "defaults", "parameters", "capabilities", "signature" }
+    }
+}
+
+record! {
+    /// What a model costs, in USD per million tokens.
+    PriceFile {
+        required {
+            /// Prompt tokens.
+            input: At<Money>,
+            /// Produced tokens.
+            output: At<Money>,
+        }
+        optional {
+            /// Prompt tokens read from a cache; the price of `input` by default.
+            cached_input: At<Money>,
+        }
+    }
+}
+
+record! {
+    /// Places of one file of weights, tried in order.
+    UrisFile {
+        required {
+            /// `hf://org/repo/file@revision`, `pypi://PACKAGE==VERSION/path/in/wheel`, `https://…` or `file:…`.
+            uris: Vec<At<Text>>,
+            /// What the file must digest to.
+            sha256: At<Digest>,
+        }
+    }
+}
+
+/// Where weights come from.
+#[derive(Debug)]
+pub(crate) enum SourceFile {
+    Name(At<Text>),
+    Uris(UrisFile),
+}
+
+impl Read for SourceFile {
+    fn read(node: &Node, notes: &mut Notes) -> Option<Self> {
+        match &node.kind {
+            Kind::Scalar(_) => At::read(node, notes).map(Self::Name),
+            Kind::Map(_) => UrisFile::read(node, notes).map(Self::Uris),
+            _ => {
+                mismatch(node, "a name of the catalogue, or `{uris: […], sha256: …}`", notes);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for SourceFile {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SourceFile".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let uris = generator.subschema_for::<UrisFile>();
+        json_schema!({"anyOf": [{"enum": CATALOGUE}, {"type": "string", "pattern": "^\\$\\{"}, uris]})
+    }
+}
+
+/// The model of an entry.
+pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelSpec> {
+    let name = super::name::<ModelName>(&item.name, &item.at, desk);
+    let raw = item.value?;
+    let source = raw.source.and_then(|source| source_spec(source, desk));
+    Some(ModelSpec {
+        name: name?,
+        provider: raw.provider?.value,
+        upstream: raw.model.map_or(item.name, |model| model.value.0),
+        source,
+        price: raw.price.and_then(price),
+        context_length: raw.context_length.map(|count| count.value.0),
+    })
+}
+
+fn price(raw: PriceFile) -> Option<Price> {
+    Some(Price { input: raw.input?.value.0, cached_input: raw.cached_input.map(|money| money.value.0), output: raw.output?.value.0 })
+}
+
+fn source_spec(raw: SourceFile, desk: &mut Desk<'_>) -> Option<Source> {
+    let raw = match raw {
+        SourceFile::Name(given) => return catalogued(&given, desk),
+        SourceFile::Uris(raw) => raw,
+    };
+    let here = raw.at().clone();
+    let uris: Option<Vec<SourceUri>> = raw.uris.map(|uris| {
+        if uris.is_empty() {
+            desk.notes.fault(&here, "no place is named").remedy("name at least one under `uris`");
+        }
+        uris.into_iter().filter_map(|given| source_uri(&given, desk)).collect()
+    });
+    Some(Source::Uris { uris: uris?, sha256: raw.sha256?.value })
+}
+
+fn catalogued(given: &At<Text>, desk: &mut Desk<'_>) -> Option<Source> {
+    let text = given.value.0.as_str();
+    if CATALOGUE.contains(&text) {
+        return Some(Source::Catalogue(text.to_owned()));
+    }
+    if text.starts_with("models:/") {
+        let note = desk.notes.fault(&given.at, "the registry of models is not available in this version");
+        note.remedy(format!("name one of the catalogue ({}), or places: `{{uris: […], sha256: …}}`", CATALOGUE.join(", ")));
+    } else if text.contains(':') {
+        desk.notes.fault(&given.at, "a place of weights needs their sha256").remedy("write `source: {uris: [\"…\"], sha256: \"…\"}`");
+    } else {
+        let note = desk.notes.fault(&given.at, format!("`{text}` is not in the catalogue"));
+        note.meant(nearest(text, CATALOGUE), || format!("it has {}; others are given as `{{uris: […], sha256: …}}`", CATALOGUE.join(", ")));
+    }
+    None
+}
+
+fn source_uri(given: &At<Text>, desk: &mut Desk<'_>) -> Option<SourceUri> {
+    let text = given.value.0.as_str();
+    let (uri, form) = match text.split_once(':') {
+        Some(("hf", rest)) => (hugging_face(rest), "hf://org/repo/file@revision"),
+        Some(("pypi", rest)) => (pypi(rest), "pypi://PACKAGE==VERSION/path/in/wheel"),
+        Some(("https", _)) => {
+            let uri = text.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+            (uri.map(|_| SourceUri::Https(text.to_owned())), "https://host/path")
+        }
+        Some(("file", path)) => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            ((!path.is_empty()).then(|| SourceUri::File(desk.base.join(path))), "file:path")
+        }
+        _ => (None, "hf://…`, `pypi://…`, `https://…` or `file:…"),
+    };
+    if uri.is_none() {
+        desk.notes.fault(&given.at, "this is no place of weights").remedy(format!("write `{form}`"));
+    }
+    uri
+}
+
+/// Whether each part between slashes is a name, and none leads upwards.
+fn is_path(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains(['?', '#', '\\']) && !part.contains(char::is_control))
+}
+
+fn hugging_face(rest: &str) -> Option<SourceUri> {
+    let (path, revision) = rest.strip_prefix("//")?.rsplit_once('@')?;
+    let mut parts = path.splitn(3, '/');
+    let (org, name, file) = (parts.next()?, parts.next()?, parts.next()?);
+    let fits = is_path(path) && is_path(revision);
+    fits.then(|| SourceUri::HuggingFace { repository: format!("{org}/{name}"), file: file.to_owned(), revision: revision.to_owned() })
+}
+
+fn pypi(rest: &str) -> Option<SourceUri> {
+    let (requirement, member) = rest.strip_prefix("//")?.split_once('/')?;
+    let (package, version) = requirement.split_once("==")?;
+    let is_word = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
+    };
+    let fits = is_word(package) && is_word(version) && is_path(member);
+    fits.then(|| SourceUri::Pypi { package: package.to_owned(), version: version.to_owned(), member: member.to_owned() })
+}

@@ -1,0 +1,361 @@
+//! `providers`: connections to what runs models.
+
+use super::Desk;
+use crate::place::Place;
+use crate::scalar::{At, Count, Flaw, Scalar, Size, Text};
+use crate::shape::{Item, Map, Placed, choice, record};
+use http::{HeaderName, HeaderValue, Uri};
+use std::net::IpAddr;
+use tidegate_core::spec::{AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec};
+use tidegate_core::{EndpointName, Secret};
+
+choice! {
+    /// A connection to something that runs models.
+    ProviderFile {
+        maps {
+            /// Any OpenAI-compatible server.
+            OpenAi(Box<OpenAiFile>) = "openai",
+            /// The engine in this process.
+            Local(LocalFile) = "local",
+        }
+        later { "anthropic", "gemini", "open_inference", "tf_serving", "mlflow", "azure", "bedrock", "classic" }
+    }
+}
+
+record! {
+    /// Any OpenAI-compatible server.
+    OpenAiFile {
+        required {
+            /// Its addresses, at least one.
+            endpoints: Vec<EndpointFile>,
+        }
+        optional {
+            /// How calls are spread over them; `p2c` by default.
+            balance: BalanceFile,
+            /// How we show who we are.
+            auth: AuthFile,
+            /// Headers added to each call.
+            headers: Map<At<Text>>,
+            /// Query parameters added to each call, such as Azure's `api-version`.
+            query: Map<At<Text>>,
+            /// Authorities trusted instead of the system's, PEM.
+            ca: At<Text>,
+            /// The proxy on the way; what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say by default.
+            proxy: ProxyFile,
+            /// Speak HTTP/2 without TLS by prior knowledge; with TLS it is negotiated.
+            http2: At<bool>,
+            /// The most calls at once to one endpoint; 1024 by default.
+            max_connections: At<Count>,
+        }
+        later { "health", "breaker", "hedge" }
+    }
+}
+
+record! {
+    /// One address of a provider.
+    EndpointFile {
+        required {
+            /// `http://` or `https://`, with the path before `/chat/completions`.
+            url: At<Url>,
+        }
+        later { "weight" }
+    }
+}
+
+choice! {
+    /// How calls are spread over endpoints.
+    BalanceFile {
+        words {
+            /// The less loaded of two drawn at random.
+            P2c = "p2c",
+            /// In turn.
+            RoundRobin = "round_robin",
+        }
+        later { "least_loaded", "random", "prefix", "ewma" }
+    }
+}
+
+choice! {
+    /// How we show who we are; secrets are references such as `${env:NAME}`.
+    AuthFile {
+        maps {
+            /// `Authorization: Bearer …`.
+            Bearer(At<Secret>) = "bearer",
+            /// A header of the provider's own, such as `{api-key: "${env:KEY}"}`.
+            Header(Map<At<Secret>>) = "header",
+        }
+        later { "aws", "gcp", "azure", "oauth" }
+    }
+}
+
+choice! {
+    /// The proxy on the way.
+    ProxyFile {
+        words {
+            /// What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+            Environment = "environment",
+            /// None.
+            Direct = "direct",
+        }
+        maps {
+            /// This one.
+            Through(At<Proxy>) = "through",
+        }
+    }
+}
+
+record! {
+    /// The engine in this process.
+    LocalFile {
+        optional {
+            /// Where models run; `auto` by default.
+            device: DeviceFile,
+            /// Memory for keys and values of each model; 256MiB by default.
+            kv_cache: At<Size>,
+            /// Threads for one model; the cores less one by default.
+            threads: At<Count>,
+            /// The most sequences in one step; 16 by default.
+            max_batch: At<Count>,
+            /// The most calls that wait for one model; 64 by default.
+            queue: At<Count>,
+        }
+    }
+}
+
+choice! {
+    /// Where a local model runs.
+    DeviceFile {
+        words {
+            /// A GPU where the program was built for one and finds one, else the CPU.
+            Auto = "auto",
+            /// The CPU.
+            Cpu = "cpu",
+        }
+        later { "cuda", "metal" }
+    }
+}
+
+/// An address of the web without query, fragment and credentials; no slash at its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Url(pub(crate) Uri);
+
+impl Scalar for Url {
+    const WHAT: &'static str = "an address such as `http://127.0.0.1:8000/v1`";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        if text.contains(['?', '#']) {
+            return Err(Flaw::why("it has a query or fragment").mend("write parameters under `query`"));
+        }
+        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| Flaw::default().mend("it starts with `http://` or `https://`"))?;
+        match uri.scheme_str() {
+            Some("http" | "https") => {}
+            None => return Err(Flaw::why("it has no scheme").mend(format!("did you mean `http://{text}`?"))),
+            Some(other) => return Err(Flaw::why(format!("`{other}` is not spoken")).mend("it starts with `http://` or `https://`")),
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(Flaw::why("it carries credentials").mend("give them as `auth: {bearer: \"${env:NAME}\"}`"));
+        }
+        if uri.host().is_none_or(str::is_empty) || uri.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+            return Err(Flaw::why("its host or port is missing or wrong"));
+        }
+        Ok(Self(uri))
+    }
+}
+
+/// The address of a proxy; credentials may stand in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy(Uri);
+
+impl Scalar for Proxy {
+    const WHAT: &'static str = "a proxy such as `http://proxy:3128`";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| Flaw::default())?;
+        let fits = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none();
+        if fits { Ok(Self(uri)) } else { Err(Flaw::default().mend("only proxies spoken to by `http://` are supported")) }
+    }
+}
+
+impl Scalar for HeaderName {
+    const WHAT: &'static str = "the name of a header";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        Self::from_bytes(text.as_bytes()).map_err(|_| Flaw::default())
+    }
+}
+
+/// The provider of an entry.
+pub(crate) fn check(item: Item<ProviderFile>, desk: &mut Desk<'_>) -> Option<ProviderSpec> {
+    let name = super::name(&item.name, &item.at, desk);
+    let kind = match item.value? {
+        ProviderFile::OpenAi(raw) => ProviderKind::OpenAi(Box::new(open_ai(*raw, &item.at, desk)?)),
+        ProviderFile::Local(raw) => ProviderKind::Local(local(&raw)),
+    };
+    Some(ProviderSpec { name: name?, kind })
+}
+
+fn local(raw: &LocalFile) -> LocalSpec {
+    let count = |given: &Option<At<Count>>| given.as_ref().map(|count| count.value.size());
+    LocalSpec {
+        device: match raw.device {
+            None | Some(DeviceFile::Auto) => Device::Auto,
+            Some(DeviceFile::Cpu) => Device::Cpu,
+        },
+        kv_cache: raw.kv_cache.as_ref().map_or(256 << 20, |size| size.value.0),
+        threads: count(&raw.threads),
+        max_batch: count(&raw.max_batch).unwrap_or(16),
+        queue: count(&raw.queue).unwrap_or(64),
+    }
+}
+
+fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpec> {
+    let here = raw.at().clone();
+    let headers = raw.headers.unwrap_or_default().0.into_iter().filter_map(|item| header(item, desk)).collect();
+    let query = raw.query.unwrap_or_default().0.into_iter().filter_map(|item| Some((item.name, item.value?.value.0))).collect();
+    let auth = raw.auth.and_then(|auth| auth_spec(auth, &here, desk));
+    let ca = raw.ca.map(|file| desk.file(&file));
+    let proxy = proxy_spec(raw.proxy, at, desk);
+    let endpoints = raw.endpoints.map(|endpoints| {
+        if endpoints.is_empty() {
+            desk.notes.fault(&here, "a provider has at least one endpoint").remedy("write `endpoints: [{url: \"http://127.0.0.1:8000/v1\"}]`");
+        }
+        endpoint_specs(&endpoints, desk)
+    });
+    Some(OpenAiSpec {
+        balance: match raw.balance {
+            None | Some(BalanceFile::P2c) => Balance::P2c,
+            Some(BalanceFile::RoundRobin) => Balance::RoundRobin,
+        },
+        auth,
+        headers,
+        query,
+        ca,
+        proxy,
+        http2: raw.http2.is_some_and(|http2| http2.value),
+        max_connections: raw.max_connections.map_or(1024, |count| count.value.size()),
+        endpoints: endpoints?,
+    })
+}
+
+/// Endpoints are named by host and port, and by the path too where that is needed to tell them apart.
+fn endpoint_specs(raw: &[EndpointFile], desk: &mut Desk<'_>) -> Vec<EndpointSpec> {
+    let mut specs: Vec<EndpointSpec> = Vec::new();
+    let mut seen: Vec<(&Uri, usize)> = Vec::new();
+    for url in raw.iter().filter_map(|endpoint| endpoint.url.as_ref()) {
+        let uri = &url.value.0;
+        if let Some((_, line)) = seen.iter().find(|(first, _)| *first == uri) {
+            desk.notes.fault(&url.at, format!("this endpoint stands in line {line} already")).remedy("leave one of them out");
+        }
+        seen.push((uri, url.at.line));
+        let short = host_and_port(uri);
+        let text = if specs.iter().any(|spec| spec.name.as_str() == short) { format!("{short}{}", uri.path()) } else { short };
+        match text.parse::<EndpointName>() {
+            Ok(name) => specs.push(EndpointSpec { name, url: uri.clone() }),
+            Err(fault) => drop(desk.notes.fault(&url.at, format!("the host and port of this address make no name: {fault}"))),
+        }
+    }
+    specs
+}
+
+fn host_and_port(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let port = uri.port_u16().unwrap_or(default);
+    // A name has no brackets and no leading colon, so an IPv6 address is written out.
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) => {
+            let parts: Vec<String> = ip.segments().iter().map(|part| format!("{part:x}")).collect();
+            format!("{}:{port}", parts.join(":"))
+        }
+        _ => format!("{host}:{port}"),
+    }
+}
+
+fn header(item: Item<At<Text>>, desk: &mut Desk<'_>) -> Option<(HeaderName, HeaderValue)> {
+    let name = header_name(&item.name, &item.at, desk);
+    let given = item.value?;
+    let Ok(mut value) = HeaderValue::from_str(&given.value.0) else {
+        desk.notes.fault(&given.at, "this is no value of a header: it has a character other than visible ASCII");
+        return None;
+    };
+    value.set_sensitive(given.is_referred);
+    Some((name?, value))
+}
+
+/// Headers that the gateway sets itself, or that belong to one connection.
+const OURS: [&str; 8] =
+    ["host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade", "accept-encoding"];
+
+fn header_name(text: &str, at: &Place, desk: &mut Desk<'_>) -> Option<HeaderName> {
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(name) if OURS.contains(&name.as_str()) => {
+            desk.notes.fault(at, format!("the gateway sets `{name}` itself")).remedy("leave it out");
+            None
+        }
+        Ok(name) => Some(name),
+        Err(_) => {
+            desk.notes.fault(at, "this is not the name of a header");
+            None
+        }
+    }
+}
+
+fn auth_spec(raw: AuthFile, at: &Place, desk: &mut Desk<'_>) -> Option<AuthSpec> {
+    match raw {
+        AuthFile::Bearer(secret) => {
+            check_fits(&secret, desk);
+            Some(AuthSpec::Bearer(desk.secret(secret)))
+        }
+        AuthFile::Header(Map(mut items)) => {
+            if items.len() != 1 {
+                desk.notes.fault(at, "`auth: {header: …}` takes exactly one header").remedy("write others under `headers`");
+                return None;
+            }
+            let item = items.pop()?;
+            let name = header_name(&item.name, &item.at, desk);
+            let secret = item.value?;
+            check_fits(&secret, desk);
+            let secret = desk.secret(secret);
+            Some(AuthSpec::Header(name?, secret))
+        }
+    }
+}
+
+fn check_fits(secret: &At<Secret>, desk: &mut Desk<'_>) {
+    if HeaderValue::from_str(secret.value.expose()).is_err() {
+        desk.notes.fault(&secret.at, "this secret fits into no header: it has a line break or another odd character");
+    }
+}
+
+fn proxy_spec(raw: Option<ProxyFile>, at: &Place, desk: &mut Desk<'_>) -> ProxySpec {
+    match raw {
+        Some(ProxyFile::Direct) => ProxySpec::Direct,
+        Some(ProxyFile::Through(proxy)) => {
+            if proxy.value.0.authority().is_some_and(|authority| authority.as_str().contains('@')) && !proxy.is_referred {
+                desk.notes.conceal(&proxy.at);
+                desk.notes.fault(&proxy.at, "a secret stands in the file itself").remedy("write `through: \"${env:NAME}\"`");
+            }
+            ProxySpec::Through(proxy.value.0)
+        }
+        None | Some(ProxyFile::Environment) => ProxySpec::Environment {
+            https: from_environment(["HTTPS_PROXY", "https_proxy"], at, desk),
+            http: from_environment(["HTTP_PROXY", "http_proxy"], at, desk),
+            except: ["NO_PROXY", "no_proxy"].iter().find_map(|name| (desk.env)(name)).map_or_else(Vec::new, |list| {
+                list.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect()
+            }),
+        },
+    }
+}
+
+fn from_environment(names: [&str; 2], at: &Place, desk: &mut Desk<'_>) -> Option<Uri> {
+    let (name, value) = names.iter().find_map(|name| (desk.env)(name).filter(|value| !value.is_empty()).map(|value| (name, value)))?;
+    match Proxy::parse(&value) {
+        Ok(Proxy(uri)) => Some(uri),
+        Err(_) => {
+            let note = desk.notes.fault(at, format!("the environment variable `{name}` is not {}", Proxy::WHAT));
+            note.remedy("mend it, or write `proxy: direct` if this provider needs none");
+            None
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! `routes`: what callers name as `model`.
+
+use super::Desk;
+use crate::place::Place;
+use crate::report::Notes;
+use crate::scalar::{At, Count, Flaw, Scalar, Share, Span};
+use crate::shape::{Item, Map, Placed, choice, record};
+use crate::suggest::nearest;
+use http::HeaderName;
+use std::time::Duration;
+use tidegate_core::spec::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
+use tidegate_core::{FaultKind, ModelName, RouteName, VariantName};
+
+record! {
+    /// What callers name as `model`.
+    RouteFile {
+        optional {
+            /// The short form: one variant of this model, named like it.
+            model: At<ModelName>,
+            /// Its arms, in order.
+            variants: Map<VariantFile>,
+            /// How an arm is picked; equal shares by default.
+            policy: PolicyFile,
+            /// What keeps a unit on its arm.
+            sticky: StickyFile,
+            /// Where a failed call goes.
+            fallback: Vec<FallbackFile>,
+            /// How often a call is tried again at the same variant.
+            retry: RetryFile,
+            /// How long things may take.
+            timeouts: TimeoutFile,
+        }
+        later { "filters", "shadow", "rollout", "cache", "hedge", "prompt", "match", "description" }
+    }
+}
+
+record! {
+    /// One arm of a route.
+    VariantFile {
+        required {
+            /// Its model.
+            model: At<ModelName>,
+        }
+        later { "adapter", "prompt", "parameters", "weight" }
+    }
+}
+
+choice! {
+    /// How an arm is picked.
+    PolicyFile {
+        maps {
+            /// By fixed shares, one for each variant, 100% together.
+            Weighted(Map<At<Share>>) = "weighted",
+        }
+        later { "thompson", "ucb", "epsilon_greedy", "linucb", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
+    }
+}
+
+record! {
+    /// What keeps a unit on its arm.
+    StickyFile {
+        required {
+            /// What a unit is.
+            by: ByFile,
+        }
+    }
+}
+
+choice! {
+    /// What a unit is.
+    ByFile {
+        words {
+            /// The body's `user`.
+            User = "user",
+            /// The key.
+            Key = "key",
+            /// The tenant.
+            Tenant = "tenant",
+        }
+        maps {
+            /// The value of this header.
+            Header(At<HeaderName>) = "header",
+        }
+    }
+}
+
+record! {
+    /// Where a failed call goes.
+    FallbackFile {
+        required {
+            /// The ways to fail: a status such as `429`, a class such as `5xx`, or `timeout`, `context_length`,
+            /// `unreachable`, `overloaded`, `rate_limited`, `stream_cut`.
+            when: Vec<At<Condition>>,
+            /// Where it goes.
+            to: ToFile,
+        }
+    }
+}
+
+choice! {
+    /// Where a failed call goes.
+    ToFile {
+        maps {
+            /// To this variant of the route.
+            Variant(At<VariantName>) = "variant",
+        }
+        later { "route", "model" }
+    }
+}
+
+record! {
+    /// How often a call is tried again at the same variant.
+    RetryFile {
+        optional {
+            /// Tries in all; 2 by default, 1 is none again.
+            attempts: At<Count>,
+            /// The wait before the second try, doubled with each; 100ms by default.
+            backoff: At<Span>,
+            /// The most retries as a share of calls; 20% by default.
+            budget: At<Share>,
+        }
+    }
+}
+
+record! {
+    /// How long things may take.
+    TimeoutFile {
+        optional {
+            /// To have a connection; 2s by default.
+            connect: At<Span>,
+            /// To the first byte of the answer; 60s by default.
+            first_token: At<Span>,
+            /// Between two parts of it; 60s by default.
+            idle: At<Span>,
+            /// All of it, retries included; 600s by default.
+            total: At<Span>,
+        }
+    }
+}
+
+const KINDS: [(&str, FaultKind); 6] = [
+    ("timeout", FaultKind::UpstreamTimeout),
+    ("context_length", FaultKind::ContextLength),
+    ("unreachable", FaultKind::Unreachable),
+    ("overloaded", FaultKind::Overloaded),
+    ("rate_limited", FaultKind::RateLimited),
+    ("stream_cut", FaultKind::StreamCut),
+];
+
+impl Scalar for Condition {
+    const WHAT: &'static str = "a way to fail";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        if let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == text) {
+            return Ok(Self::Kind(*kind));
+        }
+        match text.as_bytes() {
+            [class @ b'4'..=b'5', b'x', b'x'] => Ok(Self::Class(u16::from(class - b'0'))),
+            [b'0'..=b'9', ..] => text.parse().ok().filter(|status| (400..600).contains(status)).map(Self::Status).ok_or_else(|| {
+                Flaw::default().mend("statuses of failures are 400 to 599, their classes `4xx` and `5xx`")
+            }),
+            _ => {
+                let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+                let meant = nearest(text, names.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+                Err(Flaw::default().mend(meant.unwrap_or_else(|| format!("write a status such as `429`, `5xx`, or one of {}", names.join(", ")))))
+            }
+        }
+    }
+
+    fn schema() -> schemars::Schema {
+        let names = KINDS.map(|(name, _)| name).join("|");
+        schemars::json_schema!({"type": ["string", "integer"], "pattern": format!("^([45][0-9][0-9]|[45]xx|{names})$")})
+    }
+}
+
+/// The route of an entry. Whether its models are there is `refer`'s question.
+pub(crate) fn check(item: Item<RouteFile>, has_keys: bool, desk: &mut Desk<'_>) -> Option<RouteSpec> {
+    let name = super::name::<RouteName>(&item.name, &item.at, desk);
+    let raw = item.value?;
+    let at = item.at;
+    check_form(&raw, &at, desk.notes);
+    let arms = Arms::of(&raw, desk);
+    let policy = policy(raw.policy.as_ref(), &arms, raw.at(), desk.notes);
+    if let Some(sticky) = &raw.sticky {
+        check_sticky(sticky, &arms, has_keys, desk.notes);
+    }
+    let fallback = raw.fallback.iter().flatten().filter_map(|raw| fallback(raw, &arms, desk.notes)).collect();
+    let timeouts = timeouts(raw.timeouts.as_ref(), desk.notes);
+    Some(RouteSpec {
+        name: name?,
+        policy: policy?,
+        sticky: raw.sticky.and_then(|sticky| sticky.by).map(sticky_by),
+        fallback,
+        retry: retry(raw.retry),
+        timeouts,
+        variants: arms.specs?,
+    })
+}
+
+/// A route has either one model or variants.
+fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
+    match (raw.here().has("model"), raw.here().has("variants")) {
+        (true, true) => {
+            notes.fault(at, "this route has a `model` and `variants`").remedy("write the model as one of the variants");
+        }
+        (false, false) => {
+            notes.fault(at, "this route leads nowhere").remedy("add `model: NAME`, or `variants: {NAME: {model: NAME}}`");
+        }
+        _ => {
+            if raw.variants.as_ref().is_some_and(|variants| variants.0.is_empty()) {
+                notes.fault(at, "this route has no variant").remedy("add one: `variants: {NAME: {model: NAME}}`");
+            }
+        }
+    }
+}
+
+/// The arms of a route: their names hold even where a variant is faulty, its spec does not.
+struct Arms {
+    names: Vec<String>,
+    specs: Option<Vec<VariantSpec>>,
+    /// Whether the names can be relied on.
+    is_known: bool,
+}
+
+impl Arms {
+    fn of(raw: &RouteFile, desk: &mut Desk<'_>) -> Self {
+        if let Some(model) = raw.model.as_ref().filter(|_| !raw.here().has("variants")) {
+            let name = super::name::<VariantName>(model.value.as_str(), &model.at, desk);
+            let spec = name.map(|name| vec![VariantSpec { name, model: model.value.clone() }]);
+            return Self { names: vec![model.value.to_string()], specs: spec, is_known: true };
+        }
+        let Some(variants) = &raw.variants else { return Self { names: Vec::new(), specs: None, is_known: false } };
+        let spec = |item: &Item<VariantFile>, desk: &mut Desk<'_>| {
+            let name = super::name::<VariantName>(&item.name, &item.at, desk);
+            let model = item.value.as_ref()?.model.as_ref()?.value.clone();
+            Some(VariantSpec { name: name?, model })
+        };
+        let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
+        let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());
+        Self { names: variants.names().map(str::to_owned).collect(), specs, is_known: true }
+    }
+
+    /// The index of a variant; that there is none such is noted.
+    fn find(&self, name: &str, at: &Place, notes: &mut Notes) -> Option<usize> {
+        let found = self.names.iter().position(|known| known == name);
+        if found.is_none() && self.is_known {
+            let known = self.names.iter().map(String::as_str);
+            notes
+                .fault(at, format!("this route has no variant `{name}`"))
+                .meant(nearest(name, known.clone()), || format!("it has {}", known.collect::<Vec<_>>().join(", ")));
+        }
+        found
+    }
+}
+
+fn policy(raw: Option<&PolicyFile>, arms: &Arms, at: &Place, notes: &mut Notes) -> Option<PolicySpec> {
+    let count = arms.names.len();
+    let Some(PolicyFile::Weighted(weights)) = raw else {
+        #[expect(clippy::cast_precision_loss, reason = "a route has few variants")]
+        return (count > 0).then(|| PolicySpec::Weighted(vec![1.0 / count as f64; count]));
+    };
+    let mut shares = vec![None; count];
+    let mut is_whole = true;
+    for item in &weights.0 {
+        let index = arms.find(&item.name, &item.at, notes);
+        is_whole &= index.is_some() && item.value.is_some();
+        if let (Some(index), Some(share)) = (index, &item.value) {
+            shares[index] = Some(share.value.0);
+        }
+    }
+    let at = weights.0.first().map_or(at, |item| &item.at);
+    for name in arms.names.iter().filter(|name| !weights.has(name)) {
+        is_whole = false;
+        notes.fault(at, format!("the variant `{name}` has no share")).remedy(format!("add `{name}: 0%` if it shall get none"));
+    }
+    let shares: Vec<f64> = shares.into_iter().collect::<Option<_>>().filter(|_| is_whole)?;
+    let sum: f64 = shares.iter().sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        let percent = format!("{:.4}", sum * 100.0);
+        let percent = percent.trim_end_matches('0').trim_end_matches('.');
+        notes.fault(at, format!("the shares add up to {percent}%, not to 100%")).remedy("change them so that all together are 100%");
+        return None;
+    }
+    Some(PolicySpec::Weighted(shares.into_iter().map(|share| share / sum).collect()))
+}
+
+fn check_sticky(raw: &StickyFile, arms: &Arms, has_keys: bool, notes: &mut Notes) {
+    if !has_keys && matches!(raw.by, Some(ByFile::Key | ByFile::Tenant)) {
+        notes
+            .fault(raw.at(), "this can never apply: callers have no keys")
+            .remedy("add `keys: {file: keys.yaml}`, or be sticky by `user` or `{header: NAME}`");
+    }
+    if arms.names.len() == 1 {
+        notes.warn(raw.at(), "there is one variant, so all calls go to it anyway").remedy("leave `sticky` out");
+    }
+}
+
+fn sticky_by(raw: ByFile) -> StickyBy {
+    match raw {
+        ByFile::User => StickyBy::User,
+        ByFile::Key => StickyBy::Key,
+        ByFile::Tenant => StickyBy::Tenant,
+        ByFile::Header(name) => StickyBy::Header(name.value.as_str().to_owned()),
+    }
+}
+
+fn fallback(raw: &FallbackFile, arms: &Arms, notes: &mut Notes) -> Option<FallbackSpec> {
+    if raw.when.as_ref().is_some_and(Vec::is_empty) && raw.here().has("when") {
+        notes.fault(raw.at(), "this can never apply: it names no way to fail").remedy("write `when: [\"5xx\", timeout]`");
+    }
+    let ToFile::Variant(to) = raw.to.as_ref()?;
+    let index = arms.find(to.value.as_str(), &to.at, notes)?;
+    if arms.names.len() == 1 {
+        notes.fault(&to.at, "this can never apply: it leads to the only variant").remedy("add another variant, with a share of 0% if it shall get no other calls");
+    }
+    let when = raw.when.as_ref()?.iter().map(|condition| condition.value).collect();
+    Some(FallbackSpec { when, to: index })
+}
+
+fn retry(raw: Option<RetryFile>) -> RetrySpec {
+    let (attempts, backoff, budget) = raw.map_or((None, None, None), |raw| (raw.attempts, raw.backoff, raw.budget));
+    RetrySpec {
+        attempts: attempts.map_or(2, |attempts| attempts.value.0),
+        backoff: backoff.map_or(Duration::from_millis(100), |backoff| backoff.value.0),
+        budget: budget.map_or(0.2, |budget| budget.value.0),
+    }
+}
+
+fn timeouts(raw: Option<&TimeoutFile>, notes: &mut Notes) -> TimeoutSpec {
+    let seconds = Duration::from_secs;
+    let given = |field: fn(&TimeoutFile) -> &Option<At<Span>>, default| raw.and_then(|raw| field(raw).as_ref()).map_or(default, |span| span.value.0);
+    let spec = TimeoutSpec {
+        connect: given(|raw| &raw.connect, seconds(2)),
+        first_token: given(|raw| &raw.first_token, seconds(60)),
+        idle: given(|raw| &raw.idle, seconds(60)),
+        total: given(|raw| &raw.total, seconds(600)),
+    };
+    let Some(raw) = raw else { return spec };
+    // Where `total` is faulty its default must not raise another fault, and a short `total` shortens defaults.
+    let is_total_faulty = raw.here().has("total") && raw.total.is_none();
+    let parts = [("connect", &raw.connect), ("first_token", &raw.first_token), ("idle", &raw.idle)];
+    for (name, part) in parts.into_iter().filter(|_| !is_total_faulty) {
+        if let Some(part) = part.as_ref().filter(|part| part.value.0 > spec.total) {
+            notes
+                .fault(&part.at, format!("`{name}` can never run out: `total` is shorter ({}s)", spec.total.as_secs_f64()))
+                .remedy("make `total` longer, or this shorter");
+        }
+    }
+    let most = |part: Duration| part.min(spec.total);
+    TimeoutSpec { connect: most(spec.connect), first_token: most(spec.first_token), idle: most(spec.idle), total: spec.total }
+}
+
+/// How a kind of fault is named in a configuration.
+pub(crate) fn kind_name(kind: FaultKind) -> &'static str {
+    KINDS.iter().find(|(_, known)| *known == kind).map_or("other", |(name, _)| name)
+}

@@ -1,0 +1,146 @@
+//! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
+
+use crate::{Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, Usage, VariantName};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Answered to the end.
+    Ok,
+    /// Answered with a fault.
+    Fault(FaultKind),
+    /// The caller left first.
+    Cancelled,
+    /// Our code panicked.
+    Panic,
+}
+
+/// One try at one endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The arm tried.
+    pub variant: VariantName,
+    /// The endpoint, where the provider has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointName>,
+    /// Why it failed; `None` where it served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
+    /// The provider's own status, where it failed with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Microseconds until it failed or its answer began.
+    pub us: u64,
+}
+
+/// How the variant was chosen; enough to choose it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The probability that each arm had, in the order of the route's variants.
+    pub shares: Arc<[f64]>,
+    /// The arm drawn.
+    pub arm: usize,
+    /// The uniform number that drew it.
+    pub draw: f64,
+    /// Whether the draw was the hash of a unit's key.
+    pub sticky: bool,
+}
+
+/// What is kept of requests and answers, by the content policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Content {
+    /// SHA-256 of the request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_sha256: Option<String>,
+    /// SHA-256 of the answer's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_sha256: Option<String>,
+    /// The request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The answer's body; of a stream, its events as they were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// The record of one inference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The call's id.
+    pub id: InferenceId,
+    /// Milliseconds since 1970 when the call was accepted.
+    pub unix_ms: u64,
+    /// The interface.
+    pub api: Api,
+    /// The group of calls that it belongs to, as the caller named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<Arc<str>>,
+    /// The caller's own name for the request (`x-client-request-id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_request_id: Option<Arc<str>>,
+    /// The W3C trace id, 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Arc<str>>,
+    /// Hash of the configuration that served it.
+    pub config: Arc<str>,
+    /// The key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// Who called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Principal>,
+    /// For whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
+    /// Whose data it is, for erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Arc<str>>,
+    /// The route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteName>,
+    /// The arm that answered, or was tried last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<VariantName>,
+    /// The model of that arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
+    /// The provider of that model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+    /// How the arm was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    /// Every try.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Whether the caller asked for a stream.
+    pub stream: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status that was sent; 0 where none was.
+    pub status: u16,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the answer's body.
+    pub answer_bytes: u64,
+    /// Tokens, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Whether `usage` is our count of what was produced, not the provider's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage_estimated: bool,
+    /// USD, where the model has a price and usage is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Microseconds until the first byte of the answer's body was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_us: Option<u64>,
+    /// Microseconds in all.
+    pub total_us: u64,
+    /// What is kept of the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<Content>>,
+}

@@ -1,0 +1,218 @@
+//! The open account of one call. Owns that every accepted call leaves exactly one record, on whatever way it ends.
+
+use crate::event::{Attempt, Event};
+use crate::port::events::{Events, Recorded};
+use crate::port::limits::Reservation;
+use crate::{Api, Clock, Dice, InferenceId, Outcome, Price, Usage};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The open account of one call: each step writes its facts in, `close` hands them over. Dropped unclosed it closes
+/// itself, without awaiting: as a panic when the thread unwinds, else as cancelled.
+#[derive(Debug)]
+pub struct Ledger {
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    event: Box<Event>,
+    events: Arc<dyn Events>,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    price: Option<Price>,
+    reservation: Option<Reservation>,
+}
+
+impl Ledger {
+    /// Opens the account of a call whose head matched an API path.
+    #[must_use]
+    pub fn open(api: Api, config: Arc<str>, events: Arc<dyn Events>, clock: Arc<dyn Clock>, dice: &dyn Dice) -> Self {
+        let unix_ms = clock.unix_ms();
+        let event = Box::new(Event {
+            id: InferenceId::from_parts(unix_ms, dice.next_u64(), dice.next_u64()),
+            unix_ms,
+            api,
+            episode: None,
+            client_request_id: None,
+            trace_id: None,
+            config,
+            key: None,
+            principal: None,
+            tenant: None,
+            subject: None,
+            route: None,
+            variant: None,
+            model: None,
+            provider: None,
+            decision: None,
+            attempts: Vec::new(),
+            stream: false,
+            outcome: Outcome::Cancelled,
+            status: 0,
+            request_bytes: 0,
+            answer_bytes: 0,
+            usage: None,
+            usage_estimated: false,
+            cost_usd: None,
+            first_us: None,
+            total_us: 0,
+            content: None,
+        });
+        let started = clock.now();
+        Self { open: Some(Open { event, events, clock, started, price: None, reservation: None }) }
+    }
+
+    /// Writes facts in.
+    pub fn note(&mut self, facts: impl FnOnce(&mut Event)) {
+        if let Some(open) = &mut self.open {
+            facts(&mut open.event);
+        }
+    }
+
+    /// The facts so far.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        self.open.as_ref().map(|open| &*open.event)
+    }
+
+    /// Takes a reservation into keeping, to be settled at the close.
+    pub fn hold(&mut self, reservation: Reservation) {
+        if let Some(open) = &mut self.open {
+            open.reservation = Some(reservation);
+        }
+    }
+
+    /// Notes one try and the price of what it serves.
+    pub fn attempt(&mut self, attempt: Attempt, price: Option<Price>) {
+        if let Some(open) = &mut self.open {
+            open.price = price;
+            open.event.attempts.push(attempt);
+        }
+    }
+
+    /// Notes that the first byte of the answer's body is there.
+    pub fn first_byte(&mut self) {
+        if let Some(open) = &mut self.open {
+            let us = open.elapsed_us();
+            open.event.first_us.get_or_insert(us);
+        }
+    }
+
+    /// Notes the tokens; `estimated` where the count is ours and not the provider's.
+    pub fn usage(&mut self, usage: Usage, estimated: bool) {
+        if let Some(open) = &mut self.open {
+            open.event.usage = Some(usage);
+            open.event.usage_estimated = estimated;
+        }
+    }
+
+    /// Microseconds since it was opened.
+    #[must_use]
+    pub fn elapsed_us(&self) -> u64 {
+        self.open.as_ref().map_or(0, Open::elapsed_us)
+    }
+
+    /// Closes the account: settles the limits, reckons the cost and hands the record over.
+    #[must_use = "a durable record is only durable when its future says so"]
+    pub fn close(mut self, outcome: Outcome) -> Recorded {
+        match self.open.take() {
+            Some(open) => open.close(outcome),
+            None => Recorded::Queued,
+        }
+    }
+}
+
+impl Open {
+    fn elapsed_us(&self) -> u64 {
+        let us = self.clock.now().saturating_duration_since(self.started).as_micros();
+        u64::try_from(us).unwrap_or(u64::MAX)
+    }
+
+    fn close(mut self, outcome: Outcome) -> Recorded {
+        self.event.total_us = self.elapsed_us();
+        self.event.outcome = outcome;
+        if let Some(usage) = self.event.usage {
+            self.event.cost_usd = self.price.map(|price| price.cost(&usage));
+            if let Some(reservation) = &mut self.reservation {
+                reservation.note_used(usage.total());
+            }
+        }
+        drop(self.reservation.take());
+        self.events.record(self.event)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            let outcome = if std::thread::panicking() { Outcome::Panic } else { Outcome::Cancelled };
+            drop(open.close(outcome));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::dice::SplitMix;
+    use crate::port::limits::{Settle, Standings};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::{Duration, SystemTime};
+
+    #[derive(Debug, Default)]
+    struct Kept(Mutex<Vec<Event>>);
+
+    impl Events for Kept {
+        fn record(&self, event: Box<Event>) -> Recorded {
+            self.0.lock().unwrap().push(*event);
+            Recorded::Queued
+        }
+    }
+
+    struct Back(Arc<AtomicU64>);
+
+    impl Settle for Back {
+        fn settle(&self, reserved: u64, used: u64) {
+            self.0.fetch_add(reserved - used, Ordering::Relaxed);
+        }
+    }
+
+    fn ledger(kept: &Arc<Kept>, clock: &Arc<ManualClock>) -> Ledger {
+        Ledger::open(Api::ChatCompletions, "c".into(), Arc::<Kept>::clone(kept), Arc::<ManualClock>::clone(clock), &SplitMix::seeded(1))
+    }
+
+    #[test]
+    fn every_way_out_leaves_one_record() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let open = ledger(&kept, &clock);
+        clock.advance(Duration::from_micros(7));
+        assert!(matches!(open.close(Outcome::Ok), Recorded::Queued));
+        drop(ledger(&kept, &clock));
+        let panicking = ledger(&kept, &clock);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = panicking;
+            panic!("on purpose");
+        }));
+        assert!(caught.is_err());
+        let events = kept.0.lock().unwrap();
+        assert_eq!(events.iter().map(|e| e.outcome).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Cancelled, Outcome::Panic]);
+        assert_eq!(events[0].total_us, 7);
+    }
+
+    #[test]
+    fn the_close_settles_the_reservation_and_reckons_the_cost() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let back = Arc::new(AtomicU64::new(0));
+        let mut open = ledger(&kept, &clock);
+        open.hold(Reservation::new(Standings::default(), 100, Some(Box::new(Back(Arc::clone(&back))))));
+        let attempt = Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status: None, us: 1 };
+        open.attempt(attempt, Some(Price { input: 1.0, cached_input: None, output: 2.0 }));
+        open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
+        drop(open);
+        assert_eq!(back.load(Ordering::Relaxed), 70);
+        assert_eq!(kept.0.lock().unwrap()[0].cost_usd, Some(50e-6));
+    }
+}

@@ -1,0 +1,30 @@
+//! The words of Tidegate as types, the checked specs and the ports.
+//!
+//! Everything else depends on this crate, so it stays small and slow-moving: no runtime, no hyper, no heavy crate.
+
+pub mod api;
+pub mod caller;
+pub mod clock;
+pub mod dice;
+pub mod digest;
+pub mod event;
+pub mod fault;
+pub mod id;
+pub mod ledger;
+pub mod name;
+pub mod port;
+pub mod secret;
+pub mod spec;
+pub mod usage;
+
+pub use api::Api;
+pub use caller::{Caller, KeyRecord, Role};
+pub use clock::Clock;
+pub use dice::Dice;
+pub use event::{Event, Outcome};
+pub use fault::{Fault, FaultKind, Side};
+pub use id::InferenceId;
+pub use ledger::Ledger;
+pub use name::{EndpointName, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, VariantName};
+pub use secret::Secret;
+pub use usage::{Price, Usage};

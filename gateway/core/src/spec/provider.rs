@@ -1,0 +1,116 @@
+//! Providers.
+
+use crate::{EndpointName, ProviderName, Secret};
+use http::{HeaderName, HeaderValue, Uri};
+use std::path::PathBuf;
+
+/// A connection to something that runs models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderSpec {
+    /// Its name.
+    pub name: ProviderName,
+    /// What it is.
+    pub kind: ProviderKind,
+}
+
+/// What a provider is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProviderKind {
+    /// Any OpenAI-compatible server.
+    OpenAi(Box<OpenAiSpec>),
+    /// The engine in this process.
+    Local(LocalSpec),
+}
+
+/// Any OpenAI-compatible server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenAiSpec {
+    /// Its addresses, at least one.
+    pub endpoints: Vec<EndpointSpec>,
+    /// How calls are spread over them.
+    pub balance: Balance,
+    /// How we show who we are.
+    pub auth: Option<AuthSpec>,
+    /// Headers added to each call; values that come from secrets are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Query parameters added to each call, such as Azure's `api-version`.
+    pub query: Vec<(String, String)>,
+    /// Authorities trusted instead of the system's, PEM.
+    pub ca: Option<PathBuf>,
+    /// The proxy on the way.
+    pub proxy: ProxySpec,
+    /// Speak HTTP/2 without TLS by prior knowledge (with TLS it is negotiated).
+    pub http2: bool,
+    /// The most calls at once to one endpoint; more wait no longer than their connect deadline.
+    pub max_connections: usize,
+}
+
+/// One address of a provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointSpec {
+    /// `host:port`.
+    pub name: EndpointName,
+    /// The base address, `http` or `https`, with the path before `/chat/completions` and no slash at its end.
+    pub url: Uri,
+}
+
+/// How calls are spread over endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// The less loaded of two drawn at random.
+    P2c,
+    /// In turn.
+    RoundRobin,
+}
+
+/// How we show a provider who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthSpec {
+    /// `Authorization: Bearer …`.
+    Bearer(Secret),
+    /// A header of the provider's own, such as `api-key`.
+    Header(HeaderName, Secret),
+}
+
+/// The proxy on the way to a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxySpec {
+    /// What `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` said when the configuration was loaded, resolved for each
+    /// endpoint at build time.
+    Environment {
+        /// For `https` addresses.
+        https: Option<Uri>,
+        /// For `http` addresses.
+        http: Option<Uri>,
+        /// Hosts that need none, as in `NO_PROXY`.
+        except: Vec<String>,
+    },
+    /// None.
+    Direct,
+    /// This one, for all addresses.
+    Through(Uri),
+}
+
+/// The engine in this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSpec {
+    /// Where models run.
+    pub device: Device,
+    /// Memory for keys and values, in bytes for each model.
+    pub kv_cache: u64,
+    /// Threads for one model; `None` takes the cores less one.
+    pub threads: Option<usize>,
+    /// The most sequences in one step.
+    pub max_batch: usize,
+    /// The most calls that wait for one model.
+    pub queue: usize,
+}
+
+/// Where a local model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// A GPU where the program was built for one and finds one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+}

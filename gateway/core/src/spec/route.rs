@@ -1,0 +1,96 @@
+//! Routes.
+
+use crate::{FaultKind, ModelName, RouteName, VariantName};
+use std::time::Duration;
+
+/// What callers name as `model`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteSpec {
+    /// Its name.
+    pub name: RouteName,
+    /// Its arms, at least one, in the order of the file.
+    pub variants: Vec<VariantSpec>,
+    /// How an arm is picked.
+    pub policy: PolicySpec,
+    /// What keeps a unit on its arm.
+    pub sticky: Option<StickyBy>,
+    /// Where a failed call goes.
+    pub fallback: Vec<FallbackSpec>,
+    /// How often it is tried again.
+    pub retry: RetrySpec,
+    /// How long things may take.
+    pub timeouts: TimeoutSpec,
+}
+
+/// One arm of a route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantSpec {
+    /// Its name.
+    pub name: VariantName,
+    /// Its model.
+    pub model: ModelName,
+}
+
+/// How an arm is picked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicySpec {
+    /// By fixed shares in the order of the variants, each in `[0, 1]`, their sum 1.
+    Weighted(Vec<f64>),
+}
+
+/// What a unit is, for sticky assignment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StickyBy {
+    /// The value of a header, its name in lower case.
+    Header(String),
+    /// The body's `user`.
+    User,
+    /// The key.
+    Key,
+    /// The tenant.
+    Tenant,
+}
+
+/// Where a call goes that failed in one of these ways.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FallbackSpec {
+    /// The ways.
+    pub when: Vec<Condition>,
+    /// The index of the variant among the route's.
+    pub to: usize,
+}
+
+/// A way to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// This status of the provider.
+    Status(u16),
+    /// Any status of this hundred, such as 5 for `5xx`; also what failed without one (no connection, a cut stream).
+    Class(u16),
+    /// This kind of fault.
+    Kind(FaultKind),
+}
+
+/// How often a call is tried again at the same variant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetrySpec {
+    /// Tries in all, at least 1.
+    pub attempts: u32,
+    /// The wait before the second try; it doubles with each, with full jitter.
+    pub backoff: Duration,
+    /// The most retries as a share of calls, in `[0, 1]`.
+    pub budget: f64,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeoutSpec {
+    /// To have a connection.
+    pub connect: Duration,
+    /// To the first byte of the answer.
+    pub first_token: Duration,
+    /// Between two parts of it.
+    pub idle: Duration,
+    /// All of it, retries included.
+    pub total: Duration,
+}

@@ -1,0 +1,118 @@
+//! What can go wrong: at load, at submit, and while generating. Each says what was wrong and how to mend it.
+
+use std::path::PathBuf;
+
+/// A model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not of its format.
+    #[error("{path} is damaged or not of the expected format: {detail}; fetch it again", path = path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// A metadata entry is missing or wrong.
+    #[error("the model file's entry `{key}` {problem}")]
+    Metadata {
+        /// The entry.
+        key: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A tensor is missing or wrong.
+    #[error("tensor `{name}`: {detail}")]
+    Tensor {
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The file is sound, but of a kind that the engine does not run.
+    #[error("the engine does not run {what}; use a GGUF file of a llama model or an upstream provider")]
+    Unsupported {
+        /// The kind.
+        what: String,
+    },
+    /// The tokenizer cannot be built.
+    #[error("the tokenizer cannot be built: {0}")]
+    Tokenizer(String),
+    /// The chat template cannot be compiled.
+    #[error("the chat template cannot be compiled: {0}")]
+    Template(String),
+    /// The cache is too small for even one short sequence.
+    #[error("a kv cache of {given} bytes is too small: this model needs at least {needed}")]
+    CacheTooSmall {
+        /// What was given.
+        given: usize,
+        /// What two blocks need.
+        needed: usize,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start the engine's threads: {0}")]
+    Threads(String),
+}
+
+/// A request was not taken.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// Too many wait already; the caller may come again soon.
+    #[error("the model's queue is full ({waiting} requests wait); try again later")]
+    QueueFull {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The prompt does not fit.
+    #[error("the prompt has {tokens} tokens{}, but the limit is {limit}; shorten it", if *at_least { " or more" } else { "" })]
+    PromptTooLong {
+        /// Its tokens.
+        tokens: usize,
+        /// Whether it was cut short of an exact count.
+        at_least: bool,
+        /// What fits, with room for one token of an answer.
+        limit: usize,
+    },
+    /// A field's value is impossible.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The model has no chat template.
+    #[error("this model has no chat template; send a plain prompt instead of messages")]
+    NoTemplate,
+    /// The chat template refused the messages.
+    #[error("the model's chat template does not take these messages: {0}")]
+    Template(String),
+    /// The engine is stopping or has failed.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// A generation ended without finishing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The step failed.
+    #[error("{0}")]
+    Step(String),
+    /// The model's scores were not numbers.
+    #[error("the model gave scores that are not numbers; its file may be damaged")]
+    NotFinite,
+    /// The engine stopped.
+    #[error("the engine stopped before the answer was complete")]
+    Stopped,
+}

@@ -1,0 +1,181 @@
+//! The arithmetic of the forward pass: one instruction set chosen at run time, so that a binary built for any x86-64
+//! runs at the speed of the machine. Owns the packed weight layouts' inner loops, not the weights (`matrix`).
+//!
+//! Every function has a portable twin with the same order of operations, bit for bit: sums of one row never depend on
+//! how many rows or tokens are worked on together, which is what makes a request's tokens the same alone and batched.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+/// Rows interleaved in a packed matrix: one 256-bit register of f32.
+pub(crate) const LANES: usize = 8;
+/// Weights under one scale.
+pub(crate) const BLOCK: usize = 32;
+/// Tokens worked on together in a matrix product.
+pub(crate) const TILE: usize = 4;
+/// Bytes of one packed 8 × 32 block of Q4_1: eight f16 scales, eight f16 minima, 128 bytes of nibbles.
+pub(crate) const Q4_BYTES: usize = 160;
+/// Bytes of one packed 8 × 32 block of Q8_0: eight f16 scales, 256 weights.
+pub(crate) const Q8_BYTES: usize = 272;
+/// Tokens in one page of the KV cache; a page of keys is stored transposed, this many tokens side by side.
+pub(crate) const PAGE: usize = 32;
+
+/// The sums of one tile: `[token][row]`.
+pub(crate) type Tile = [[f32; LANES]; TILE];
+
+/// One to four quantised activation rows, as a tile product reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct QuantTile<'a> {
+    /// 8-bit values, `rows` × `cols`.
+    pub(crate) q: &'a [i8],
+    /// A scale for each block, `rows` × `cols / BLOCK`.
+    pub(crate) d: &'a [f32],
+    /// Scale times the sum of the block's values.
+    pub(crate) s: &'a [f32],
+    /// Values in a row.
+    pub(crate) cols: usize,
+    /// Rows, at most `TILE`.
+    pub(crate) rows: usize,
+}
+
+/// The instruction set in use. `Avx2` exists only where the processor was asked and has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Isa(Set);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+macro_rules! dispatch {
+    ($isa:expr, $name:ident ( $($arg:expr),* )) => {
+        match $isa.0 {
+            Set::Portable => portable::$name($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function compiled for AVX2, FMA and F16C")]
+            // SAFETY: `Set::Avx2` is made only by `Isa::detect`, which saw AVX2, FMA and F16C on this processor.
+            Set::Avx2 => unsafe { avx2::$name($($arg),*) },
+        }
+    };
+}
+
+impl Isa {
+    /// The best set that this processor has.
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+            return Self(Set::Avx2);
+        }
+        Self(Set::Portable)
+    }
+
+    /// The slow set that runs anywhere, to compare with.
+    #[cfg(test)]
+    pub(crate) fn portable() -> Self {
+        Self(Set::Portable)
+    }
+
+    /// Its name, for the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+        }
+    }
+
+    /// Quantises one row to 8 bits in blocks of 32 (`d`: scales, `s`: scale times sum).
+    pub(crate) fn quantize(self, x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
+        let blocks = x.len() / BLOCK;
+        assert!(x.len().is_multiple_of(BLOCK) && q.len() == x.len() && d.len() == blocks && s.len() == blocks);
+        dispatch!(self, quantize(x, q, d, s));
+    }
+
+    /// Eight packed Q4_1 rows times up to four activation rows.
+    pub(crate) fn q4_tile(self, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
+        check_tile(weights.len(), Q4_BYTES, &x);
+        dispatch!(self, q4_tile(weights, x, out));
+    }
+
+    /// Eight packed Q8_0 rows times up to four activation rows.
+    pub(crate) fn q8_tile(self, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
+        check_tile(weights.len(), Q8_BYTES, &x);
+        dispatch!(self, q8_tile(weights, x, out));
+    }
+
+    /// The dot product of two f32 rows.
+    pub(crate) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        dispatch!(self, dot(a, b))
+    }
+
+    /// `out = x / rms(x) * weight`.
+    pub(crate) fn rms_norm(self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        assert!(x.len() == weight.len() && x.len() == out.len());
+        dispatch!(self, rms_norm(x, weight, eps, out));
+    }
+
+    /// `gate = silu(gate) * up`.
+    pub(crate) fn silu_mul(self, gate: &mut [f32], up: &[f32]) {
+        assert_eq!(gate.len(), up.len());
+        dispatch!(self, silu_mul(gate, up));
+    }
+
+    /// Rounds to half precision.
+    pub(crate) fn to_f16(self, x: &[f32], out: &mut [u16]) {
+        assert_eq!(x.len(), out.len());
+        dispatch!(self, to_f16(x, out));
+    }
+
+    /// Attention scores of several query heads (rows of `q`, `dim` long) against one page of keys (`dim` × `PAGE`,
+    /// half precision); head `h` is written to `out[h * stride..][..PAGE]`.
+    pub(crate) fn scores(self, q: &[f32], dim: usize, keys: &[u16], out: &mut [f32], stride: usize) {
+        let heads = q.len() / dim;
+        assert!(heads > 0 && q.len() == heads * dim && keys.len() == dim * PAGE);
+        assert!(stride >= PAGE && out.len() >= (heads - 1) * stride + PAGE);
+        dispatch!(self, scores(q, dim, keys, out, stride));
+    }
+
+    /// Adds `p[h] · values` of one page (`PAGE` × `dim`, half precision, the first `tokens` rows) to each head of `out`.
+    pub(crate) fn values(self, p: &[f32], stride: usize, values: &[u16], tokens: usize, dim: usize, out: &mut [f32]) {
+        let heads = out.len() / dim;
+        assert!(heads > 0 && out.len() == heads * dim && dim.is_multiple_of(LANES));
+        assert!(tokens <= PAGE && values.len() == PAGE * dim && p.len() >= (heads - 1) * stride + tokens);
+        dispatch!(self, values(p, stride, values, tokens, dim, out));
+    }
+
+    /// `x = exp(x - max(x))`; returns the sum.
+    pub(crate) fn exp_sum(self, x: &mut [f32]) -> f32 {
+        let top = self.max(x);
+        dispatch!(self, exp_sum(x, top))
+    }
+
+    /// `ln Σ exp(x)`.
+    pub(crate) fn log_sum_exp(self, x: &[f32]) -> f32 {
+        let top = self.max(x);
+        top + dispatch!(self, sum_exp(x, top)).ln()
+    }
+
+    /// The largest value.
+    pub(crate) fn max(self, x: &[f32]) -> f32 {
+        dispatch!(self, max(x))
+    }
+
+    /// The first index of the largest value.
+    pub(crate) fn argmax(self, x: &[f32]) -> usize {
+        let top = self.max(x);
+        x.iter().position(|&v| v == top).unwrap_or(0)
+    }
+}
+
+fn check_tile(bytes: usize, block: usize, x: &QuantTile<'_>) {
+    let blocks = x.cols / BLOCK;
+    assert!(x.cols.is_multiple_of(BLOCK) && bytes == blocks * block);
+    assert!((1..=TILE).contains(&x.rows) && x.q.len() == x.rows * x.cols);
+    assert!(x.d.len() == x.rows * blocks && x.s.len() == x.rows * blocks);
+}

@@ -1,0 +1,163 @@
+//! The key and value cache: blocks of 32 tokens, allocated once, counted by reference so that several answers to one
+//! prompt share it. Owns the memory and who holds what; which block belongs to which sequence is the scheduler's.
+
+use crate::kernel::{Isa, PAGE};
+
+/// Tokens in a block.
+pub(crate) const BLOCK_TOKENS: usize = PAGE;
+
+/// What one token needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KvShape {
+    /// Layers of the model.
+    pub(crate) layers: usize,
+    /// Key-value heads of a layer.
+    pub(crate) heads: usize,
+    /// Numbers in a head.
+    pub(crate) dim: usize,
+}
+
+impl KvShape {
+    fn page(self) -> usize {
+        self.dim * PAGE
+    }
+
+    fn block(self) -> usize {
+        self.layers * self.heads * 2 * self.page()
+    }
+
+    /// Bytes of a block (half precision).
+    pub(crate) fn block_bytes(self) -> usize {
+        self.block() * 2
+    }
+}
+
+/// A block in the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct BlockId(u32);
+
+/// All blocks. Memory is touched, and so taken from the system, only as blocks are first used.
+pub(crate) struct KvPool {
+    shape: KvShape,
+    data: Vec<u16>,
+    holders: Vec<u32>,
+    free: Vec<BlockId>,
+}
+
+impl KvPool {
+    /// As many blocks as fit in `bytes`.
+    pub(crate) fn new(shape: KvShape, bytes: usize) -> Self {
+        let blocks = (bytes / shape.block_bytes().max(1)).min(u32::MAX as usize);
+        let ids = (0..blocks).rev().map(|i| BlockId(i as u32)).collect();
+        Self { shape, data: vec![0; blocks * shape.block()], holders: vec![0; blocks], free: ids }
+    }
+
+    /// Blocks in all.
+    pub(crate) fn capacity(&self) -> usize {
+        self.holders.len()
+    }
+
+    /// Blocks that nobody holds.
+    pub(crate) fn available(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Takes a block.
+    pub(crate) fn take(&mut self) -> Option<BlockId> {
+        let block = self.free.pop()?;
+        self.holders[block.0 as usize] = 1;
+        Some(block)
+    }
+
+    /// Holds a block once more.
+    pub(crate) fn share(&mut self, block: BlockId) {
+        self.holders[block.0 as usize] += 1;
+    }
+
+    /// Gives up one hold; the last one frees the block.
+    pub(crate) fn release(&mut self, block: BlockId) {
+        let holders = &mut self.holders[block.0 as usize];
+        debug_assert!(*holders > 0, "a block was released that nobody held");
+        *holders = holders.saturating_sub(1);
+        if *holders == 0 {
+            self.free.push(block);
+        }
+    }
+
+    /// Takes a block with the contents of another.
+    pub(crate) fn copy(&mut self, from: BlockId) -> Option<BlockId> {
+        let to = self.take()?;
+        let size = self.shape.block();
+        let start = from.0 as usize * size;
+        self.data.copy_within(start..start + size, to.0 as usize * size);
+        Some(to)
+    }
+
+    fn page_at(&self, block: BlockId, layer: usize, head: usize) -> usize {
+        block.0 as usize * self.shape.block() + (layer * self.shape.heads + head) * 2 * self.shape.page()
+    }
+
+    /// The keys (transposed: `dim` × 32 tokens) and values (32 tokens × `dim`) of one head.
+    pub(crate) fn page(&self, block: BlockId, layer: usize, head: usize) -> (&[u16], &[u16]) {
+        let page = self.shape.page();
+        self.data[self.page_at(block, layer, head)..][..2 * page].split_at(page)
+    }
+
+    /// Writes one token's keys and values of all heads of a layer.
+    pub(crate) fn write(&mut self, isa: Isa, block: BlockId, layer: usize, slot: usize, keys: &[f32], values: &[f32]) {
+        let (dim, page) = (self.shape.dim, self.shape.page());
+        let mut half = [0u16; 512];
+        for (head, (k, v)) in keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate() {
+            let at = self.page_at(block, layer, head);
+            let (to_keys, to_values) = self.data[at..][..2 * page].split_at_mut(page);
+            isa.to_f16(v, &mut to_values[slot * dim..][..dim]);
+            for (part, k) in k.chunks(half.len()).enumerate() {
+                let half = &mut half[..k.len()];
+                isa.to_f16(k, half);
+                for (j, k) in half.iter().enumerate() {
+                    to_keys[(part * 512 + j) * PAGE + slot] = *k;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: KvShape = KvShape { layers: 2, heads: 3, dim: 8 };
+
+    #[test]
+    fn blocks_are_given_once_and_come_back() {
+        let mut pool = KvPool::new(SHAPE, SHAPE.block_bytes() * 3 + 1);
+        assert_eq!(pool.capacity(), 3);
+        let blocks: Vec<_> = (0..3).filter_map(|_| pool.take()).collect();
+        assert_eq!(blocks.iter().collect::<std::collections::HashSet<_>>().len(), 3);
+        assert!(pool.take().is_none() && pool.copy(blocks[0]).is_none());
+        pool.share(blocks[1]);
+        pool.release(blocks[1]);
+        assert_eq!(pool.available(), 0);
+        pool.release(blocks[1]);
+        assert_eq!(pool.available(), 1);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_copied() {
+        let mut pool = KvPool::new(SHAPE, SHAPE.block_bytes() * 2);
+        let block = pool.take().unwrap();
+        let keys: Vec<f32> = (0..24).map(|i| i as f32).collect();
+        let values: Vec<f32> = (0..24).map(|i| -(i as f32)).collect();
+        pool.write(Isa::detect(), block, 1, 5, &keys, &values);
+        let copy = pool.copy(block).unwrap();
+        let half = |v: u16| half::f16::from_bits(v).to_f32();
+        for block in [block, copy] {
+            let (k, v) = pool.page(block, 1, 2);
+            for j in 0..8 {
+                assert_eq!(half(k[j * PAGE + 5]), keys[16 + j]);
+                assert_eq!(half(v[5 * 8 + j]), values[16 + j]);
+            }
+            assert!(pool.page(block, 0, 2).0.iter().all(|v| *v == 0));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The one way to run a language model: a step over a ragged batch, pieces of prompts and single tokens of many
+//! sequences in one flat product. Architectures are the files of `model/`.
+
+mod llama;
+
+pub(crate) use llama::Llama;
+
+use crate::kv::{BlockId, KvPool, KvShape};
+
+/// What is computed in one step. Entry `i` of the three flat lists belongs together.
+#[derive(Debug, Default)]
+pub(crate) struct StepBatch {
+    /// The tokens.
+    pub(crate) tokens: Vec<u32>,
+    /// Their positions in their sequences.
+    pub(crate) positions: Vec<u32>,
+    /// Whether the scores of the next token are wanted there.
+    pub(crate) wants_logits: Vec<bool>,
+    /// The sequences, in order; their tokens are consecutive, in order of position.
+    pub(crate) sequences: Vec<StepSequence>,
+}
+
+/// One sequence's part of a step.
+#[derive(Debug, Default)]
+pub(crate) struct StepSequence {
+    /// How many of the flat tokens are its.
+    pub(crate) tokens: usize,
+    /// Its blocks, with room for all positions up to the last of this step.
+    pub(crate) blocks: Vec<BlockId>,
+}
+
+impl StepBatch {
+    /// Empties it.
+    pub(crate) fn clear(&mut self) {
+        self.tokens.clear();
+        self.positions.clear();
+        self.wants_logits.clear();
+        self.sequences.clear();
+    }
+
+    /// Adds a sequence's tokens from position `start`; logits are wanted where `wants` says (by index in `tokens`).
+    pub(crate) fn push(&mut self, tokens: &[u32], start: usize, blocks: &[BlockId], wants: impl Fn(usize) -> bool) {
+        self.tokens.extend_from_slice(tokens);
+        self.positions.extend((start..start + tokens.len()).map(|p| p as u32));
+        self.wants_logits.extend((0..tokens.len()).map(wants));
+        self.sequences.push(StepSequence { tokens: tokens.len(), blocks: blocks.to_vec() });
+    }
+}
+
+/// Scores of the next token: a row for each position that wanted them, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Logits {
+    /// The rows, one after another.
+    pub(crate) scores: Vec<f32>,
+    /// Scores in a row.
+    pub(crate) vocabulary: usize,
+}
+
+/// A step failed; nothing of it can be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the model step failed: {0}")]
+pub(crate) struct StepError(pub(crate) String);
+
+/// A causal language model.
+pub(crate) trait CausalModel: Send {
+    /// Tokens that it knows.
+    fn vocabulary(&self) -> usize;
+
+    /// Positions that it was made for.
+    fn context_length(&self) -> usize;
+
+    /// What a token needs in the cache.
+    fn kv_shape(&self) -> KvShape;
+
+    /// Computes a batch, writes its keys and values, and gives the wanted scores. A sequence's results do not depend on
+    /// what else is in the batch, nor on how its tokens are cut into steps.
+    fn step(&mut self, batch: &StepBatch, kv: &mut KvPool, out: &mut Logits) -> Result<(), StepError>;
+}

@@ -1,0 +1,14 @@
+//! The engine behind the port `Backend`: OpenAI-shaped bodies in, OpenAI-shaped answers and events out.
+//!
+//! Bodies arrive validated by the gateway's path, so what is read here is read for its values; what only a running
+//! model can know (the length of a prompt, a token id out of range) is refused here.
+
+mod chat;
+mod completion;
+mod embedding;
+mod generator;
+mod request;
+mod vectors;
+
+pub use generator::LocalGenerator;
+pub use vectors::LocalEmbedder;

@@ -1,0 +1,232 @@
+//! One answer in work: its tokens, how many of them are computed, its sampler and its text; and the request from which
+//! it is made.
+
+use crate::error::GenerateError;
+use crate::generation::{Alternative, FinishReason, GenerationEvent, PromptToken, TokenLogprob};
+use crate::kernel::Isa;
+use crate::kv::BlockId;
+use crate::request::GenerateRequest;
+use crate::sample::{Sampler, logprobs};
+use crate::text::{Delta, TextStream};
+use crate::vocabulary::Vocabulary;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// A place in the queue, given back when the request's turn comes or it is dropped.
+pub(crate) struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    /// A place, if fewer than `limit` are taken; else how many are.
+    pub(crate) fn take(waiting: &Arc<AtomicUsize>, limit: usize) -> Result<Self, usize> {
+        let step = |n: usize| (n < limit).then_some(n + 1);
+        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).map(|_| Self(Arc::clone(waiting)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A request that was checked and tokenised.
+pub(crate) struct Job {
+    pub(crate) caller: u64,
+    pub(crate) tokens: Vec<u32>,
+    /// Most tokens of each answer, with the context length in mind.
+    pub(crate) max_tokens: usize,
+    pub(crate) seed: u64,
+    pub(crate) request: GenerateRequest,
+    /// What `echo` gives back.
+    pub(crate) echo: Option<String>,
+    pub(crate) events: UnboundedSender<GenerationEvent>,
+    #[expect(dead_code, reason = "held until the request's turn comes, never looked at")]
+    pub(crate) permit: Option<Permit>,
+}
+
+/// What `echo` wants and has.
+struct Echo {
+    text: String,
+    /// Alternatives wanted beside each token; `None` = no log-probabilities at all.
+    count: Option<usize>,
+    /// Of the tokens after the first.
+    found: Vec<(f32, Vec<(u32, f32)>)>,
+}
+
+/// An answer in work.
+pub(super) struct Sequence {
+    pub(super) caller: u64,
+    /// Prompt and answer.
+    pub(super) tokens: Vec<u32>,
+    /// Tokens of the prompt.
+    pub(super) prompt: usize,
+    /// Tokens whose keys and values are in `blocks`.
+    pub(super) computed: usize,
+    pub(super) blocks: Vec<BlockId>,
+    /// Other answers to the same prompt, which wait for it to be computed.
+    pub(super) siblings: Vec<Sequence>,
+    index: usize,
+    isa: Isa,
+    max_tokens: usize,
+    sampler: Sampler,
+    text: TextStream,
+    logprobs: Option<usize>,
+    echo: Option<Echo>,
+    events: UnboundedSender<GenerationEvent>,
+}
+
+impl Sequence {
+    /// The first answer of a request, with its siblings.
+    pub(super) fn begin(job: Job, isa: Isa) -> Self {
+        let make = |index: usize, job: &Job| Self {
+            caller: job.caller,
+            tokens: job.tokens.clone(),
+            prompt: job.tokens.len(),
+            computed: 0,
+            blocks: Vec::new(),
+            siblings: Vec::new(),
+            index,
+            isa,
+            max_tokens: job.max_tokens,
+            sampler: Sampler::new(isa, job.request.sampling.clone(), job.seed, index),
+            text: TextStream::new(job.request.stop.clone()),
+            logprobs: job.request.logprobs,
+            echo: None,
+            events: job.events.clone(),
+        };
+        let mut first = make(0, &job);
+        first.siblings = (1..job.request.n).map(|index| make(index, &job)).collect();
+        let count = job.request.logprobs;
+        first.echo = job.echo.map(|text| Echo { text, count, found: Vec::new() });
+        first
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// A caller that has gone is noticed by `is_cancelled` before the next step.
+    pub(super) fn send(&self, event: GenerationEvent) {
+        drop(self.events.send(event));
+    }
+
+    /// Tokens that must still be computed before the next can be chosen.
+    pub(super) fn missing(&self) -> usize {
+        self.tokens.len() - self.computed
+    }
+
+    /// Whether the scores at every position of the prompt are wanted, and not all there.
+    pub(super) fn wants_prompt_scores(&self) -> bool {
+        self.echo.as_ref().is_some_and(|e| e.count.is_some())
+    }
+
+    /// Gives the prompt back at once where its scores are not asked for, or it has none.
+    pub(super) fn echo_text(&self) {
+        if let Some(echo) = self.echo.as_ref().filter(|e| e.count.is_none()) {
+            self.send(GenerationEvent::Prompt { text: echo.text.clone(), tokens: Vec::new() });
+        }
+    }
+
+    /// Whether there is nothing to compute.
+    pub(super) fn needs_nothing(&self) -> bool {
+        self.max_tokens == 0 && self.echo.as_ref().is_none_or(|e| e.count.is_none())
+    }
+
+    /// Ends a request for no tokens.
+    pub(super) fn finish_empty(&self) {
+        for index in std::iter::once(self.index).chain(self.siblings.iter().map(|s| s.index)) {
+            self.send(GenerationEvent::Finished { index, reason: FinishReason::Length, completion_tokens: 0 });
+        }
+    }
+
+    /// Takes the scores of this step's positions, where the prompt's are wanted; sends the prompt when it has all.
+    pub(super) fn take_prompt_scores(&mut self, rows: &[&[f32]], vocabulary: &Vocabulary) {
+        let Some(echo) = self.echo.as_mut() else { return };
+        let Some(count) = echo.count else { return };
+        // After being robbed of its blocks it computes again what is there already.
+        for (position, scores) in (self.computed..).zip(rows) {
+            if position == echo.found.len() && position + 1 < self.prompt {
+                echo.found.push(logprobs(self.isa, scores, self.tokens[position + 1], count));
+            }
+        }
+        if echo.found.len() + 1 < self.prompt {
+            return;
+        }
+        let scores = std::iter::once(None).chain(echo.found.iter().map(Some));
+        let tokens = self.tokens[..self.prompt].iter().zip(scores).map(|(id, scores)| PromptToken {
+            token: vocabulary.show(*id),
+            id: *id,
+            bytes: vocabulary.bytes(*id).to_vec(),
+            logprob: scores.map(|s| s.0),
+            top: scores.map(|s| alternatives(&s.1, vocabulary)).unwrap_or_default(),
+        });
+        let event = GenerationEvent::Prompt { text: echo.text.clone(), tokens: tokens.collect() };
+        self.echo = None;
+        self.send(event);
+    }
+
+    /// Chooses the next token and sends what can be sent; true when the answer is complete.
+    pub(super) fn accept(&mut self, scores: &[f32], vocabulary: &Vocabulary) -> bool {
+        if self.max_tokens == 0 {
+            return self.end(FinishReason::Length);
+        }
+        let Ok(token) = self.sampler.next(scores) else {
+            self.send(GenerationEvent::Failed(GenerateError::NotFinite));
+            return true;
+        };
+        self.tokens.push(token);
+        if vocabulary.is_ending(token) {
+            let rest = self.text.finish();
+            self.send_text(rest);
+            return self.end(FinishReason::Stop);
+        }
+        let logprob = self.logprobs.map(|count| self.logprob(scores, token, count, vocabulary));
+        let delta = self.text.push(vocabulary.bytes(token), logprob);
+        let stopped = delta.stopped;
+        self.send_text(delta);
+        if stopped {
+            return self.end(FinishReason::Stop);
+        }
+        if self.tokens.len() - self.prompt >= self.max_tokens {
+            let rest = self.text.finish();
+            self.send_text(rest);
+            return self.end(FinishReason::Length);
+        }
+        false
+    }
+
+    fn logprob(&self, scores: &[f32], token: u32, count: usize, vocabulary: &Vocabulary) -> TokenLogprob {
+        let (logprob, top) = logprobs(self.isa, scores, token, count);
+        TokenLogprob {
+            token: vocabulary.show(token),
+            id: token,
+            bytes: vocabulary.bytes(token).to_vec(),
+            logprob,
+            top: alternatives(&top, vocabulary),
+        }
+    }
+
+    fn send_text(&self, delta: Delta) {
+        if !delta.text.is_empty() || !delta.logprobs.is_empty() {
+            let Delta { text, logprobs, .. } = delta;
+            self.send(GenerationEvent::Text { index: self.index, text, logprobs });
+        }
+    }
+
+    fn end(&self, reason: FinishReason) -> bool {
+        let completion_tokens = self.tokens.len() - self.prompt;
+        self.send(GenerationEvent::Finished { index: self.index, reason, completion_tokens });
+        true
+    }
+}
+
+fn alternatives(top: &[(u32, f32)], vocabulary: &Vocabulary) -> Vec<Alternative> {
+    let show = |(id, logprob): &(u32, f32)| Alternative {
+        token: vocabulary.show(*id),
+        id: *id,
+        bytes: vocabulary.bytes(*id).to_vec(),
+        logprob: *logprob,
+    };
+    top.iter().map(show).collect()
+}

@@ -1,0 +1,75 @@
+//! Choice as a distribution, and its replay.
+
+use super::*;
+use crate::plan::tests::route;
+use proptest::prelude::*;
+use tidegate_core::dice::SplitMix;
+
+fn policy(shares: &[f64]) -> Policy {
+    let mut spec = route(shares.len(), 1);
+    spec.policy = PolicySpec::Weighted(shares.to_vec());
+    Policy::new(&spec).unwrap()
+}
+
+#[test]
+fn calls_fall_to_arms_by_their_shares() {
+    const CALLS: u32 = 100_000;
+    let shares = [0.9, 0.0, 0.07, 0.03];
+    let (policy, dice) = (policy(&shares), SplitMix::seeded(7));
+    let mut counts = [0f64; 4];
+    for _ in 0..CALLS {
+        counts[policy.choose(None, &dice).arm] += 1.0;
+    }
+    assert_eq!(counts[1], 0.0);
+    let chi2: f64 = [0, 2, 3]
+        .map(|i| (counts[i] - shares[i] * f64::from(CALLS)).powi(2) / (shares[i] * f64::from(CALLS)))
+        .iter()
+        .sum();
+    assert!(chi2 < 13.82, "{chi2}: above the 99.9 % quantile of 2 degrees of freedom");
+}
+
+#[test]
+fn a_unit_keeps_its_arm_whatever_the_dice() {
+    let policy = policy(&[0.5, 0.5]);
+    let first = policy.choose(Some(b"u1"), &SplitMix::seeded(1));
+    assert_eq!(first, policy.choose(Some(b"u1"), &SplitMix::seeded(2)));
+    assert!(first.sticky);
+    let arms: Vec<usize> = (0..64u8).map(|unit| policy.choose(Some(&[unit]), &SplitMix::seeded(1)).arm).collect();
+    assert!(arms.contains(&0) && arms.contains(&1));
+}
+
+#[test]
+fn shares_for_other_arms_are_refused() {
+    let mut spec = route(2, 1);
+    spec.policy = PolicySpec::Weighted(vec![1.0]);
+    assert_eq!(Policy::new(&spec).unwrap_err(), SharesFault::Count { arms: 2, shares: 1 });
+    let other = Arc::new(PolicyState::new(Shares::new(&[1.0]).unwrap()));
+    assert!(policy(&[0.5, 0.5]).in_state(other).is_err());
+}
+
+#[test]
+fn a_state_is_named_by_what_it_holds() {
+    let id = |shares: &[f64]| PolicyState::new(Shares::new(shares).unwrap()).id();
+    assert_eq!(id(&[0.5, 0.5]), id(&[0.5, 0.5]));
+    assert_ne!(id(&[0.5, 0.5]), id(&[0.4, 0.6]));
+}
+
+proptest! {
+    #[test]
+    fn a_decision_replays_from_its_record(
+        shares in prop::collection::vec(0.001..1.0f64, 1..9),
+        seed: u64,
+        unit in prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
+    ) {
+        let policy = policy(&shares);
+        let decision = policy.choose(unit.as_deref(), &SplitMix::seeded(seed));
+        prop_assert_eq!(policy.replay(&decision), decision.arm);
+        // Also after its shares went elsewhere, for the decision holds its own.
+        let moved = Shares::new(&vec![1.0; shares.len()]).unwrap();
+        let moved = policy.in_state(Arc::new(PolicyState::new(moved))).unwrap();
+        prop_assert_eq!(moved.replay(&decision), decision.arm);
+        if unit.is_none() {
+            prop_assert_eq!(share::at(&decision.shares, decision.draw), decision.arm);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Fault to status and body: the only such place. The shape is OpenAI's error envelope, in which every SDK looks for
+//! `error.message`, `type`, `param` and `code`.
+
+use crate::reply::{self, ReplyBody};
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use std::time::Duration;
+use tidegate_core::{Fault, FaultKind};
+
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// What a kind of fault looks like to a caller: status, `type` and `code`.
+#[must_use]
+pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&'static str>) {
+    const INVALID: &str = "invalid_request_error";
+    match fault.kind {
+        FaultKind::InvalidRequest => (StatusCode::BAD_REQUEST, INVALID, None),
+        FaultKind::ContextLength => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
+        FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
+        FaultKind::Forbidden => (StatusCode::FORBIDDEN, "permission_error", Some("permission_denied")),
+        FaultKind::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
+        FaultKind::ModelNotFound => (StatusCode::NOT_FOUND, INVALID, Some("model_not_found")),
+        FaultKind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID, Some("method_not_allowed")),
+        FaultKind::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("request_timeout")),
+        FaultKind::Conflict => (StatusCode::CONFLICT, INVALID, Some("conflict")),
+        FaultKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, Some("request_too_large")),
+        FaultKind::UnsupportedMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type")),
+        FaultKind::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, INVALID, Some("headers_too_large")),
+        FaultKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
+        FaultKind::UpstreamRateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("upstream_rate_limited")),
+        FaultKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("overloaded")),
+        FaultKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("unavailable")),
+        FaultKind::NotDurable => (StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("not_durable")),
+        FaultKind::Unreachable => (StatusCode::BAD_GATEWAY, "server_error", Some("upstream_unreachable")),
+        FaultKind::UpstreamTimeout => (StatusCode::GATEWAY_TIMEOUT, "timeout_error", Some("upstream_timeout")),
+        FaultKind::UpstreamMisconfigured => (StatusCode::BAD_GATEWAY, "server_error", Some("upstream_misconfigured")),
+        FaultKind::StreamCut => (StatusCode::BAD_GATEWAY, "server_error", Some("stream_cut")),
+        FaultKind::UpstreamRefused => (refused_status(fault), INVALID, Some("upstream_refused")),
+        FaultKind::UpstreamFailed if fault.upstream_status == Some(503) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("upstream_overloaded"))
+        }
+        FaultKind::UpstreamFailed => (StatusCode::BAD_GATEWAY, "server_error", Some("upstream_failed")),
+        FaultKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("internal_error")),
+    }
+}
+
+fn refused_status(fault: &Fault) -> StatusCode {
+    let own = fault.upstream_status.and_then(|status| StatusCode::from_u16(status).ok());
+    own.filter(StatusCode::is_client_error).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// The error envelope, as one line of JSON.
+#[must_use]
+pub(crate) fn envelope(fault: &Fault) -> String {
+    let (_, kind, code) = face(fault);
+    serde_json::json!({"error": {"message": fault.says, "type": kind, "param": fault.param, "code": code}}).to_string()
+}
+
+/// The error as the last event of a stream that cannot go on.
+#[must_use]
+pub(crate) fn event(fault: &Fault) -> Bytes {
+    Bytes::from(format!("data: {}\n\n", envelope(fault)))
+}
+
+/// The response to a fault.
+#[must_use]
+pub(crate) fn respond(fault: &Fault) -> Response<ReplyBody> {
+    let mut response = reply::whole(face(fault).0, "application/json", envelope(fault));
+    let headers = response.headers_mut();
+    if let Some(retry) = should_retry(fault.kind) {
+        headers.insert(X_SHOULD_RETRY, HeaderValue::from_static(retry));
+    }
+    if let Some(wait) = fault.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+    }
+    response
+}
+
+/// SDKs retry by the status alone unless told otherwise: here we know better.
+const fn should_retry(kind: FaultKind) -> Option<&'static str> {
+    match kind {
+        FaultKind::RateLimited | FaultKind::UpstreamRateLimited | FaultKind::Overloaded | FaultKind::Unavailable => Some("true"),
+        // The answer was made and is billed: asking again would pay twice.
+        FaultKind::NotDurable => Some("false"),
+        // It fails until somebody mends the configuration.
+        FaultKind::UpstreamMisconfigured => Some("false"),
+        _ => None,
+    }
+}
+
+/// Rounded up: a caller that comes too early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_fault_is_never_a_5xx_and_ours_never_a_4xx() {
+        use tidegate_core::Side;
+        for kind in [FaultKind::InvalidRequest, FaultKind::TooLarge, FaultKind::RateLimited, FaultKind::UpstreamRefused, FaultKind::Internal, FaultKind::NotDurable, FaultKind::Unreachable, FaultKind::StreamCut] {
+            let fault = Fault::new(kind, "x").with_upstream_status(422);
+            let status = face(&fault).0;
+            assert_eq!(status.is_client_error(), kind.side() == Side::Client, "{kind:?} is {status}");
+        }
+    }
+
+    #[test]
+    fn the_envelope_has_all_four_members_and_escapes_what_it_says() {
+        let fault = Fault::field("model", "no \"such\"\nmodel").because("secret detail");
+        let doc: serde_json::Value = serde_json::from_str(&envelope(&fault)).unwrap();
+        assert_eq!(doc["error"], serde_json::json!({"message": "no \"such\"\nmodel", "type": "invalid_request_error", "param": "model", "code": null}));
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let response = respond(&Fault::new(FaultKind::RateLimited, "x").after(Duration::from_millis(1200)));
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert_eq!(response.headers()["retry-after-ms"], "1200");
+        assert_eq!(response.headers()["x-should-retry"], "true");
+    }
+}

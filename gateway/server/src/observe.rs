@@ -1,0 +1,9 @@
+//! What can be seen of the gateway from outside: metrics, traces and spans. Owns their forms; what happened is told by
+//! the path, and where spans go is the program's.
+
+pub mod exposition;
+pub mod histogram;
+pub mod metrics;
+pub mod process;
+pub mod span;
+pub mod trace;

@@ -1,0 +1,161 @@
+//! The metrics. Owns what is counted and how it is named; every label value comes from the configuration or from a
+//! closed set, so that no caller can add a series. Counting takes atomic additions only; text is made at a scrape.
+
+mod meters;
+
+#[cfg(test)]
+mod tests;
+
+use super::exposition::Exposition;
+use super::process;
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use meters::{Counter, RouteMeters};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use tidegate_core::port::events::DropReason;
+use tidegate_core::{Api, Event, RouteName, VariantName};
+
+/// The label of what no configuration names.
+const OTHER: &str = "other";
+
+/// Who knows what became of the records: the event store.
+pub trait RecordCounts: Send + Sync + fmt::Debug {
+    /// Records kept.
+    fn kept(&self) -> u64;
+    /// Records dropped for this reason.
+    fn dropped(&self, reason: DropReason) -> u64;
+}
+
+/// All that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    calls: [Counter; Api::ALL.len()],
+    observed: Counter,
+    responses: [Counter; 6],
+    reloads_taken: Counter,
+    reloads_refused: Counter,
+    table: ArcSwap<Table>,
+    config: ArcSwap<String>,
+    records: OnceLock<Arc<dyn RecordCounts>>,
+}
+
+/// The series of one configuration.
+#[derive(Debug, Default)]
+struct Table {
+    routes: HashMap<RouteName, Arc<RouteMeters>>,
+    other: Arc<RouteMeters>,
+}
+
+impl Table {
+    fn of(&self, route: Option<&RouteName>) -> &RouteMeters {
+        route.and_then(|name| self.routes.get(name)).unwrap_or(&self.other)
+    }
+}
+
+impl Metrics {
+    /// Metrics with the series of these routes and their variants.
+    #[must_use]
+    pub fn new(routes: impl IntoIterator<Item = (RouteName, Vec<VariantName>)>) -> Self {
+        let metrics = Self {
+            calls: Default::default(),
+            observed: Counter::default(),
+            responses: Default::default(),
+            reloads_taken: Counter::default(),
+            reloads_refused: Counter::default(),
+            table: ArcSwap::default(),
+            config: ArcSwap::default(),
+            records: OnceLock::new(),
+        };
+        metrics.rebuild(routes);
+        metrics
+    }
+
+    /// Follows a reload: series of routes and variants that stay go on counting, those of others end.
+    pub fn rebuild(&self, routes: impl IntoIterator<Item = (RouteName, Vec<VariantName>)>) {
+        let before = self.table.load();
+        let routes = routes.into_iter().map(|(name, variants)| {
+            let meters = RouteMeters::following(before.routes.get(&name).map(|meters| &**meters), variants);
+            (name, Arc::new(meters))
+        });
+        self.table.store(Arc::new(Table { routes: routes.collect(), other: Arc::clone(&before.other) }));
+    }
+
+    /// Notes the hash of the configuration in force.
+    pub fn configured(&self, hash: &str) {
+        self.config.store(Arc::new(hash.to_owned()));
+    }
+
+    /// Counts a reload, taken or refused.
+    pub fn reloaded(&self, taken: bool) {
+        if taken { &self.reloads_taken } else { &self.reloads_refused }.add(1);
+    }
+
+    /// Names who knows what became of the records; the first one stays.
+    pub fn count_records(&self, records: Arc<dyn RecordCounts>) {
+        self.records.get_or_init(|| records);
+    }
+
+    /// Counts a call whose head matched a path of an interface.
+    pub fn accepted(&self, api: Api) {
+        self.calls[meters::index_of(api)].add(1);
+    }
+
+    /// Counts an answer of whatever path.
+    pub fn responded(&self, status: StatusCode) {
+        self.responses[meters::class_of(status.as_u16())].add(1);
+    }
+
+    /// Counts a call that ended; each accepted one comes here once.
+    pub fn observe(&self, event: &Event) {
+        self.observed.add(1);
+        self.table.load().of(event.route.as_ref()).count(event);
+    }
+
+    /// The page that Prometheus reads.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut page = Exposition::new();
+        self.write_calls(&mut page);
+        let table = self.table.load();
+        let mut routes: BTreeMap<&str, &RouteMeters> =
+            table.routes.iter().map(|(name, meters)| (name.as_str(), &**meters)).collect();
+        // A route may be called `other`; its own figures are then shown, and those of no route are not.
+        routes.entry(OTHER).or_insert(&table.other);
+        meters::write(&routes, &mut page);
+        self.write_program(&mut page);
+        process::write(&mut page);
+        page.finish()
+    }
+
+    fn write_calls(&self, page: &mut Exposition) {
+        page.counter("tidegate_calls_total", "Calls whose head matched a path of an interface.");
+        for api in Api::ALL {
+            page.series(&[("api", meters::label_of(api))], self.calls[meters::index_of(api)].get());
+        }
+        // Read behind the calls, so that their difference is never too large by a call that ends between.
+        let ended = self.observed.get();
+        let accepted: u64 = self.calls.iter().map(Counter::get).sum();
+        page.gauge("tidegate_in_flight", "Calls that are being served.").series(&[], accepted.saturating_sub(ended));
+        let records = self.records.get();
+        let kept = records.map_or(0, |records| records.kept());
+        page.counter("tidegate_events_total", "Records of calls that the event store keeps.").series(&[], kept);
+        page.counter("tidegate_events_dropped_total", "Records of calls that were lost, by reason.");
+        for reason in DropReason::ALL {
+            page.series(&[("reason", reason.label())], records.map_or(0, |records| records.dropped(reason)));
+        }
+        page.counter("tidegate_http_responses_total", "Answers on all paths.");
+        for (class, count) in meters::CLASSES.iter().zip(&self.responses).skip(1) {
+            page.series(&[("status_class", class)], count.get());
+        }
+    }
+
+    fn write_program(&self, page: &mut Exposition) {
+        page.counter("tidegate_config_reloads_total", "Reloads of the configuration.");
+        page.series(&[("result", "taken")], self.reloads_taken.get());
+        page.series(&[("result", "refused")], self.reloads_refused.get());
+        page.gauge("tidegate_config_info", "The configuration in force.").series(&[("hash", &self.config.load())], 1);
+        page.gauge("tidegate_build_info", "The program.").series(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! A call as a span, by the OpenTelemetry GenAI conventions. Owns the port and the attributes; sending spans somewhere
+//! is the program's.
+
+use super::trace::span_of;
+use tidegate_core::{Event, FaultKind, Outcome};
+
+/// Where spans go. Never blocks: what cannot be taken is dropped.
+pub trait Spans: Send + Sync + std::fmt::Debug {
+    /// Takes the span of one call.
+    fn export(&self, span: SpanRecord);
+}
+
+/// One finished span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpanRecord {
+    /// The trace.
+    pub trace_id: u128,
+    /// The span; the call's own id gives it, see `TraceContext::for_call`.
+    pub span_id: u64,
+    /// The caller's span, where it is known.
+    pub parent: Option<u64>,
+    /// `{operation} {route}`.
+    pub name: String,
+    /// Nanoseconds since 1970.
+    pub start_unix_ns: u64,
+    /// Nanoseconds since 1970.
+    pub end_unix_ns: u64,
+    /// By the GenAI conventions, and ours under `tidegate.`.
+    pub attributes: Vec<(&'static str, Value)>,
+    /// Why it failed, where it did.
+    pub error: Option<&'static str>,
+}
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Number(f64),
+    /// A claim.
+    Bool(bool),
+}
+
+impl SpanRecord {
+    /// The span of a recorded call. A call that was refused before it had a trace gets one from its id.
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let trace_id = event
+            .trace_id
+            .as_deref()
+            .and_then(|id| u128::from_str_radix(id, 16).ok())
+            .unwrap_or_else(|| event.id.as_u128());
+        let start_unix_ns = event.unix_ms.saturating_mul(1_000_000);
+        let operation = event.api.operation();
+        Self {
+            trace_id,
+            span_id: span_of(event.id),
+            parent: None,
+            name: event.route.as_ref().map_or_else(|| operation.to_owned(), |route| format!("{operation} {route}")),
+            start_unix_ns,
+            end_unix_ns: start_unix_ns.saturating_add(event.total_us.saturating_mul(1_000)),
+            attributes: attributes(event),
+            error: error(event.outcome),
+        }
+    }
+
+    /// The same span below the caller's.
+    #[must_use]
+    pub fn below(self, parent: Option<u64>) -> Self {
+        Self { parent, ..self }
+    }
+}
+
+fn attributes(event: &Event) -> Vec<(&'static str, Value)> {
+    let text = |text: &dyn std::fmt::Display| Value::Text(text.to_string());
+    let count = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+    let mut all = vec![
+        ("gen_ai.operation.name", text(&event.api.operation())),
+        ("http.response.status_code", Value::Integer(event.status.into())),
+        ("tidegate.inference_id", text(&event.id)),
+        ("tidegate.config", text(&event.config)),
+        ("tidegate.stream", Value::Bool(event.stream)),
+        ("tidegate.attempts", count(event.attempts.len() as u64)),
+    ];
+    let mut put = |name, value: Option<Value>| all.extend(value.map(|value| (name, value)));
+    put("gen_ai.request.model", event.route.as_ref().map(|name| text(name)));
+    put("gen_ai.response.model", event.model.as_ref().map(|name| text(name)));
+    put("gen_ai.provider.name", event.provider.as_ref().map(|name| text(name)));
+    put("tidegate.variant", event.variant.as_ref().map(|name| text(name)));
+    put("tidegate.tenant", event.tenant.as_ref().map(|name| text(name)));
+    put("gen_ai.usage.input_tokens", event.usage.map(|usage| count(usage.prompt)));
+    put("gen_ai.usage.output_tokens", event.usage.map(|usage| count(usage.completion)));
+    put("tidegate.first_byte_us", event.first_us.map(count));
+    put("tidegate.cost_usd", event.cost_usd.map(Value::Number));
+    put("error.type", error(event.outcome).map(|kind| Value::Text(kind.to_owned())));
+    all
+}
+
+/// The outcome as `error.type`: a closed set.
+pub(super) const fn error(outcome: Outcome) -> Option<&'static str> {
+    Some(match outcome {
+        Outcome::Ok => return None,
+        Outcome::Cancelled => "cancelled",
+        Outcome::Panic => "panic",
+        Outcome::Fault(kind) => fault(kind),
+    })
+}
+
+/// The fault's name, as the records spell it.
+pub(super) const fn fault(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::InvalidRequest => "invalid_request",
+        FaultKind::Unauthenticated => "unauthenticated",
+        FaultKind::Forbidden => "forbidden",
+        FaultKind::NotFound => "not_found",
+        FaultKind::ModelNotFound => "model_not_found",
+        FaultKind::MethodNotAllowed => "method_not_allowed",
+        FaultKind::RequestTimeout => "request_timeout",
+        FaultKind::Conflict => "conflict",
+        FaultKind::TooLarge => "too_large",
+        FaultKind::UnsupportedMedia => "unsupported_media",
+        FaultKind::HeadTooLarge => "head_too_large",
+        FaultKind::ContextLength => "context_length",
+        FaultKind::RateLimited => "rate_limited",
+        FaultKind::Overloaded => "overloaded",
+        FaultKind::Unavailable => "unavailable",
+        FaultKind::NotDurable => "not_durable",
+        FaultKind::Unreachable => "unreachable",
+        FaultKind::UpstreamTimeout => "upstream_timeout",
+        FaultKind::UpstreamRefused => "upstream_refused",
+        FaultKind::UpstreamMisconfigured => "upstream_misconfigured",
+        FaultKind::UpstreamRateLimited => "upstream_rate_limited",
+        FaultKind::UpstreamFailed => "upstream_failed",
+        FaultKind::StreamCut => "stream_cut",
+        FaultKind::Internal => "internal",
+    }
+}

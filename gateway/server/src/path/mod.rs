@@ -1,0 +1,55 @@
+//! The path of a call to a model, from its head to its last byte.
+//!
+//! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
+//! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`choose`] (policy → plan) →
+//! [`send`] (try, try again, fall back) → [`reply`] (JSON or events) → the ledger closes.
+//!
+//! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
+//! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
+
+pub(crate) mod arrive;
+pub(crate) mod caller;
+pub(crate) mod choose;
+pub(crate) mod keep;
+pub(crate) mod permit;
+pub(crate) mod reply;
+pub(crate) mod send;
+
+use crate::listen::Peer;
+use crate::reply::ReplyBody;
+use crate::server::Server;
+use crate::snapshot::Snapshot;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use tidegate_core::{Api, Fault, Ledger, Outcome};
+
+/// Serves one call. Whatever happens, the ledger leaves one record.
+pub(crate) async fn serve(server: &Arc<Server>, snapshot: Arc<Snapshot>, api: Api, request: Request<Incoming>, peer: &Peer) -> Response<ReplyBody> {
+    let mut ledger = server.open(api, &snapshot);
+    match walk(server, &snapshot, api, request, peer, &mut ledger).await {
+        Ok(answered) => reply::send(answered, ledger).await,
+        Err(fault) => reply::refuse(&fault, ledger).await,
+    }
+}
+
+async fn walk(
+    server: &Server,
+    snapshot: &Arc<Snapshot>,
+    api: Api,
+    request: Request<Incoming>,
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<send::Answered, Fault> {
+    let (head, body) = request.into_parts();
+    let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
+    let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
+    let admitted = permit::admit(snapshot, caller, arrived, ledger)?;
+    let planned = choose::plan(admitted, &head.headers, &*server.ports().dice, ledger);
+    send::send(server, snapshot, planned, &head.headers, ledger).await
+}
+
+/// The outcome of a call that ended with `fault`.
+const fn failed(fault: &Fault) -> Outcome {
+    Outcome::Fault(fault.kind)
+}

@@ -1,0 +1,143 @@
+//! The call goes out: the arm that was picked, then, by the plan, again or elsewhere. Owns the loop of attempts and
+//! what is spliced into the caller's bytes for each.
+
+use crate::body::Splices;
+use crate::path::choose::Planned;
+use crate::path::keep::Keep;
+use crate::server::Server;
+use crate::snapshot::{Arm, Snapshot};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidegate_core::event::Attempt;
+use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
+use tidegate_core::port::limits::Standings;
+use tidegate_core::{Api, Caller, EndpointName, Fault, Ledger};
+use tidegate_route::Next;
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// What came.
+    pub(crate) sent: Sent,
+    /// How the limits stand.
+    pub(crate) standings: Standings,
+    /// Whether the caller wants the usage chunk of a stream.
+    pub(crate) wants_usage: bool,
+    /// Tokens of the prompt by our estimate, for a stream that never says.
+    pub(crate) prompt_estimate: u64,
+    /// What is kept of the content.
+    pub(crate) keep: Keep,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// A whole answer.
+    Whole(Answer),
+    /// A stream whose first event is there.
+    Stream(Frames),
+}
+
+/// Sends the call until an arm answers or the plan gives up.
+///
+/// # Errors
+/// The last fault, when the plan gives up.
+pub(crate) async fn send(server: &Server, snapshot: &Arc<Snapshot>, planned: Planned, headers: &HeaderMap, ledger: &mut Ledger) -> Result<Answered, Fault> {
+    let standings = planned.standings();
+    let (admitted, mut plan) = (planned.admitted, planned.plan);
+    let (route, arrived) = (&admitted.route, &admitted.arrived);
+    let outgoing = server.outgoing(headers, ledger);
+    let started = server.ports().clock.now();
+    let mut avoid = None;
+    loop {
+        let arm = &route.arms[plan.current()];
+        ledger.note(|event| {
+            event.variant = Some(arm.name.clone());
+            event.model = Some(arm.model.clone());
+            event.provider = Some(arm.provider.clone());
+        });
+        let call = Call {
+            api: arrived.api,
+            model: arm.model.clone(),
+            body: splice(arrived, arm),
+            headers: outgoing.clone(),
+            caller: turn(&admitted.caller),
+            deadlines: deadlines(route.spec.timeouts, since(server, started)),
+            avoid: avoid.take(),
+        };
+        let began = server.ports().clock.now();
+        match dispatch(arm, call, arrived.scan.stream).await {
+            Ok(sent) => {
+                ledger.attempt(attempt(arm, sent.endpoint().cloned(), None, since(server, began)), arm.price);
+                let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
+                let (wants_usage, prompt_estimate) = (arrived.scan.include_usage, arrived.scan.prompt_tokens);
+                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep });
+            }
+            Err(fault) => {
+                ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
+                tracing::debug!(variant = %arm.name, fault = %fault, "attempt failed");
+                match plan.after(&fault, &route.budget, &*server.ports().dice, since(server, started)) {
+                    Next::GiveUp => return Err(fault),
+                    Next::Again { wait, .. } => {
+                        avoid = fault.endpoint;
+                        tokio::time::sleep(wait).await;
+                    }
+                    Next::Fallback { .. } => {}
+                }
+            }
+        }
+    }
+}
+
+async fn dispatch(arm: &Arm, call: Call, stream: bool) -> Result<Sent, Fault> {
+    if stream { arm.backend.stream(call).await.map(Sent::Stream) } else { arm.backend.complete(call).await.map(Sent::Whole) }
+}
+
+/// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
+fn turn(caller: &Caller) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *caller.0.digest.as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
+/// which nothing could be billed. Everything else stays as it came.
+fn splice(arrived: &super::arrive::Arrived, arm: &Arm) -> Bytes {
+    let mut splices = Splices::new();
+    splices.model(&arrived.scan, &arm.upstream);
+    if arrived.scan.stream && !arrived.scan.include_usage && arrived.api != Api::Embeddings {
+        splices.ask_usage(&arrived.scan);
+    }
+    splices.apply(&arrived.bytes)
+}
+
+fn deadlines(spec: tidegate_core::spec::TimeoutSpec, spent: Duration) -> Deadlines {
+    let total = spec.total.saturating_sub(spent);
+    Deadlines { connect: spec.connect.min(total), first_token: spec.first_token.min(total), idle: spec.idle, total }
+}
+
+fn since(server: &Server, then: Instant) -> Duration {
+    server.ports().clock.now().saturating_duration_since(then)
+}
+
+fn attempt(arm: &Arm, endpoint: Option<EndpointName>, fault: Option<&Fault>, took: Duration) -> Attempt {
+    Attempt {
+        variant: arm.name.clone(),
+        endpoint,
+        fault: fault.map(|fault| fault.kind),
+        status: fault.and_then(|fault| fault.upstream_status),
+        us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+impl Sent {
+    /// Which endpoint it came from.
+    #[must_use]
+    pub(crate) const fn endpoint(&self) -> Option<&EndpointName> {
+        match self {
+            Self::Whole(answer) => answer.endpoint.as_ref(),
+            Self::Stream(frames) => frames.endpoint.as_ref(),
+        }
+    }
+}

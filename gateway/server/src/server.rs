@@ -1,0 +1,173 @@
+//! A request meets the gate and the table, and goes to its handler. Owns what lives as long as the process: the
+//! snapshot's slot and the ports.
+
+use crate::api::{admin, cors, error, models, probe};
+use crate::closing::Closing;
+use crate::listen::{Drain, Peer};
+use crate::observe::metrics::Metrics;
+use crate::observe::span::Spans;
+use crate::observe::trace::TraceContext;
+use crate::operations::Operations;
+use crate::path::{self, arrive, caller};
+use crate::reply::ReplyBody;
+use crate::router::{self, Endpoint, Found};
+use crate::snapshot::Snapshot;
+use crate::gate;
+use arc_swap::ArcSwap;
+use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tidegate_core::port::events::Events;
+use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, InferenceId, Ledger, Role};
+
+/// The header by which a caller names an answer to us.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the server meets outside.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub dice: Arc<dyn Dice>,
+    /// The event store.
+    pub events: Arc<dyn Events>,
+    /// Where traces go, if anywhere.
+    pub spans: Option<Arc<dyn Spans>>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// What the admin interface can do.
+    pub operations: Arc<dyn Operations>,
+}
+
+/// Serves requests from the snapshot that is in force.
+#[derive(Debug)]
+pub struct Server {
+    snapshot: ArcSwap<Snapshot>,
+    ports: Ports,
+    closing: Arc<Closing>,
+    drain: Drain,
+}
+
+impl Server {
+    /// A server that begins with `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, ports: Ports, drain: Drain) -> Self {
+        let closing = Closing::new(Arc::clone(&ports.events), Arc::clone(&ports.metrics), ports.spans.clone(), snapshot.durability);
+        Self { snapshot: ArcSwap::new(snapshot), ports, closing: Arc::new(closing), drain }
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts another snapshot into force; calls under way keep theirs.
+    pub fn replace(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
+    }
+
+    /// What it meets outside.
+    #[must_use]
+    pub const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Whether it is stopping.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain.has_begun()
+    }
+
+    /// Opens the ledger of a call.
+    pub(crate) fn open(&self, api: Api, snapshot: &Snapshot) -> Ledger {
+        self.ports.metrics.accepted(api);
+        let events: Arc<dyn Events> = Arc::<Closing>::clone(&self.closing);
+        Ledger::open(api, Arc::clone(&snapshot.config), events, Arc::clone(&self.ports.clock), &*self.ports.dice)
+    }
+
+    /// The headers that go on to a provider: what may pass, and the trace with a span of ours.
+    pub(crate) fn outgoing(&self, headers: &HeaderMap, ledger: &mut Ledger) -> HeaderMap {
+        let mut out = gate::forwarded(headers);
+        let mut trace = TraceContext::of(headers, &*self.ports.dice);
+        ledger.note(|event| {
+            trace = trace.clone().for_call(event.id);
+            event.trace_id = Some(trace.trace_id_text().into());
+        });
+        trace.write(&mut out);
+        out
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<ReplyBody> {
+        let origin = request.headers().get(ORIGIN).cloned();
+        let mut response = match gate::check(request.method(), request.uri(), request.version(), request.headers()) {
+            Ok(()) => self.route(request, &peer).await,
+            Err(refusal) => {
+                let mut response = error::respond(&refusal.fault);
+                if refusal.close {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
+        };
+        if let Some(origin) = origin {
+            cors::allow(&peer.terms.cors, Some(&origin), response.headers_mut());
+        }
+        if !response.headers().contains_key(X_REQUEST_ID) {
+            let id = InferenceId::new(&*self.ports.clock, &*self.ports.dice).encode();
+            if let Ok(id) = HeaderValue::from_bytes(&id) {
+                response.headers_mut().insert(X_REQUEST_ID, id);
+            }
+        }
+        self.ports.metrics.responded(response.status());
+        response
+    }
+
+    async fn route(self: &Arc<Self>, request: Request<Incoming>, peer: &Peer) -> Response<ReplyBody> {
+        let path = request.uri().path();
+        match router::find(request.method(), path, peer.terms.admin) {
+            Found::Endpoint(Endpoint::Infer(api), ..) => path::serve(self, self.snapshot(), api, request, peer).await,
+            Found::Endpoint(endpoint, role, rest) => {
+                let rest = rest.to_owned();
+                self.other(endpoint, role, &rest, request, peer).await.unwrap_or_else(|fault| error::respond(&fault))
+            }
+            Found::Preflight(allowed) => cors::preflight(request.headers(), &allowed),
+            Found::WrongMethod(allowed) => {
+                let says = format!("this path takes {allowed} only");
+                let mut response = error::respond(&Fault::new(FaultKind::MethodNotAllowed, says));
+                if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                    response.headers_mut().insert(ALLOW, allowed);
+                }
+                response
+            }
+            Found::Nothing => error::respond(&Fault::new(FaultKind::NotFound, "there is nothing at this path; the interface begins at /v1/chat/completions and /v1/models")),
+        }
+    }
+
+    /// Everything that is no call to a model.
+    async fn other(self: &Arc<Self>, endpoint: Endpoint, role: Option<Role>, rest: &str, request: Request<Incoming>, peer: &Peer) -> Result<Response<ReplyBody>, Fault> {
+        let snapshot = self.snapshot();
+        let Some(role) = role else {
+            return if endpoint == Endpoint::Health { Ok(probe::health()) } else { probe::ready(self) };
+        };
+        let now: SystemTime = self.ports.clock.wall();
+        let caller = caller::authenticate(snapshot.keys_of(peer.terms.admin), request.headers(), peer, now)?;
+        if !caller.may(role) {
+            return Err(Fault::new(FaultKind::Forbidden, "this key does not have the role that this path needs"));
+        }
+        match endpoint {
+            Endpoint::Models => Ok(models::list(&snapshot, &caller)),
+            Endpoint::Model => models::one(&snapshot, &caller, rest),
+            Endpoint::Metrics => Ok(probe::metrics(self)),
+            _ => {
+                let (head, body) = request.into_parts();
+                let body = arrive::collect(&head.headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
+                admin::answer(&*self.ports.operations, endpoint, rest, head.uri.query(), body).await
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What requests are served from: one immutable value, swapped whole on a reload. A request keeps the one that it
+//! began with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use tidegate_core::digest::Digest;
+use tidegate_core::port::backend::Backend;
+use tidegate_core::port::limits::Limits;
+use tidegate_core::spec::{ContentPolicy, Durability, RouteSpec, SubjectSpec};
+use tidegate_core::{Caller, KeyRecord, ModelName, Price, ProviderName, RouteName, VariantName};
+use tidegate_route::{Policy, RetryBudget};
+
+/// Everything that requests are served from.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Hash of the configuration.
+    pub config: Arc<str>,
+    /// Unix seconds at which it was loaded.
+    pub loaded: u64,
+    /// The routes by name.
+    pub routes: HashMap<RouteName, Arc<Route>>,
+    /// Who may call.
+    pub keys: Keyring,
+    /// Who may use the admin listener: the same keys, and its token.
+    pub admin_keys: Keyring,
+    /// What callers are held to.
+    pub limits: Arc<dyn Limits>,
+    /// What is kept of the content.
+    pub content: ContentPolicy,
+    /// When a record counts as kept.
+    pub durability: Durability,
+    /// Whose data a call is.
+    pub subject: Option<SubjectSpec>,
+}
+
+impl Snapshot {
+    /// The keyring of the admin listener, or of the others.
+    #[must_use]
+    pub const fn keys_of(&self, admin: bool) -> &Keyring {
+        if admin { &self.admin_keys } else { &self.keys }
+    }
+}
+
+/// A route, ready to serve.
+#[derive(Debug)]
+pub struct Route {
+    /// What it was built from.
+    pub spec: Arc<RouteSpec>,
+    /// How an arm is picked.
+    pub policy: Policy,
+    /// How much may be tried again.
+    pub budget: Arc<RetryBudget>,
+    /// The arms, in the order of `spec.variants`.
+    pub arms: Vec<Arm>,
+}
+
+/// One arm of a route, ready to serve.
+#[derive(Debug)]
+pub struct Arm {
+    /// Its name.
+    pub name: VariantName,
+    /// Its model.
+    pub model: ModelName,
+    /// The model's name at the provider.
+    pub upstream: String,
+    /// The model's provider.
+    pub provider: ProviderName,
+    /// What the model costs.
+    pub price: Option<Price>,
+    /// What runs it.
+    pub backend: Arc<dyn Backend>,
+}
+
+/// Who may call.
+#[derive(Debug)]
+pub enum Keyring {
+    /// Anybody, as this one: only on loopback.
+    Open(Caller),
+    /// Those with one of these keys.
+    Keys(HashMap<Digest, Caller>),
+}
+
+impl Keyring {
+    /// The keyring of `keys`.
+    #[must_use]
+    pub fn of(keys: impl IntoIterator<Item = KeyRecord>) -> Self {
+        Self::Keys(keys.into_iter().map(|key| (key.digest, Caller(Arc::new(key)))).collect())
+    }
+
+    /// The caller that `secret` belongs to: looked up by digest, so neither a scan nor a comparison leaks time.
+    #[must_use]
+    pub fn find(&self, secret: &[u8]) -> Option<&Caller> {
+        match self {
+            Self::Open(caller) => Some(caller),
+            Self::Keys(keys) => keys.get(&Digest::of(secret)),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line: its arguments as types, and one file for each command below. Owns exit codes; what serving does is
+//! in `serve`, how models are fetched in `pull`.
+
+mod chat;
+mod check;
+mod events;
+mod key;
+mod models;
+mod when;
+
+use crate::terminal::Style;
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const QUICKSTART: &str = "configs/quickstart.yaml";
+
+const FEATURES: &str = match (cfg!(feature = "engine"), cfg!(feature = "otlp")) {
+    (true, true) => "engine, otlp",
+    (true, false) => "engine",
+    (false, true) => "otlp",
+    (false, false) => "none",
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate serve                                    serve configs/quickstart.yaml
+  tidegate serve --config configs/production        serve the files of a folder
+  tidegate check configs/production                 list every fault of a configuration
+  tidegate chat smollm2                             talk to a route of the running gateway
+  tidegate key new --principal ann --tenant web     make a key and print it once
+  tidegate events tail --follow                     watch calls as they end
+
+Environment:
+  TIDEGATE_LOG        level of the log, such as debug or tidegate_server=debug
+  TIDEGATE_MODELS     the folder of models (else $XDG_CACHE_HOME/tidegate/models, or ~/.cache/tidegate/models)
+  TIDEGATE_API_KEY    the key that `chat` sends
+  HF_ENDPOINT         the model hub to ask;  HF_TOKEN  its token, for gated models
+  NO_COLOR            set to anything: no colours
+
+Exit codes:
+  0  done
+  1  it failed while running
+  2  the configuration or the arguments are wrong";
+
+/// A gateway in front of language models: decides, serves, watches and remembers.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, after_help = EXAMPLES, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a configuration until told to stop
+    #[command(
+        after_help = "SIGHUP reads the configuration again; SIGTERM and Ctrl-C let running calls end, then stop."
+    )]
+    Serve {
+        /// A YAML file, or a folder of them
+        #[arg(long, value_name = "PATH", default_value = QUICKSTART)]
+        config: PathBuf,
+    },
+    /// Check a configuration and list every fault with its place
+    Check(check::Check),
+    /// Print the JSON Schema of configurations, for editors
+    Schema,
+    /// Fetch a model into the cache, or check the one that is there
+    Pull(models::Pull),
+    /// List the models of the catalogue and what the cache holds of them
+    Models(models::Models),
+    /// Talk to a route of a running gateway
+    Chat(chat::ChatArguments),
+    /// Make, list and revoke keys
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Look at the records of calls
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Print the version and the features built in
+    Version,
+}
+
+/// Reads the arguments and does what they say.
+pub(crate) fn run() -> ExitCode {
+    match act(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(&error),
+    }
+}
+
+fn act(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve { config } => crate::serve::run(&config),
+        Command::Check(check) => check.run(),
+        Command::Schema => print(&format!("{}\n", serde_json::to_string_pretty(&tidegate_config::schema())?)),
+        Command::Pull(pull) => block_on(pull.run()),
+        Command::Models(models) => models.run(),
+        Command::Chat(chat) => block_on(chat.run()),
+        Command::Key(key) => key.run(),
+        Command::Events(events) => events.run(),
+        Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// The configuration or the arguments are wrong, which ends with code 2. Without a text it was told already.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Wrong(String);
+
+/// Says why it ended, and with which code.
+fn end(error: &anyhow::Error) -> ExitCode {
+    let is_closed_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_closed_pipe) {
+        // Whoever read our output has enough, as `head` does.
+        return ExitCode::SUCCESS;
+    }
+    let text = format!("{error:#}");
+    if !text.is_empty() {
+        let line = format!("{} {text}\n", Style::stderr().bad("error:"));
+        // Nobody is left to be told where standard error is closed.
+        std::io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+    }
+    let is_wrong = error.downcast_ref::<Wrong>().is_some() || error.downcast_ref::<tidegate_config::Report>().is_some();
+    ExitCode::from(if is_wrong { 2 } else { 1 })
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(work);
+    // A thread that waits for a lock or for input must not keep the program from ending.
+    runtime.shutdown_background();
+    done
+}
+
+/// Reads a configuration for a command that needs a part of it.
+fn load(path: &std::path::Path) -> anyhow::Result<tidegate_config::Loaded> {
+    let env = |name: &str| std::env::var_os(name).and_then(|value| value.into_string().ok());
+    Ok(tidegate_config::load(path, &env)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_make_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_read_as_documented() {
+        for line in [
+            "tidegate serve",
+            "tidegate serve --config x.yaml",
+            "tidegate check x.yaml --format json",
+            "tidegate schema",
+            "tidegate pull smollm2",
+            "tidegate pull smollm2 --from a.gguf b.whl",
+            "tidegate pull --list",
+            "tidegate models",
+            "tidegate chat",
+            "tidegate chat smollm2 --url http://h:1 --key k",
+            "tidegate key new --principal p --tenant t --role infer --role read --route a --expires 90d --keys-file k.yaml",
+            "tidegate key list --config c.yaml",
+            "tidegate key revoke key-1",
+            "tidegate events tail --follow --route a --json",
+            "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
+            "tidegate version",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        for line in [
+            "tidegate",
+            "tidegate check",
+            "tidegate pull",
+            "tidegate key new",
+            "tidegate key new --principal p --role none",
+            "tidegate events show x",
+        ] {
+            let fault = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(fault.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_code_tells_wrong_from_failed() {
+        let code = |error: anyhow::Error| format!("{:?}", end(&error));
+        assert_eq!(code(anyhow::anyhow!("x")), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(code(Wrong("x".to_owned()).into()), format!("{:?}", ExitCode::from(2)));
+        let closed = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(code(anyhow::Error::from(closed).context("writing")), format!("{:?}", ExitCode::SUCCESS));
+    }
+}

@@ -1,0 +1,97 @@
+//! `tidegate check`: a configuration read as `serve` would read it, with all its faults.
+
+use super::{Wrong, load, print};
+use crate::terminal::Style;
+use clap::{Args, ValueEnum};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use tidegate_config::Report;
+use tidegate_core::spec::{GatewaySpec, ProviderKind};
+
+/// The arguments of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Ends with 0 where `serve` would take it, warnings or not, and with 2 where it has a fault.")]
+pub(super) struct Check {
+    /// A YAML file, or a folder of them
+    path: PathBuf,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people, with excerpts
+    Text,
+    /// For programs
+    Json,
+}
+
+impl Check {
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let loaded = match load(&self.path) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                let report = error.downcast::<Report>()?;
+                return self.refuse(&report);
+            }
+        };
+        let lacking = lacking(&loaded.spec, cfg!(feature = "engine"), cfg!(feature = "otlp"));
+        match self.format {
+            Format::Json => {
+                let findings = serde_json::json!({"ok": lacking.is_empty(), "warnings": loaded.warnings, "lacking": lacking, "config": *loaded.spec.hash});
+                print(&format!("{findings:#}\n"))?;
+            }
+            Format::Text => print(&self.text(&loaded.warnings, &lacking, &loaded.spec))?,
+        }
+        if lacking.is_empty() { Ok(()) } else { Err(Wrong(String::new()).into()) }
+    }
+
+    fn text(&self, warnings: &[impl std::fmt::Display], lacking: &[String], spec: &GatewaySpec) -> String {
+        let style = Style::stdout();
+        let mut text = String::new();
+        let mut line = |head: String, body: &dyn std::fmt::Display| writeln!(text, "{head} {body}").unwrap_or_default();
+        for warning in warnings {
+            line(style.warn("warning:"), warning);
+        }
+        for lack in lacking {
+            line(style.bad("error:"), lack);
+        }
+        if lacking.is_empty() {
+            let GatewaySpec { routes, models, providers, hash, .. } = spec;
+            let (routes, models, providers) = (routes.len(), models.len(), providers.len());
+            line(
+                style.good(&format!("{} is fine:", self.path.display())),
+                &format!(
+                    "{routes} route(s), {models} model(s), {providers} provider(s), {} warning(s), config {hash}",
+                    warnings.len()
+                ),
+            );
+        }
+        text
+    }
+
+    fn refuse(&self, report: &Report) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => print(&format!("{:#}\n", serde_json::json!({"ok": false, "findings": report})))?,
+            Format::Text => print(&format!("{}\n", report.to_string().trim_end()))?,
+        }
+        Err(Wrong(String::new()).into())
+    }
+}
+
+/// What the configuration needs and this program was built without.
+fn lacking(spec: &GatewaySpec, has_engine: bool, has_otlp: bool) -> Vec<String> {
+    let without = |what: String, feature: &str| {
+        format!("{what} needs the feature `{feature}`, which this program was built without")
+    };
+    let mut lacking = Vec::new();
+    if !has_engine {
+        let local = spec.providers.values().filter(|provider| matches!(provider.kind, ProviderKind::Local(_)));
+        lacking.extend(local.map(|provider| without(format!("the provider `{}`", provider.name), "engine")));
+    }
+    if !has_otlp && spec.telemetry.otlp.is_some() {
+        lacking.push(without("`telemetry.otlp`".to_owned(), "otlp"));
+    }
+    lacking
+}

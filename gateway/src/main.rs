@@ -1,0 +1,17 @@
+//! The program `tidegate`: reads its arguments and does what they say. What it can do is in `cli`, how it serves in
+//! `serve`, and how organs are built from the configuration in `wire`.
+
+mod cli;
+mod pull;
+mod serve;
+mod terminal;
+mod wire;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

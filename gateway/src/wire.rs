@@ -1,0 +1,15 @@
+//! The wiring: checked specs to built parts. The only place that constructs organs, and the only one that sees all.
+
+pub(crate) mod events;
+pub(crate) mod gateway;
+#[cfg(feature = "engine")]
+pub(crate) mod local;
+pub(crate) mod log;
+pub(crate) mod operations;
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+pub(crate) mod parts;
+pub(crate) mod reload;
+pub(crate) mod snapshot;
+
+pub(crate) use gateway::Gateway;

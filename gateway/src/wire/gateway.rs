@@ -1,0 +1,152 @@
+//! The whole gateway, built: what lives from start to stop.
+
+use super::events::NoEvents;
+use super::operations::ProgramOperations;
+use super::parts::{Parts, Tools};
+use super::reload::{self, Reloader, Watching};
+use crate::pull::PullContext;
+use anyhow::Context as _;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use tidegate_core::clock::SystemClock;
+use tidegate_core::dice::SplitMix;
+use tidegate_core::port::events::Events;
+use tidegate_core::spec::{CorsSpec, GatewaySpec};
+use tidegate_core::{Clock, Dice};
+use tidegate_server::Server;
+use tidegate_server::listen::{Drain, Listener, Terms};
+use tidegate_server::observe::metrics::Metrics;
+use tidegate_server::observe::span::Spans;
+use tidegate_server::server::Ports;
+use tidegate_storage::EventStore;
+use tidegate_upstream::TlsRoots;
+
+/// How often limits that are full again are forgotten.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The whole gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    spec: GatewaySpec,
+    server: Arc<Server>,
+    reloader: Arc<Reloader>,
+    store: Option<Arc<EventStore>>,
+}
+
+impl Gateway {
+    /// Builds it from the configuration at `path`; models are fetched and loaded.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or something that it names cannot be had.
+    pub(crate) async fn build(path: &Path, drain: Drain) -> anyhow::Result<Self> {
+        let loaded = reload::read(path)?;
+        let spec = loaded.spec;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let dice: Arc<dyn Dice> = Arc::new(SplitMix::seeded(seed()?));
+        let tools = Tools { clock: Arc::clone(&clock), dice: Arc::clone(&dice), roots: TlsRoots::system(), pull: PullContext::from_environment()? };
+        let store = super::events::open(&spec.events, &clock)?;
+        let events: Arc<dyn Events> = match &store {
+            Some(store) => Arc::<EventStore>::clone(store),
+            None => Arc::new(NoEvents),
+        };
+        let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
+        if let Some(store) = &store {
+            metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
+        }
+        let spans = spans(&spec)?;
+        let parts = Parts::default().renewed(&spec, &tools).await?;
+        let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock)?);
+        metrics.configured(&spec.hash);
+        let slot = Arc::new(OnceLock::new());
+        let operations = Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone()));
+        let ports = Ports { clock, dice, events, spans, metrics, operations };
+        let server = Arc::new(Server::new(snapshot, ports, drain));
+        let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
+        // The slot is filled once, here: it only closes the circle of server, operations and reloader.
+        drop(slot.set(Arc::downgrade(&reloader)));
+        Ok(Self { spec, server, reloader, store })
+    }
+
+    /// The server.
+    #[must_use]
+    pub(crate) fn server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
+
+    /// Binds all listeners.
+    ///
+    /// # Errors
+    /// An address cannot be had.
+    pub(crate) async fn listen(&self) -> anyhow::Result<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        for spec in &self.spec.listeners {
+            let terms = Terms { admin: false, cors: spec.cors.clone(), max_body: spec.max_body, head_timeout: spec.head_timeout, body_timeout: spec.body_timeout };
+            listeners.push(Listener::bind(&spec.name, spec.address, terms, spec.tls.clone(), spec.max_connections).await?);
+        }
+        if let Some(admin) = &self.spec.admin {
+            let terms = Terms { admin: true, cors: CorsSpec::Off, ..admin_terms() };
+            listeners.push(Listener::bind("admin", admin.address, terms, None, 256).await?);
+        }
+        self.reloader.follow_tls(listeners.iter().filter_map(Listener::tls));
+        Ok(listeners)
+    }
+
+    /// Follows changes of the configuration's files until the guard is dropped.
+    ///
+    /// # Errors
+    /// The system cannot watch files.
+    pub(crate) fn watch(&self) -> anyhow::Result<Watching> {
+        self.reloader.watch().context("cannot watch the configuration's files")
+    }
+
+    /// Reads the configuration again, because of `why`.
+    pub(crate) async fn reload(&self, why: &str) {
+        // The outcome stands in the log and the metrics.
+        drop(self.reloader.reload(why).await);
+    }
+
+    /// Forgets now and then the callers whose limits are full again.
+    pub(crate) fn sweep(&self) -> tokio::task::JoinHandle<()> {
+        let reloader = Arc::clone(&self.reloader);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                reloader.sweep().await;
+            }
+        })
+    }
+
+    /// Ends what must end in order: records are written.
+    pub(crate) async fn close(self) {
+        if let Some(store) = self.store {
+            let closed = tokio::task::spawn_blocking(move || store.close()).await;
+            if let Err(e) = closed {
+                tracing::error!(error = %e, "the event store did not close");
+            }
+        }
+    }
+}
+
+fn admin_terms() -> Terms {
+    Terms { admin: true, cors: CorsSpec::Off, max_body: 1024 * 1024, head_timeout: std::time::Duration::from_secs(5), body_timeout: std::time::Duration::from_secs(30) }
+}
+
+fn seed() -> anyhow::Result<u64> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+#[cfg(feature = "otlp")]
+fn spans(spec: &GatewaySpec) -> anyhow::Result<Option<Arc<dyn Spans>>> {
+    spec.telemetry.otlp.as_ref().map(super::otlp::build).transpose()
+}
+
+#[cfg(not(feature = "otlp"))]
+fn spans(spec: &GatewaySpec) -> anyhow::Result<Option<Arc<dyn Spans>>> {
+    anyhow::ensure!(spec.telemetry.otlp.is_none(), "this program was built without the feature `otlp`, which `telemetry.otlp` needs");
+    Ok(None)
+}

@@ -1,0 +1,123 @@
+//! What the admin interface can do, done with the program's files and stores.
+
+use super::reload::Reloader;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+use tidegate_core::digest::Digest;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::{Event, Fault, FaultKind, InferenceId, KeyRecord};
+use tidegate_server::Operations;
+use tidegate_server::operations::{ReloadRefused, WantedKey};
+use tidegate_storage::EventReader;
+
+/// The operations of this program.
+#[derive(Debug)]
+pub(crate) struct ProgramOperations {
+    reloader: Arc<OnceLock<Weak<Reloader>>>,
+    events: Option<PathBuf>,
+}
+
+impl ProgramOperations {
+    /// Operations on the reloader that `slot` will hold, and on the events of a folder.
+    #[must_use]
+    pub(crate) const fn new(slot: Arc<OnceLock<Weak<Reloader>>>, events: Option<PathBuf>) -> Self {
+        Self { reloader: slot, events }
+    }
+
+    fn reloader(&self) -> Result<Arc<Reloader>, Fault> {
+        let reloader = self.reloader.get().and_then(Weak::upgrade);
+        reloader.ok_or_else(|| Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again"))
+    }
+
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&EventReader) -> Result<T, tidegate_storage::StoreFault> + Send + 'static) -> Result<T, Fault> {
+        let folder = self.events.clone().ok_or_else(|| Fault::new(FaultKind::NotFound, "this gateway keeps no events: set `store.events`"))?;
+        let done = tokio::task::spawn_blocking(move || EventReader::open(&folder).and_then(|reader| read(&reader))).await;
+        done.map_err(Fault::internal)?.map_err(Fault::internal)
+    }
+
+    /// Changes the keys: the file is written first, then read again like any other change of it.
+    async fn change_keys(&self, change: impl FnOnce(&mut Vec<KeyRecord>) + Send) -> Result<(), Fault> {
+        let reloader = self.reloader()?;
+        let keys = reloader.spec().keys.ok_or_else(|| Fault::new(FaultKind::Conflict, "this gateway asks for no keys: set `keys: {file: keys.yaml}` first"))?;
+        let mut records = keys.keys;
+        change(&mut records);
+        let file = keys.file;
+        let written = tokio::task::spawn_blocking(move || tidegate_config::keys::write(&file, &records)).await;
+        written.map_err(Fault::internal)?.map_err(Fault::internal)?;
+        reloader.reload("keys changed").await.map(drop).map_err(|refused| Fault::internal(refused.report))
+    }
+}
+
+impl Operations for ProgramOperations {
+    fn config(&self) -> Value {
+        self.reloader().map_or(Value::Null, |reloader| tidegate_config::describe(&reloader.spec()))
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Value, ReloadRefused>> {
+        Box::pin(async {
+            let reloader = self.reloader().map_err(|fault| ReloadRefused { report: fault.to_string(), findings: json!([]) })?;
+            reloader.reload("admin").await
+        })
+    }
+
+    fn events(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, Fault>> {
+        Box::pin(self.read(move |reader| reader.newest(&tidegate_storage::Filter::default(), limit)))
+    }
+
+    fn event(&self, id: InferenceId) -> BoxFuture<'_, Result<Option<Event>, Fault>> {
+        Box::pin(self.read(move |reader| reader.get(id)))
+    }
+
+    fn keys(&self) -> Value {
+        let keys = self.reloader().ok().and_then(|reloader| reloader.spec().keys);
+        let shown: Vec<Value> = keys.iter().flat_map(|keys| &keys.keys).map(shown).collect();
+        json!({"object": "list", "data": shown})
+    }
+
+    fn new_key(&self, wanted: WantedKey) -> BoxFuture<'_, Result<Value, Fault>> {
+        Box::pin(async move {
+            let (secret, id) = secret()?;
+            let expires = wanted.expires_in.map(|seconds| std::time::SystemTime::now() + std::time::Duration::from_secs(seconds));
+            let record = KeyRecord {
+                id: id.parse().map_err(Fault::internal)?,
+                digest: Digest::of(secret.as_bytes()),
+                principal: wanted.principal,
+                tenant: wanted.tenant,
+                roles: wanted.roles,
+                routes: wanted.routes,
+                expires,
+                tags: BTreeMap::new(),
+            };
+            let mut answer = shown(&record);
+            self.change_keys(|keys| keys.push(record)).await?;
+            answer["secret"] = json!(secret);
+            Ok(answer)
+        })
+    }
+
+    fn revoke_key<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
+        Box::pin(async move {
+            let keys = self.reloader()?.spec().keys;
+            if !keys.is_some_and(|keys| keys.keys.iter().any(|key| key.id.as_str() == id)) {
+                return Ok(false);
+            }
+            self.change_keys(|keys| keys.retain(|key| key.id.as_str() != id)).await?;
+            Ok(true)
+        })
+    }
+}
+
+/// A secret of 256 random bits, and a public id of 64.
+fn secret() -> Result<(String, String), Fault> {
+    let mut bytes = [0u8; 40];
+    getrandom::fill(&mut bytes).map_err(Fault::internal)?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((format!("sk-{}", &hex[..64]), format!("key-{}", &hex[64..])))
+}
+
+fn shown(key: &KeyRecord) -> Value {
+    let expires = key.expires.and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()).map(|since| since.as_secs());
+    json!({"id": key.id, "principal": key.principal, "tenant": key.tenant, "roles": key.roles, "routes": key.routes, "expires": expires, "tags": key.tags})
+}

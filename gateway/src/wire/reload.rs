@@ -1,0 +1,230 @@
+//! The configuration is read again: at a signal, at a change of its files, at an admin's word. Owns that it is put into
+//! force whole or not at all.
+
+use super::parts::{Parts, Tools};
+use notify::Watcher as _;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidegate_config::{Loaded, Report};
+use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, TelemetrySpec};
+use tidegate_core::{RouteName, VariantName};
+use tidegate_server::Server;
+use tidegate_server::listen::tls::Tls;
+use tidegate_server::operations::ReloadRefused;
+
+/// Changes of files come in bursts: one reload for those within this time.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// Reads the configuration again.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    path: PathBuf,
+    server: Arc<Server>,
+    tools: Tools,
+    /// One reload at a time; the parts in force.
+    parts: tokio::sync::Mutex<Parts>,
+    state: Mutex<State>,
+    fixed: Fixed,
+}
+
+/// What changes with each reload.
+#[derive(Debug)]
+struct State {
+    spec: GatewaySpec,
+    files: Vec<PathBuf>,
+    tls: Vec<Arc<Tls>>,
+}
+
+/// What only a restart can change.
+#[derive(Debug, PartialEq)]
+struct Fixed {
+    listeners: Vec<ListenerSpec>,
+    admin: Option<std::net::SocketAddr>,
+    events: EventsSpec,
+    telemetry: TelemetrySpec,
+}
+
+impl Fixed {
+    fn of(spec: &GatewaySpec) -> Self {
+        let admin = spec.admin.as_ref().map(|AdminSpec { address, .. }| *address);
+        Self { listeners: spec.listeners.clone(), admin, events: spec.events.clone(), telemetry: spec.telemetry.clone() }
+    }
+
+    fn changed(&self, new: &Self) -> Vec<&'static str> {
+        let pairs = [
+            (self.listeners != new.listeners, "listeners"),
+            (self.admin != new.admin, "admin.address"),
+            (self.events != new.events, "store.events"),
+            (self.telemetry != new.telemetry, "telemetry"),
+        ];
+        pairs.into_iter().filter_map(|(changed, section)| changed.then_some(section)).collect()
+    }
+}
+
+/// Reads the configuration at `path`.
+///
+/// # Errors
+/// All its faults.
+pub(crate) fn read(path: &Path) -> Result<Loaded, Report> {
+    tidegate_config::load(path, &environment)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The closed set of metric labels.
+pub(crate) fn arms_of(spec: &GatewaySpec) -> impl Iterator<Item = (RouteName, Vec<VariantName>)> {
+    spec.routes.values().map(|route| (route.name.clone(), route.variants.iter().map(|variant| variant.name.clone()).collect()))
+}
+
+impl Reloader {
+    /// A reloader of the configuration at `path`, of which `spec` is in force.
+    #[must_use]
+    pub(crate) fn new(path: &Path, server: Arc<Server>, tools: Tools, parts: Parts, spec: &GatewaySpec, files: Vec<PathBuf>) -> Self {
+        let state = State { spec: spec.clone(), files, tls: Vec::new() };
+        Self { path: path.to_owned(), server, tools, parts: tokio::sync::Mutex::new(parts), state: Mutex::new(state), fixed: Fixed::of(spec) }
+    }
+
+    /// Reads the files of these listeners again too.
+    pub(crate) fn follow_tls(&self, tls: impl Iterator<Item = Arc<Tls>>) {
+        self.state().tls = tls.collect();
+    }
+
+    /// The configuration in force.
+    pub(crate) fn spec(&self) -> GatewaySpec {
+        self.state().spec.clone()
+    }
+
+    /// Reads the configuration again and puts it into force; the old one stays where it has any fault.
+    ///
+    /// # Errors
+    /// All faults of the new one.
+    pub(crate) async fn reload(&self, why: &str) -> Result<serde_json::Value, ReloadRefused> {
+        let done = self.renew().await;
+        let metrics = &self.server.ports().metrics;
+        match &done {
+            Ok(done) => {
+                metrics.reloaded(true);
+                tracing::info!(why, config = %done["config"], changed = %done["changed"], "configuration reloaded");
+            }
+            Err(refused) => {
+                metrics.reloaded(false);
+                tracing::error!(why, report = refused.report, "configuration refused; the old one stays in force");
+            }
+        }
+        done
+    }
+
+    async fn renew(&self) -> Result<serde_json::Value, ReloadRefused> {
+        let mut parts = self.parts.lock().await;
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(refused)?;
+        let Loaded { spec, files, .. } = read.map_err(|report| ReloadRefused { report: report.to_string(), findings: serde_json::json!(report) })?;
+        self.renew_tls()?;
+        let before = self.server.snapshot();
+        let changed = *before.config != *spec.hash;
+        let restart = self.fixed.changed(&Fixed::of(&spec));
+        if changed {
+            let renewed = parts.renewed(&spec, &self.tools).await.map_err(|e| refused(format!("{e:#}")))?;
+            let snapshot = super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock).map_err(|e| refused(format!("{e:#}")))?;
+            self.server.ports().metrics.rebuild(arms_of(&spec));
+            self.server.ports().metrics.configured(&spec.hash);
+            self.server.replace(Arc::new(snapshot));
+            *parts = renewed;
+        }
+        if !restart.is_empty() {
+            tracing::warn!(sections = ?restart, "these changes take effect at the next start");
+        }
+        let done = serde_json::json!({"config": *spec.hash, "changed": changed, "needs_restart": restart});
+        let mut state = self.state();
+        (state.spec, state.files) = (spec, files);
+        Ok(done)
+    }
+
+    fn renew_tls(&self) -> Result<(), ReloadRefused> {
+        let tls = self.state().tls.clone();
+        tls.iter().try_for_each(|tls| tls.reload()).map_err(refused)
+    }
+
+    /// Forgets the callers whose limits are full again.
+    pub(crate) async fn sweep(&self) {
+        if let Some(limits) = self.parts.lock().await.limits() {
+            limits.sweep();
+        }
+    }
+
+    /// Follows the files until the guard is dropped. Folders are watched, not files: editors and mounted secrets
+    /// replace a file by another.
+    ///
+    /// # Errors
+    /// The system cannot watch them.
+    pub(crate) fn watch(self: &Arc<Self>) -> notify::Result<Watching> {
+        let (tell, mut told) = tokio::sync::mpsc::channel::<()>(1);
+        let ours = Arc::downgrade(self);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let changed = event.is_ok_and(|event| !event.kind.is_access() && ours.upgrade().is_some_and(|this| this.concerns(&event.paths)));
+            if changed {
+                // Full means that a reload is due already.
+                drop(tell.try_send(()));
+            }
+        });
+        let mut watcher = watcher?;
+        for folder in self.folders() {
+            watcher.watch(&folder, notify::RecursiveMode::NonRecursive)?;
+        }
+        let reloader = Arc::downgrade(self);
+        let task = tokio::spawn(async move {
+            while told.recv().await.is_some() {
+                tokio::time::sleep(SETTLE).await;
+                while told.try_recv().is_ok() {}
+                let Some(reloader) = reloader.upgrade() else { return };
+                drop(reloader.reload("file change").await);
+            }
+        });
+        Ok(Watching { _watcher: watcher, task })
+    }
+
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let state = self.state();
+        let tls = state.tls.iter().flat_map(|tls| [Some(tls.spec().cert.clone()), Some(tls.spec().key.clone()), tls.spec().client_ca.clone()]).flatten();
+        let files = state.files.iter().cloned().chain(tls);
+        files.map(|file| file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()).collect()
+    }
+
+    /// Whether one of these is ours: what else lies in the same folder may change as it likes. A change of a link
+    /// (as in mounted secrets) concerns us as well.
+    fn concerns(&self, changed: &[PathBuf]) -> bool {
+        let state = self.state();
+        let tls = state.tls.iter().any(|tls| changed.iter().any(|path| same_name(path, &tls.spec().cert) || same_name(path, &tls.spec().key)));
+        tls || changed.iter().any(|path| path.is_symlink() || state.files.iter().any(|file| same_name(path, file)) || path.extension().is_some_and(|end| end == "yaml"))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn same_name(one: &Path, other: &Path) -> bool {
+    one.file_name() == other.file_name()
+}
+
+fn refused(why: impl std::fmt::Display) -> ReloadRefused {
+    let report = why.to_string();
+    ReloadRefused { findings: serde_json::json!([{"message": report}]), report }
+}
+
+/// Follows files while it lives.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    _watcher: notify::RecommendedWatcher,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,90 @@
+//! Checked spec and parts to the snapshot that requests are served from.
+
+use super::parts::Parts;
+use anyhow::Context as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tidegate_core::digest::Digest;
+use tidegate_core::port::limits::Limits;
+use tidegate_core::spec::{GatewaySpec, RouteSpec, VariantSpec};
+use tidegate_core::{Caller, Clock, KeyRecord, Role, RouteName, Secret};
+use tidegate_route::{Policy, RetryBudget};
+use tidegate_server::Snapshot;
+use tidegate_server::snapshot::{Arm, Keyring, Route};
+
+/// Builds the snapshot of `spec`; retry budgets go on from `before`.
+///
+/// # Errors
+/// A reference leads nowhere, which the check of the configuration should have found.
+pub(crate) fn build(spec: &GatewaySpec, parts: &Parts, before: Option<&Snapshot>, clock: &Arc<dyn Clock>) -> anyhow::Result<Snapshot> {
+    let mut routes = std::collections::HashMap::new();
+    for (name, route) in &spec.routes {
+        let kept = before.and_then(|old| old.routes.get(name)).filter(|old| old.spec.retry == route.retry);
+        let budget = kept.map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
+        routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget)?));
+    }
+    let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
+    Ok(Snapshot {
+        config: Arc::clone(&spec.hash),
+        loaded: clock.unix_ms() / 1000,
+        routes,
+        keys: keys(spec)?,
+        admin_keys: admin_keys(spec)?,
+        limits,
+        content: spec.events.content,
+        durability: spec.events.durability,
+        subject: spec.events.subject.clone(),
+    })
+}
+
+fn built(name: &RouteName, route: &RouteSpec, spec: &GatewaySpec, parts: &Parts, budget: Arc<RetryBudget>) -> anyhow::Result<Route> {
+    let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
+    Ok(Route {
+        spec: Arc::new(route.clone()),
+        policy: Policy::new(route).with_context(|| format!("route `{name}`"))?,
+        budget,
+        arms: arms.with_context(|| format!("route `{name}`"))?,
+    })
+}
+
+fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Arm> {
+    let model = spec.models.get(&variant.model).with_context(|| format!("variant `{}` names no model", variant.name))?;
+    let backend = parts.backend(model).with_context(|| format!("nothing runs the model `{}`", model.name))?;
+    Ok(Arm {
+        name: variant.name.clone(),
+        model: model.name.clone(),
+        upstream: model.upstream.clone(),
+        provider: model.provider.clone(),
+        price: model.price,
+        backend,
+    })
+}
+
+fn keys(spec: &GatewaySpec) -> anyhow::Result<Keyring> {
+    match &spec.keys {
+        Some(keys) => Ok(Keyring::of(keys.keys.iter().cloned())),
+        None => Ok(Keyring::Open(Caller(Arc::new(anybody()?)))),
+    }
+}
+
+/// The admin listener takes the keys that exist and its own token; without either it takes nobody.
+fn admin_keys(spec: &GatewaySpec) -> anyhow::Result<Keyring> {
+    let mut keys: Vec<KeyRecord> = spec.keys.iter().flat_map(|keys| keys.keys.iter().cloned()).collect();
+    if let Some(token) = spec.admin.as_ref().and_then(|admin| admin.token.as_ref()) {
+        keys.push(token_key(token)?);
+    }
+    Ok(Keyring::of(keys))
+}
+
+fn token_key(token: &Secret) -> anyhow::Result<KeyRecord> {
+    let digest = Digest::of(token.expose().as_bytes());
+    let roles = Role::ALL.into_iter().collect();
+    Ok(KeyRecord { id: "admin-token".parse()?, digest, principal: "admin".parse()?, tenant: "admin".parse()?, roles, routes: None, expires: None, tags: BTreeMap::new() })
+}
+
+fn anybody() -> anyhow::Result<KeyRecord> {
+    let roles = BTreeSet::from([Role::Infer, Role::Feedback, Role::Read]);
+    // No secret digests to zeros; and an open keyring never looks one up.
+    let digest = Digest::from_bytes([0; 32]);
+    Ok(KeyRecord { id: "anonymous".parse()?, digest, principal: "anonymous".parse()?, tenant: "default".parse()?, roles, routes: None, expires: None, tags: BTreeMap::new() })
+}

@@ -1,0 +1,42 @@
+//! The event store: an append-only segment log, its index and its Parquet tables.
+//!
+//! A record goes from [`EventStore`] through a bounded queue to the writer's thread, which frames it into the live
+//! segment; full segments are sealed, indexed and later compacted to Parquet by the upkeep's thread. [`EventReader`]
+//! reads both as one, from this process or another.
+//!
+//! ```text
+//! lock                                     held by the one writer
+//! accepted                                 how many records were ever taken, in a mapped page
+//! segments/0000000007.log, .idx            frames; the index is there once the segment is sealed
+//! tables/day=2026-01-31/route=NAME/7.parquet
+//! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
+//! ```
+
+mod compact;
+mod counters;
+mod day;
+mod disk;
+mod fault;
+mod folder;
+mod frame;
+mod frames;
+mod index;
+mod listing;
+mod log;
+mod manifest;
+mod queue;
+mod reader;
+mod recovery;
+mod retention;
+mod store;
+mod table;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod testing;
+
+pub use fault::StoreFault;
+pub use reader::{EventReader, Filter, OutcomeClass, Scan, Tail};
+pub use recovery::Recovery;
+pub use store::{EventStore, Options, Stats};

@@ -1,0 +1,31 @@
+//! Outgoing calls: connection pools, balancing, server-sent events, health.
+//!
+//! A call takes these steps: `openai` chooses an endpoint (`balance`, `health`), takes a seat there and a connection
+//! (`pool`, else `dial`), sends the request (`lane`), and reads the answer under its deadlines (`reading`, `patience`)
+//! as one body or as whole events (`frames`, `sse`). A refusal becomes a fault in `refusal`. Retries beyond a stale
+//! connection, fallbacks and records are the callers' business.
+
+pub mod balance;
+pub mod fetch;
+
+pub mod sse;
+
+mod dial;
+mod endpoint;
+mod fault;
+mod frames;
+mod health;
+mod io;
+mod lane;
+mod nudge;
+mod openai;
+mod patience;
+mod pool;
+mod proxy;
+mod reading;
+mod refusal;
+mod tls;
+
+pub use fault::BuildFault;
+pub use openai::OpenAiBackend;
+pub use tls::TlsRoots;

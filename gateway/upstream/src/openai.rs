@@ -1,0 +1,283 @@
+//! A provider that speaks OpenAI's interface. Owns the choice of the endpoint and the steps of one attempt; further
+//! attempts are the route's.
+
+use crate::balance::{in_turn, two_choices};
+use crate::endpoint::{Endpoint, Seat};
+use crate::frames::{EventFrames, fault_chain};
+use crate::lane::{Lane, Sent};
+use crate::patience::Patience;
+use crate::reading::{Broken, Reading};
+use crate::{BuildFault, TlsRoots, refusal};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::response::Parts;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant as Monotonic;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
+use tidegate_core::spec::provider::{Balance, OpenAiSpec};
+use tidegate_core::{Clock, Dice, EndpointName, Fault, FaultKind, ProviderName, Usage};
+use tokio::time::Instant;
+
+/// The most bytes of a whole answer.
+const ANSWER_CAP: usize = 64 << 20;
+/// The most bytes of a refusal that are read.
+const REFUSAL_CAP: usize = 64 << 10;
+
+/// A provider that speaks OpenAI's interface, with its endpoints and their connections.
+#[derive(Debug)]
+pub struct OpenAiBackend {
+    provider: ProviderName,
+    endpoints: Vec<Arc<Endpoint>>,
+    balance: Balance,
+    turn: AtomicUsize,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    born: Monotonic,
+}
+
+/// An answer whose head is there.
+struct Opened {
+    head: Parts,
+    reading: Reading,
+    endpoint: EndpointName,
+    first_by: Instant,
+}
+
+impl OpenAiBackend {
+    /// Builds a provider from its checked spec; reads `spec.ca` and connects to nothing.
+    ///
+    /// # Errors
+    /// Something in the spec that only shows when it is used: an address, a proxy, a file of authorities.
+    pub fn build(
+        provider: &ProviderName,
+        spec: &OpenAiSpec,
+        clock: Arc<dyn Clock>,
+        dice: Arc<dyn Dice>,
+        roots: &TlsRoots,
+    ) -> Result<Self, BuildFault> {
+        let mut config = None;
+        let mut tls = || {
+            if let Some(config) = &config {
+                return Ok(Arc::clone(config));
+            }
+            let own = spec.ca.as_deref().map(TlsRoots::from_file).transpose()?;
+            let built = own.as_ref().unwrap_or(roots).client(&[b"h2", b"http/1.1"])?;
+            Ok(Arc::clone(config.insert(built)))
+        };
+        let build = |e| Endpoint::build(e, spec, &mut tls).map(Arc::new);
+        let endpoints = spec.endpoints.iter().map(build).collect::<Result<Vec<_>, _>>()?;
+        if endpoints.is_empty() {
+            return Err(BuildFault::NoEndpoint);
+        }
+        let born = clock.now();
+        let provider = provider.clone();
+        Ok(Self { provider, endpoints, balance: spec.balance, turn: AtomicUsize::new(0), clock, dice, born })
+    }
+
+    /// Calls under way at each endpoint.
+    pub fn loads(&self) -> impl Iterator<Item = (&EndpointName, usize)> {
+        self.endpoints.iter().map(|e| (&e.name, e.load()))
+    }
+
+    fn now_ms(&self) -> u64 {
+        let passed = self.clock.now().saturating_duration_since(self.born).as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    /// The endpoint for a call. Better one that failed this call before than one that is left alone, and better any
+    /// than none.
+    fn choose(&self, avoid: Option<&EndpointName>) -> &Arc<Endpoint> {
+        let all = &self.endpoints;
+        if let [only] = all.as_slice() {
+            return only;
+        }
+        let now = self.now_ms();
+        let is_up = |i: usize| !all[i].health.is_out(now);
+        let is_other = |i: usize| avoid != Some(&all[i].name);
+        let chosen = self
+            .pick(|i| is_up(i) && is_other(i))
+            .or_else(|| self.pick(is_up))
+            .or_else(|| self.pick(is_other))
+            .unwrap_or_default();
+        &all[chosen]
+    }
+
+    fn pick(&self, eligible: impl Fn(usize) -> bool) -> Option<usize> {
+        let count = self.endpoints.len();
+        match self.balance {
+            Balance::P2c => {
+                let draws = (self.dice.next_u64(), self.dice.next_u64());
+                two_choices(count, eligible, |i| self.endpoints[i].load(), draws)
+            }
+            Balance::RoundRobin => in_turn(count, eligible, self.turn.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// Takes a seat and a connection, sends the call and waits for the head of its answer.
+    async fn open(&self, call: &Call, is_stream: bool) -> Result<Opened, Fault> {
+        let start = Instant::now();
+        let end_by = start + call.deadlines.total;
+        let endpoint = self.choose(call.avoid.as_ref());
+        let at = |fault: Fault| fault.at(endpoint.name.clone());
+        let seat = endpoint.seat(call.deadlines.connect).await.ok_or_else(|| {
+            let says = "all connections to the provider are in use; try again";
+            at(Fault::new(FaultKind::Overloaded, says).because("`max_connections` of the provider is reached"))
+        })?;
+        let (mut lane, mut is_reused) = match endpoint.pool.take(start) {
+            Some(lane) => (lane, true),
+            None => (self.connect(endpoint, call).await?, false),
+        };
+        loop {
+            let sent_at = if is_reused { start } else { Instant::now() };
+            let first_by = sent_at + call.deadlines.first_token;
+            let mut patience = Patience::until(first_by.min(end_by));
+            let request = endpoint.request(call, &lane, is_stream);
+            match lane.send(request, &mut patience, first_by.min(end_by)).await {
+                Sent::Answered(response) => {
+                    let (head, body) = response.into_parts();
+                    let opened = Opening { lane, seat, patience, first_by, end_by };
+                    return opened.judged(self, call, head, body).await.map_err(at);
+                }
+                // The server may have closed an idle connection just when we took it: once more on a fresh one.
+                Sent::Lost(fault) if is_reused => {
+                    tracing::debug!(provider = %self.provider, endpoint = %endpoint.name, %fault, "stale connection");
+                    if lane.is_h2() {
+                        endpoint.pool.unshare();
+                    }
+                    (lane, is_reused) = (self.connect(endpoint, call).await?, false);
+                }
+                Sent::Lost(fault) | Sent::Garbled(fault) => {
+                    if lane.is_h2() {
+                        endpoint.pool.unshare();
+                    }
+                    let says = "the connection to the provider ended before an answer; try again";
+                    return Err(at(Fault::new(FaultKind::UpstreamFailed, says).because(fault_chain(&fault))));
+                }
+                Sent::Late => return Err(at(late())),
+            }
+        }
+    }
+
+    /// A fresh connection; what comes of it counts for the endpoint's health.
+    async fn connect(&self, endpoint: &Arc<Endpoint>, call: &Call) -> Result<Lane, Fault> {
+        match Box::pin(endpoint.connect(call.deadlines.connect)).await {
+            Ok(lane) => {
+                endpoint.health.connected();
+                Ok(lane)
+            }
+            Err(fault) => {
+                let detail = fault_chain(&fault);
+                if let Some(pause_ms) = endpoint.health.failed(self.now_ms()) {
+                    tracing::warn!(provider = %self.provider, endpoint = %endpoint.name, pause_ms, fault = detail, "endpoint left alone");
+                }
+                let says = "the provider cannot be reached; try again";
+                Err(Fault::new(FaultKind::Unreachable, says).because(detail).at(endpoint.name.clone()))
+            }
+        }
+    }
+
+    async fn whole(&self, call: Call) -> Result<Answer, Fault> {
+        let Opened { mut reading, endpoint, .. } = self.open(&call, false).await?;
+        let body = match reading.whole(ANSWER_CAP).await {
+            Ok(body) => body,
+            Err(because) => return Err(unfinished(&because).at(endpoint)),
+        };
+        if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+            let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+            return Err(no_json(&start).at(endpoint));
+        }
+        Ok(Answer { usage: usage(&body), body, endpoint: Some(endpoint) })
+    }
+
+    async fn events(&self, call: Call) -> Result<Frames, Fault> {
+        let Opened { head, mut reading, endpoint, first_by } = self.open(&call, true).await?;
+        let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
+        if kind.len() >= 16 && kind[..16].eq_ignore_ascii_case(b"application/json") {
+            let body = reading.whole(REFUSAL_CAP).await.unwrap_or_default();
+            let fault = refusal::from_success(&body).unwrap_or_else(|| {
+                let says = "the provider answered without a stream; its server may not support `stream`";
+                Fault::new(FaultKind::UpstreamFailed, says)
+            });
+            return Err(fault.at(endpoint));
+        }
+        let frames = EventFrames::open(reading, first_by, endpoint.clone()).await?;
+        Ok(Frames { endpoint: Some(endpoint), frames: Box::pin(frames) })
+    }
+}
+
+/// What holds a call together while its answer begins.
+struct Opening {
+    lane: Lane,
+    seat: Seat,
+    patience: Patience,
+    first_by: Instant,
+    end_by: Instant,
+}
+
+impl Opening {
+    /// Goes on with a success; reads what a refusal says.
+    async fn judged(self, from: &OpenAiBackend, call: &Call, head: Parts, body: Incoming) -> Result<Opened, Fault> {
+        let Self { lane, seat, patience, first_by, end_by } = self;
+        let endpoint = seat.0.name.clone();
+        let mut reading = Reading::new(body, lane, seat, patience, call.deadlines.idle, end_by);
+        if head.status.is_success() {
+            return Ok(Opened { head, reading, endpoint, first_by });
+        }
+        let body = reading.whole(REFUSAL_CAP).await.unwrap_or_default();
+        Err(refusal::from_status(head.status, &head.headers, &body, from.clock.wall()))
+    }
+}
+
+impl Backend for OpenAiBackend {
+    fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
+        Box::pin(self.whole(call))
+    }
+
+    fn stream(&self, call: Call) -> BoxFuture<'_, Result<Frames, Fault>> {
+        Box::pin(self.events(call))
+    }
+
+    fn ready(&self) -> bool {
+        let now = self.now_ms();
+        self.endpoints.iter().any(|e| !e.health.is_out(now))
+    }
+}
+
+fn late() -> Fault {
+    let says = "the provider did not answer in time; try again, or raise `timeouts.first_token` of the route";
+    Fault::new(FaultKind::UpstreamTimeout, says)
+}
+
+fn no_json(start: &str) -> Fault {
+    let says = "the provider's answer is no JSON; its url may be wrong";
+    Fault::new(FaultKind::UpstreamFailed, says).because(format_args!("it begins with {start:?}"))
+}
+
+/// A whole answer that did not come to its end.
+fn unfinished(because: &Broken) -> Fault {
+    match because {
+        Broken::Cut(fault) => {
+            let says = "the provider broke off its answer; try again";
+            Fault::new(FaultKind::UpstreamFailed, says).because(fault_chain(fault))
+        }
+        Broken::TooLong(cap) => {
+            Fault::new(FaultKind::UpstreamFailed, format!("the provider's answer is longer than {cap} bytes"))
+        }
+        Broken::Idle(limit) => {
+            let says = format!("the provider sent nothing for {limit:?} (`timeouts.idle` of the route)");
+            Fault::new(FaultKind::UpstreamTimeout, says)
+        }
+        Broken::NoFirst | Broken::Total => {
+            let says = "the answer took longer than `timeouts.total` of the route";
+            Fault::new(FaultKind::UpstreamTimeout, says)
+        }
+    }
+}
+
+/// The usage an answer states; a string search spares the parse of large answers without it.
+fn usage(body: &Bytes) -> Option<Usage> {
+    memchr::memmem::rfind(body, b"\"usage\"").and_then(|_| Usage::from_openai(body))
+}

@@ -1,0 +1,125 @@
+//! Every status and the shapes of error bodies.
+
+use super::*;
+
+fn of(status: u16, body: &str) -> Fault {
+    from_status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes(), SystemTime::UNIX_EPOCH)
+}
+
+#[test]
+fn each_status_has_its_kind() {
+    use FaultKind::*;
+    let cases = [
+        (400, UpstreamRefused),
+        (409, UpstreamRefused),
+        (413, UpstreamRefused),
+        (415, UpstreamRefused),
+        (422, UpstreamRefused),
+        (401, UpstreamMisconfigured),
+        (402, UpstreamMisconfigured),
+        (403, UpstreamMisconfigured),
+        (404, UpstreamMisconfigured),
+        (405, UpstreamMisconfigured),
+        (301, UpstreamMisconfigured),
+        (307, UpstreamMisconfigured),
+        (408, UpstreamTimeout),
+        (504, UpstreamTimeout),
+        (429, UpstreamRateLimited),
+        (500, UpstreamFailed),
+        (502, UpstreamFailed),
+        (503, UpstreamFailed),
+        (529, UpstreamFailed),
+    ];
+    for (status, kind) in cases {
+        let fault = of(status, "");
+        assert_eq!((fault.kind, fault.upstream_status), (kind, Some(status)));
+        assert!(!fault.says.is_empty());
+    }
+}
+
+#[test]
+fn the_providers_words_param_and_code_are_kept() {
+    let fault = of(
+        400,
+        r#"{"error":{"message":"bad\u0000 \u001b[1mvalue\nhere","param":"top_p","code":"x","type":"invalid_request_error"}}"#,
+    );
+    assert_eq!(fault.kind, FaultKind::UpstreamRefused);
+    assert_eq!(fault.says, "bad [1mvalue here");
+    assert_eq!(fault.param.as_deref(), Some("top_p"));
+    assert!(fault.detail.unwrap().contains("code \"x\""));
+
+    let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "ü".repeat(2_000));
+    assert_eq!(of(400, &long).says.len(), MESSAGE_CAP);
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_known() {
+    let openai = r#"{"error":{"message":"too long","code":"context_length_exceeded"}}"#;
+    let llama = r#"{"error":{"message":"too long","code":400,"type":"exceed_context_size_error"}}"#;
+    for body in [openai, llama] {
+        assert_eq!(of(400, body).kind, FaultKind::ContextLength);
+    }
+    assert_eq!(from_success(openai.as_bytes()).unwrap().kind, FaultKind::UpstreamFailed);
+}
+
+#[test]
+fn other_shapes_say_the_same() {
+    for body in [r#"{"error":"no"}"#, r#"{"detail":"no"}"#, r#"{"object":"error","message":"no","code":400}"#] {
+        assert_eq!(of(422, body).says, "no", "{body}");
+    }
+    let html = of(502, "<html>bad gateway</html>");
+    assert_eq!(html.kind, FaultKind::UpstreamFailed);
+    assert!(html.detail.unwrap().contains("<html>") && !html.says.contains("html"));
+}
+
+#[test]
+fn what_is_said_of_our_credentials_stays_in_the_log() {
+    let fault = of(401, r#"{"error":{"message":"incorrect key sk-abc"}}"#);
+    assert!(!fault.says.contains("sk-abc"));
+    assert!(fault.detail.unwrap().contains("sk-abc"));
+}
+
+#[test]
+fn waits_are_read_in_all_forms() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let wait = |pairs: &[(&'static str, &str)]| {
+        let headers = pairs.iter().map(|(k, v)| (http::HeaderName::from_static(k), v.parse().unwrap())).collect();
+        retry_after(&headers, now)
+    };
+    assert_eq!(wait(&[("retry-after", "3")]), Some(Duration::from_secs(3)));
+    assert_eq!(wait(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
+    assert_eq!(wait(&[("retry-after", "9"), ("retry-after-ms", "1500")]), Some(Duration::from_millis(1_500)));
+    assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT")]), Some(Duration::from_secs(10)));
+    assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:40:00 GMT")]), Some(Duration::ZERO));
+    for bad in ["-1", "soon", "inf", ""] {
+        assert_eq!(wait(&[("retry-after", bad)]), None, "{bad}");
+    }
+}
+
+#[test]
+fn errors_in_a_success_are_found_and_answers_are_not() {
+    for ok in [
+        r#"{"error":null}"#,
+        r#"{"choices":[{"delta":{"content":"\"error\""}}]}"#,
+        r#"{"error":""}"#,
+        "[DONE]",
+        r#"{"error":"#,
+    ] {
+        assert!(from_success(ok.as_bytes()).is_none(), "{ok}");
+    }
+    let cases = [
+        (r#"{"error":{"message":"m","code":429}}"#, FaultKind::UpstreamRateLimited),
+        (r#"{"error":{"message":"m","code":"502"}}"#, FaultKind::UpstreamFailed),
+        (r#"{"error":{"message":"m","type":"rate_limit_error"}}"#, FaultKind::UpstreamRateLimited),
+        (r#"{"error":{"message":"m","type":"invalid_request_error"}}"#, FaultKind::UpstreamRefused),
+        (
+            r#"{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+            FaultKind::ContextLength,
+        ),
+        (r#"{"error":"m"}"#, FaultKind::UpstreamFailed),
+    ];
+    for (body, kind) in cases {
+        let fault = from_success(body.as_bytes()).unwrap();
+        assert_eq!((fault.kind, &*fault.says), (kind, "m"), "{body}");
+    }
+}

@@ -1,0 +1,37 @@
+//! End to end: the built program over loopback, in front of a mock upstream that does as it is told. One test binary, a
+//! file a theme; `harness` starts things and reads what they say. Nothing here sleeps to let time pass: it waits for
+//! what it is told, or asks again until it is so.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod passthrough;
+#[cfg(test)]
+mod quickstart;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod strict;
+#[cfg(test)]
+mod tls;

@@ -1,0 +1,116 @@
+//! The quickstart with the real model: it talks, streams the same words, and takes turns fairly.
+
+use crate::harness::home::{models, repository};
+use crate::harness::{Client, Gateway, Home, may_be_left_out};
+use serde_json::{Value, json};
+
+/// The quickstart, but for its fixed addresses; none where there is no model.
+async fn quickstart(test: &str) -> Option<(Home, Gateway)> {
+    let is_there = models().is_some_and(|folder| {
+        let mut files = std::fs::read_dir(folder)
+            .unwrap()
+            .flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).into_iter().flatten());
+        files.any(|file| file.unwrap().path().extension().is_some_and(|end| end == "gguf"))
+    });
+    if !is_there
+        && may_be_left_out(
+            test,
+            "the small model: set TIDEGATE_TEST_MODELS to a folder that `tidegate pull smollm2` filled",
+        )
+    {
+        return None;
+    }
+    let home = Home::new();
+    let text = std::fs::read_to_string(repository().join("configs/quickstart.yaml")).expect("the quickstart is there");
+    let mut text = text.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:8081", "127.0.0.1:0");
+    if !text.lines().any(|line| line.starts_with("admin:")) {
+        text += "\nadmin: {address: \"127.0.0.1:0\", token: \"${env:TIDEGATE_ADMIN_TOKEN}\"}\n";
+    }
+    home.write("config.yaml", &text);
+    let gateway = home.serve().await;
+    Some((home, gateway))
+}
+
+fn ask(text: &str, tokens: u64) -> Value {
+    json!({"model": "smollm2", "messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0})
+}
+
+async fn streamed(client: &Client, mut body: Value) -> String {
+    body["stream"] = json!(true);
+    let events = client.stream(&body).await.events().await;
+    assert_eq!(events.last().map(String::as_str), Some("[DONE]"), "{events:?}");
+    let chunks = events[..events.len() - 1].iter().map(|event| serde_json::from_str::<Value>(event).unwrap());
+    chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn the_model_answers_and_streams_the_same() {
+    let Some((_home, gateway)) = quickstart("the_model_answers_and_streams_the_same").await else { return };
+    let client = gateway.client();
+    let body = ask("What is the capital of France?", 24);
+    let answer = client.chat(&body).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let doc = answer.json();
+    let text = doc["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.contains("Paris"), "{text}");
+    assert_eq!(
+        doc["usage"]["total_tokens"],
+        json!(doc["usage"]["prompt_tokens"].as_u64().unwrap() + doc["usage"]["completion_tokens"].as_u64().unwrap())
+    );
+    assert_eq!(streamed(&client, body).await, text);
+}
+
+#[tokio::test]
+async fn callers_at_once_get_what_they_get_alone() {
+    let Some((_home, gateway)) = quickstart("callers_at_once_get_what_they_get_alone").await else { return };
+    let client = gateway.client();
+    let bodies: Vec<Value> = ["Name three colours.", "Count to five.", "What is water?", "Say hello."]
+        .iter()
+        .map(|text| ask(text, 16))
+        .collect();
+    let mut alone = Vec::new();
+    for body in &bodies {
+        alone.push(streamed(&client, body.clone()).await);
+    }
+    let at_once: Vec<_> = bodies
+        .into_iter()
+        .map(|body| {
+            let client = client.clone();
+            tokio::spawn(async move { streamed(&client, body).await })
+        })
+        .collect();
+    for (call, alone) in at_once.into_iter().zip(alone) {
+        assert_eq!(call.await.unwrap(), alone);
+    }
+}
+
+#[tokio::test]
+async fn streams_progress_together() {
+    let Some((_home, gateway)) = quickstart("streams_progress_together").await else { return };
+    let client = gateway.client();
+    let mut body = ask("Write a long story about a dragon.", 24);
+    body["stream"] = json!(true);
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(client.stream(&body).await);
+    }
+    // All four have begun before any has ended: each has events waiting when the others are read in turn.
+    let mut open = vec![true; 4];
+    let mut rounds = 0;
+    while open.iter().any(|open| *open) {
+        for (stream, open) in streams.iter_mut().zip(&mut open) {
+            *open = *open && stream.event().await.is_some_and(|event| event != "[DONE]");
+        }
+        rounds += 1;
+    }
+    assert!(rounds >= 24, "{rounds} rounds");
+}
+
+#[tokio::test]
+async fn control_tokens_in_a_callers_text_stay_text() {
+    let Some((_home, gateway)) = quickstart("control_tokens_in_a_callers_text_stay_text").await else { return };
+    let client = gateway.client();
+    let tokens = async |text: &str| client.chat(&ask(text, 1)).await.json()["usage"]["prompt_tokens"].as_u64().unwrap();
+    let (plain, control) = (tokens("x").await, tokens("<|im_end|>").await);
+    assert!(control > plain, "a control token was taken for one: {control} tokens where a single one makes {plain}");
+}
