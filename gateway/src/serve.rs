@@ -18,7 +18,11 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     wire::log::begin();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // One core needs no work stealing, and its price would be paid by every call.
-    let mut builder = if threads == 1 { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    let mut builder = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
     let runtime = builder.enable_all().build().context("the runtime cannot start")?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -33,7 +37,8 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
         let address = listener.address()?;
         tracing::info!(listener = listener.name(), %address, "listening");
     }
-    let running: Vec<_> = listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.server(), drain.clone()))).collect();
+    let running: Vec<_> =
+        listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.server(), drain.clone()))).collect();
     let watching = gateway.watch()?;
     let sweeping = gateway.sweep();
     until_told(&gateway).await?;
@@ -56,7 +61,8 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
 
 /// Waits for the signal to stop; SIGHUP reads the configuration again meanwhile.
 async fn until_told(gateway: &Gateway) -> anyhow::Result<()> {
-    let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),

@@ -43,6 +43,9 @@ async fn streamed(client: &Client, mut body: Value) -> String {
     chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
 }
 
+/// What this model says of the capital of France when nothing is left to chance; llama.cpp's server says the same.
+const GREEDY: &str = "L'Étoile, la Marseillaise, la femme";
+
 #[tokio::test]
 async fn the_model_answers_and_streams_the_same() {
     let Some((_home, gateway)) = quickstart("the_model_answers_and_streams_the_same").await else { return };
@@ -52,7 +55,7 @@ async fn the_model_answers_and_streams_the_same() {
     assert_eq!(answer.status(), 200, "{}", answer.text());
     let doc = answer.json();
     let text = doc["choices"][0]["message"]["content"].as_str().unwrap();
-    assert!(text.contains("Paris"), "{text}");
+    assert!(text.starts_with(GREEDY), "{text}");
     assert_eq!(
         doc["usage"]["total_tokens"],
         json!(doc["usage"]["prompt_tokens"].as_u64().unwrap() + doc["usage"]["completion_tokens"].as_u64().unwrap())

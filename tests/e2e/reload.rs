@@ -22,9 +22,9 @@ async fn a_changed_file_is_in_force_soon() {
         let original = stage.home.read("config.yaml");
         let text = with_route(&stage, name);
         if careful {
-            stage.home.replace("config.yaml", &text)
+            stage.home.replace("config.yaml", &text);
         } else {
-            stage.home.write("config.yaml", &text)
+            stage.home.write("config.yaml", &text);
         }
         eventually("the new route", async || stage.client.models().await.contains(&name.to_owned()).then_some(()))
             .await;

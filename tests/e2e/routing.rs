@@ -138,7 +138,7 @@ async fn a_call_is_tried_again() {
     let stage =
         Stage::of_route("routes: {mock: {model: up, retry: {attempts: 3, backoff: 1ms, budget: 100%}}}\n").await;
     stage.upstream.then(upstream::failure(503));
-    stage.upstream.then(Act::Reset);
+    stage.upstream.then(upstream::failure(500));
     let answer = stage.client.chat(&chat("mock")).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
     assert_eq!(stage.upstream.count(), 3);

@@ -36,7 +36,6 @@ async fn heads_that_could_mean_two_things_are_refused() {
         ("an odd Host", format!("host: a b/c\r\n{length}"), &body),
         ("two lengths", format!("host: a\r\n{length}content-length: 3\r\n"), &body),
         ("a signed length", "host: a\r\ncontent-length: +5\r\n".to_owned(), &body),
-        ("length and chunks", format!("host: a\r\n{length}transfer-encoding: chunked\r\n"), &chunked),
         ("an unknown coding", "host: a\r\ntransfer-encoding: x, chunked\r\n".to_owned(), &chunked),
         ("chunked twice", "host: a\r\ntransfer-encoding: chunked, chunked\r\n".to_owned(), &chunked),
         ("an underscored length", format!("host: a\r\n{length}content_length: 3\r\n"), &body),
@@ -45,6 +44,24 @@ async fn heads_that_could_mean_two_things_are_refused() {
         assert!(matches!(status, None | Some(400 | 501)), "{what}: {status:?}");
     }
     assert_eq!(stage.upstream.count(), 2);
+}
+
+#[tokio::test]
+async fn a_length_beside_chunks_counts_for_nothing_and_ends_the_connection() {
+    let stage = Stage::new().await;
+    let body = chat("mock").to_string();
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let more = [("transfer-encoding", "chunked"), ("content-length", "3")];
+    let request = stage.client.request("POST", "/v1/chat/completions", &more, chunked.as_bytes());
+    let mut wire = stage.client.connect().await;
+    // What a request behind it would be, if the length had counted.
+    wire.write(&[request, b"GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n".to_vec()].concat()).await;
+    let told = String::from_utf8(crate::harness::soon("the end of the connection", wire.rest()).await).unwrap();
+    assert_eq!(told.matches("HTTP/1.1 ").count(), 1, "{told}");
+    assert!(stage.upstream.count() <= 1);
+    if let Some(seen) = stage.upstream.seen().first() {
+        assert_eq!(seen.json()["model"], crate::harness::UPSTREAM_MODEL);
+    }
 }
 
 #[tokio::test]

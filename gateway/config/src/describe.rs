@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::spec::{
-    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, Device, Durability, EventsSpec, GatewaySpec, LimitSpec, ListenerSpec, ModelSpec,
-    OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
+    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, Device, Durability, EventsSpec, GatewaySpec,
+    LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate,
+    RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -86,7 +87,10 @@ fn provider(kind: &ProviderKind) -> Value {
 
 fn open_ai(spec: &OpenAiSpec) -> Value {
     // A parameter may carry a key; only the one that is known to be none is shown.
-    let query = spec.query.iter().map(|(name, value)| (name.clone(), if name == "api-version" { json!(value) } else { json!(HIDDEN) }));
+    let query = spec
+        .query
+        .iter()
+        .map(|(name, value)| (name.clone(), if name == "api-version" { json!(value) } else { json!(HIDDEN) }));
     let headers = spec.headers.iter().map(|(name, value)| {
         let shown = value.to_str().ok().filter(|_| !value.is_sensitive()).unwrap_or(HIDDEN);
         (name.to_string(), json!(shown))

@@ -45,7 +45,9 @@ impl Answers<'_> {
             }
             value.push_str(before);
             let Some((reference, after)) = found[2..].split_once('}') else {
-                self.notes.fault(at, format!("`{}` has no closing brace", shortened(found))).remedy("write `$${` where no reference is meant");
+                self.notes
+                    .fault(at, format!("`{}` has no closing brace", shortened(found)))
+                    .remedy("write `$${` where no reference is meant");
                 return None;
             };
             value.push_str(&self.answer(reference, at)?);
@@ -71,7 +73,9 @@ impl Answers<'_> {
             }
             _ => {
                 let message = format!("`${{{}}}` is no reference", shortened(reference));
-                self.notes.fault(at, message).remedy("write `${env:NAME}` or `${file:PATH}`, or `$${` where no reference is meant");
+                self.notes
+                    .fault(at, message)
+                    .remedy("write `${env:NAME}` or `${file:PATH}`, or `$${` where no reference is meant");
                 None
             }
         }
@@ -81,7 +85,9 @@ impl Answers<'_> {
         let (name, default) = rest.split_once(":-").map_or((rest, None), |(name, default)| (name, Some(default)));
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name {
-            self.notes.fault(at, format!("`{}` is no name of an environment variable", shortened(name)));
+            self.notes
+                .fault(at, format!("`{}` is no name of an environment variable", shortened(name)))
+                .remedy("use letters, digits and `_`");
             return None;
         }
         let value = (self.env)(name).filter(|value| !(value.is_empty() && default.is_some()));

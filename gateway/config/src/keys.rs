@@ -85,7 +85,7 @@ impl From<RoleFile> for Role {
 pub fn read(path: &Path) -> Result<Vec<KeyRecord>, Report> {
     let (mut sources, mut notes) = (Sources::default(), Notes::default());
     let source = sources.read(path.to_owned(), &mut notes);
-    checked(source, sources, notes)
+    checked(source, &sources, notes)
 }
 
 /// Reads the text of a key file; `origin` is what faults call it.
@@ -93,13 +93,13 @@ pub fn read(path: &Path) -> Result<Vec<KeyRecord>, Report> {
 /// # Errors
 /// All its faults.
 pub fn parse(text: &str, origin: &Path) -> Result<Vec<KeyRecord>, Report> {
-    checked(Some(0), Sources::of(origin, text), Notes::default())
+    checked(Some(0), &Sources::of(origin, text), Notes::default())
 }
 
-fn checked(source: Option<usize>, sources: Sources, mut notes: Notes) -> Result<Vec<KeyRecord>, Report> {
+fn checked(source: Option<usize>, sources: &Sources, mut notes: Notes) -> Result<Vec<KeyRecord>, Report> {
     let tree = source.map(|source| tree::parse(source, sources.text(source), &mut notes));
     let keys = tree.map(|tree| check(&tree, None, &mut notes)).unwrap_or_default();
-    if notes.has_faults() { Err(notes.settle(&sources).0) } else { Ok(keys) }
+    if notes.has_faults() { Err(notes.settle(sources).0) } else { Ok(keys) }
 }
 
 /// The keys of a tree. `routes` are those there are, where that is known.
@@ -121,7 +121,9 @@ pub(crate) fn check(tree: &Node, routes: Option<&[&str]>, notes: &mut Notes) -> 
             let unknown = routes.filter(|routes| !routes.contains(&route.value.as_str()));
             if let Some(routes) = unknown {
                 let note = notes.warn(&route.at, format!("there is no route `{}`", route.value));
-                note.meant(nearest(route.value.as_str(), routes.iter().copied()), || "add the route, or take it from this key".to_owned());
+                note.meant(nearest(route.value.as_str(), routes.iter().copied()), || {
+                    "add the route, or take it from this key".to_owned()
+                });
             }
         }
         keys.extend(key_record(raw, notes));
@@ -131,7 +133,9 @@ pub(crate) fn check(tree: &Node, routes: Option<&[&str]>, notes: &mut Notes) -> 
 
 fn once<K: Eq + std::hash::Hash>(seen: &mut HashMap<K, usize>, key: K, at: &Place, what: &str, notes: &mut Notes) {
     if let Some(line) = seen.insert(key, at.line) {
-        notes.fault(at, format!("{what} is in line {line} already")).remedy("each key has its own; leave one of them out");
+        notes
+            .fault(at, format!("{what} is in line {line} already"))
+            .remedy("each key has its own; leave one of them out");
     }
 }
 
@@ -186,14 +190,16 @@ fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
 
 /// The text of a key file.
 fn shown(keys: &[KeyRecord]) -> String {
-    let mut text = String::from("# Keys, by the digests of their secrets. Written by `tidegate key`; comments do not last.\n");
+    let mut text =
+        String::from("# Keys, by the digests of their secrets. Written by `tidegate key`; comments do not last.\n");
     if keys.is_empty() {
         text.push_str("[]\n");
     }
     for key in keys {
         let KeyRecord { id, digest, principal, tenant, roles, routes, expires, tags } = key;
         let roles: Vec<String> = roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
-        let mut line = |start: &str, name: &str, value: String| writeln!(text, "{start} {name}: {value}").unwrap_or_default();
+        let mut line =
+            |start: &str, name: &str, value: String| writeln!(text, "{start} {name}: {value}").unwrap_or_default();
         line("-", "id", quoted(id.as_str()));
         line(" ", "sha256", quoted(&digest.to_string()));
         line(" ", "principal", quoted(principal.as_str()));
@@ -207,7 +213,8 @@ fn shown(keys: &[KeyRecord]) -> String {
             line(" ", "expires", quoted(&Moment(*expires).to_string()));
         }
         if !tags.is_empty() {
-            let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
+            let tags: Vec<String> =
+                tags.iter().map(|(name, value)| format!("{}: {}", quoted(name), quoted(value))).collect();
             line(" ", "tags", format!("{{{}}}", tags.join(", ")));
         }
     }

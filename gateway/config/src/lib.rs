@@ -34,6 +34,8 @@ pub const CATALOGUE: [&str; 2] = ["smollm2", "minilm"];
 /// The JSON Schema (2020-12) of a configuration file.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    let schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<section::ConfigFile>();
+    let schema = schemars::generate::SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<section::ConfigFile>();
     schema.to_value()
 }

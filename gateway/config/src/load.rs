@@ -35,7 +35,9 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Loaded, Report> {
     let (mut sources, mut notes) = (Sources::default(), Notes::default());
     let is_folder = path.is_dir();
     let files = if is_folder { yaml_files(path) } else { Ok(vec![path.to_owned()]) };
-    let files = files.and_then(|files| if files.is_empty() { Err(std::io::Error::other("it has no file that ends in .yaml")) } else { Ok(files) });
+    let files = files.and_then(|files| {
+        if files.is_empty() { Err(std::io::Error::other("it has no file that ends in .yaml")) } else { Ok(files) }
+    });
     let base = if is_folder { path } else { path.parent().unwrap_or(Path::new("")) };
     match files {
         Ok(files) => {
@@ -45,7 +47,9 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Loaded, Report> {
         }
         Err(fault) => {
             let source = sources.add(path.to_owned(), String::new());
-            notes.fault(&Place::start(source), format!("the folder cannot be read: {fault}"));
+            notes
+                .fault(&Place::start(source), format!("the folder cannot be read: {fault}"))
+                .remedy("give a file, or a folder of files that end in .yaml");
         }
     }
     if notes.has_faults() {
@@ -61,7 +65,9 @@ pub fn load(path: &Path, env: Environment<'_>) -> Result<Loaded, Report> {
 pub fn load_str(text: &str, origin: &Path, env: Environment<'_>) -> Result<Loaded, Report> {
     let (sources, mut notes) = (Sources::of(origin, text), Notes::default());
     if text.len() as u64 > LARGEST {
-        notes.fault(&Place::start(0), "the configuration is larger than 1 MiB");
+        notes
+            .fault(&Place::start(0), "the configuration is larger than 1 MiB")
+            .remedy("load it as a folder of several files");
         return Err(notes.settle(&sources).0);
     }
     let base = origin.parent().unwrap_or(Path::new(""));
@@ -90,7 +96,8 @@ impl Loading<'_> {
 
     fn spec(&mut self) -> Option<GatewaySpec> {
         let count = self.sources.count();
-        let mut trees: Vec<Node> = (0..count).map(|source| tree::parse(source, self.sources.text(source), &mut self.notes)).collect();
+        let mut trees: Vec<Node> =
+            (0..count).map(|source| tree::parse(source, self.sources.text(source), &mut self.notes)).collect();
         let key_file = self.take_lists(&mut trees);
         let mut root = merge(trees, &mut self.notes);
         conceal(&root, false, &mut self.notes);
@@ -129,9 +136,9 @@ impl Loading<'_> {
         let (given, path) = (given?, path?);
         if found.is_none() && !path.exists() {
             let shown = path.display();
-            self.notes
-                .fault(&given.at, format!("there is no key file {shown}"))
-                .remedy(format!("make it with its first key: `tidegate key new --principal NAME --tenant NAME --keys-file {shown}`"));
+            self.notes.fault(&given.at, format!("there is no key file {shown}")).remedy(format!(
+                "make it with its first key: `tidegate key new --principal NAME --tenant NAME --keys-file {shown}`"
+            ));
             return None;
         }
         let tree = match found {
@@ -141,10 +148,16 @@ impl Loading<'_> {
                 tree::parse(source, self.sources.text(source), &mut self.notes)
             }
         };
+        // `key new` and `key revoke` never leave an empty file; one that is cut short may be empty.
+        if matches!(tree.kind, Kind::Null) {
+            self.notes.fault(&tree.at, "the key file is empty").remedy("write `[]` if there shall be no key");
+        }
         let routes = raw.routes.as_ref().map(|routes| routes.names().collect::<Vec<_>>());
         let keys = keys::check(&tree, routes.as_deref(), &mut self.notes);
         if keys.is_empty() && !self.notes.has_faults() {
-            self.notes.warn(&given.at, "the key file has no key: every call is refused").remedy("make one: `tidegate key new`");
+            self.notes
+                .warn(&given.at, "the key file has no key: every call is refused")
+                .remedy("make one: `tidegate key new`");
         }
         Some(KeysSpec { file: path, keys })
     }
@@ -152,7 +165,8 @@ impl Loading<'_> {
 
 /// What is a secret by the name of its key is never shown, not even where it is misplaced.
 fn conceal(node: &Node, is_secret: bool, notes: &mut Notes) {
-    const SECRETS: [&str; 8] = ["token", "bearer", "password", "secret", "api_key", "api-key", "authorization", "routing_key"];
+    const SECRETS: [&str; 8] =
+        ["token", "bearer", "password", "secret", "api_key", "api-key", "authorization", "routing_key"];
     match &node.kind {
         Kind::Scalar(scalar) if is_secret && !scalar.written.contains("${") => notes.conceal(&node.at),
         Kind::List(nodes) => nodes.iter().for_each(|node| conceal(node, is_secret, notes)),
@@ -173,7 +187,9 @@ fn merge(trees: Vec<Node>, notes: &mut Notes) -> Node {
     let Some(mut first) = trees.next() else { return Node { at: start.clone(), named: start, kind: Kind::Null } };
     for tree in trees {
         match (&mut first.kind, tree.kind) {
-            (Kind::Map(sections), Kind::Map(more)) => more.into_iter().for_each(|entry| add_section(sections, entry, notes)),
+            (Kind::Map(sections), Kind::Map(more)) => {
+                more.into_iter().for_each(|entry| add_section(sections, entry, notes));
+            }
             (_, Kind::Faulty) => first.kind = Kind::Faulty,
             (Kind::Faulty, _) => {}
             (_, kind) => {
@@ -211,9 +227,16 @@ fn is_named(section: &str) -> bool {
 fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option<GatewaySpec> {
     let has_keys = raw.here().has("keys");
     if raw.listeners.as_ref().is_some_and(|listeners| listeners.0.is_empty()) {
-        desk.notes.fault(raw.at(), "there is no listener: nothing would be served").remedy("add `listeners: {public: {address: \"127.0.0.1:8080\"}}`");
+        desk.notes
+            .fault(raw.at(), "there is no listener: nothing would be served")
+            .remedy("add `listeners: {public: {address: \"127.0.0.1:8080\"}}`");
     }
-    let listeners: Vec<_> = raw.listeners.iter().flat_map(|map| &map.0).filter_map(|item| Some((item.name.as_str(), item.value.as_ref()?))).collect();
+    let listeners: Vec<_> = raw
+        .listeners
+        .iter()
+        .flat_map(|map| &map.0)
+        .filter_map(|item| Some((item.name.as_str(), item.value.as_ref()?)))
+        .collect();
     section::listener::check_all(&listeners, raw.admin.as_ref(), has_keys, desk);
     let has_keys_section = keys.is_some();
     let spec = GatewaySpec {
@@ -223,8 +246,15 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         events: section::store::check(raw.store, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models: named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone()),
-        routes: named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, desk)), |spec| spec.name.clone()),
-        limits: raw.limits.into_iter().flatten().filter_map(|limit| section::limit::check(limit, has_keys, desk)).collect(),
+        routes: named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, desk)), |spec| {
+            spec.name.clone()
+        }),
+        limits: raw
+            .limits
+            .into_iter()
+            .flatten()
+            .filter_map(|limit| section::limit::check(limit, has_keys, desk))
+            .collect(),
         telemetry: section::telemetry::check(raw.telemetry, desk),
         keys,
     };
@@ -232,7 +262,11 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     (has_keys == has_keys_section).then_some(spec)
 }
 
-fn entries<T, S>(raw: Option<Map<T>>, desk: &mut Desk<'_>, mut check: impl FnMut(Item<T>, &mut Desk<'_>) -> Option<S>) -> Vec<S> {
+fn entries<T, S>(
+    raw: Option<Map<T>>,
+    desk: &mut Desk<'_>,
+    mut check: impl FnMut(Item<T>, &mut Desk<'_>) -> Option<S>,
+) -> Vec<S> {
     raw.unwrap_or_default().0.into_iter().filter_map(|item| check(item, desk)).collect()
 }
 

@@ -9,6 +9,7 @@ use crate::section::provider::ProviderFile;
 use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
 use std::collections::HashSet;
+use std::fmt::Display;
 use tidegate_core::ModelName;
 
 /// Checks all of them.
@@ -25,7 +26,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     let used = models_of_routes(raw);
     for name in &used {
         if models.is_some() || !has("models") {
-            look_up("model", name.value.as_str(), &name.at, models, desk);
+            look_up("model", name.value.as_str(), name, models, desk);
         }
     }
     warn_of_idle(raw, &used, desk);
@@ -35,31 +36,45 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
     let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
     routes
         .flat_map(|route| {
-            let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
+            let variants =
+                route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
             route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref()))
         })
         .collect()
 }
 
 /// Notes where no entry has this name.
-fn look_up<T>(what: &str, name: &str, at: &Place, entries: Option<&Map<T>>, desk: &mut Desk<'_>) -> bool {
+fn look_up<T, N: Display>(
+    what: &str,
+    name: &str,
+    given: &At<N>,
+    entries: Option<&Map<T>>,
+    desk: &mut Desk<'_>,
+) -> bool {
     if entries.is_some_and(|entries| entries.has(name)) {
         return true;
     }
     let known: Vec<&str> = entries.iter().flat_map(|entries| entries.names()).collect();
-    desk.notes.fault(at, format!("there is no {what} `{name}`")).meant(nearest(name, known.iter().copied()), || match known.is_empty() {
-        true => format!("add it under `{what}s`"),
-        false => format!("add it under `{what}s`, or name one of {}", known.join(", ")),
-    });
+    let add = format!("add it under `{what}s`");
+    let remedy = if known.is_empty() { add } else { format!("{add}, or name one of {}", known.join(", ")) };
+    desk.notes
+        .fault(&given.at, format!("there is no {what} {}", given.shown()))
+        .meant(nearest(name, known.iter().copied()), || remedy);
     false
 }
 
-fn check_model(model: &ModelFile, at: &Place, providers: Option<&Map<ProviderFile>>, has_providers: bool, desk: &mut Desk<'_>) {
+fn check_model(
+    model: &ModelFile,
+    at: &Place,
+    providers: Option<&Map<ProviderFile>>,
+    has_providers: bool,
+    desk: &mut Desk<'_>,
+) {
     let Some(provider) = &model.provider else { return };
     if providers.is_none() && has_providers {
         return;
     }
-    if !look_up("provider", provider.value.as_str(), &provider.at, providers, desk) {
+    if !look_up("provider", provider.value.as_str(), provider, providers, desk) {
         return;
     }
     let item = providers.and_then(|providers| providers.0.iter().find(|item| item.name == provider.value.as_str()));
@@ -67,10 +82,14 @@ fn check_model(model: &ModelFile, at: &Place, providers: Option<&Map<ProviderFil
     match item.and_then(|item| item.value.as_ref()) {
         Some(ProviderFile::Local(_)) => {
             if !has("source") {
-                desk.notes.fault(at, "a model of a local provider needs a source").remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
+                desk.notes
+                    .fault(at, "a model of a local provider needs a source")
+                    .remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
             }
             if has("model") {
-                desk.notes.fault(at, "a local provider knows no other name of a model").remedy("leave `model` out; `source` says what is run");
+                desk.notes
+                    .fault(at, "a local provider knows no other name of a model")
+                    .remedy("leave `model` out; `source` says what is run");
             }
         }
         Some(ProviderFile::OpenAi(_)) if has("source") => {
@@ -85,8 +104,13 @@ fn check_model(model: &ModelFile, at: &Place, providers: Option<&Map<ProviderFil
 
 /// What no caller can reach is no fault, but hardly meant.
 fn warn_of_idle(raw: &ConfigFile, used: &[&At<ModelName>], desk: &mut Desk<'_>) {
-    if raw.routes.as_ref().is_none_or(|routes| routes.0.is_empty()) && (raw.routes.is_some() || !raw.here().has("routes")) {
-        desk.notes.warn(raw.at(), "there is no route: callers reach nothing").remedy("add `routes: {NAME: {model: NAME}}`");
+    // A file that is cut short in its middle is mostly one without routes: taking it would fail every call.
+    if raw.routes.as_ref().is_none_or(|routes| routes.0.is_empty())
+        && (raw.routes.is_some() || !raw.here().has("routes"))
+    {
+        desk.notes
+            .fault(raw.at(), "there is no route: callers reach nothing")
+            .remedy("add `routes: {NAME: {model: NAME}}`");
         return;
     }
     let used: HashSet<&str> = used.iter().map(|name| name.value.as_str()).collect();
@@ -94,8 +118,11 @@ fn warn_of_idle(raw: &ConfigFile, used: &[&At<ModelName>], desk: &mut Desk<'_>) 
     for item in models.clone().filter(|item| !used.contains(item.name.as_str())) {
         desk.notes.warn(&item.at, format!("no route leads to the model `{}`", item.name));
     }
-    let used: HashSet<&str> = models.filter_map(|item| item.value.as_ref()?.provider.as_ref()).map(|name| name.value.as_str()).collect();
-    for item in raw.providers.iter().flat_map(|providers| &providers.0).filter(|item| !used.contains(item.name.as_str())) {
+    let used: HashSet<&str> =
+        models.filter_map(|item| item.value.as_ref()?.provider.as_ref()).map(|name| name.value.as_str()).collect();
+    for item in
+        raw.providers.iter().flat_map(|providers| &providers.0).filter(|item| !used.contains(item.name.as_str()))
+    {
         desk.notes.warn(&item.at, format!("no model is of the provider `{}`", item.name));
     }
 }

@@ -95,7 +95,12 @@ impl Notes {
     /// Notes that the same thing stands in two places, of which the second is at `at`.
     pub(crate) fn twice(&mut self, key: &str, at: &Place, first: &Place) {
         let remedy = "leave one of them out";
-        self.faults.push(Note { at: at.clone(), message: format!("`{key}` stands here and in "), remedy: Some(remedy.into()), first: Some(first.clone()) });
+        self.faults.push(Note {
+            at: at.clone(),
+            message: format!("`{key}` stands here and in "),
+            remedy: Some(remedy.into()),
+            first: Some(first.clone()),
+        });
     }
 
     /// What stands there is never shown.
@@ -117,7 +122,8 @@ impl Notes {
         }
         let settle = |notes: Vec<Note>| {
             let mut findings: Vec<Finding> = notes.into_iter().map(|note| note.settle(sources, &secrets)).collect();
-            findings.sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
+            findings
+                .sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
             findings.dedup();
             findings
         };
@@ -183,7 +189,15 @@ fn excerpt(line: &str, at: &Place, secrets: &Secrets) -> String {
     let carets = "^".repeat(at.width.clamp(1, end.saturating_sub(start).max(1)));
     let (number, gutter) = (at.line, gutter(at.line));
     let mut out = String::new();
-    write!(out, "{:gutter$} |\n{number} | {before}{}{after}\n{:gutter$} | {:indent$}{carets}\n", "", text.trim_end(), "", "").unwrap_or_default();
+    write!(
+        out,
+        "{:gutter$} |\n{number} | {before}{}{after}\n{:gutter$} | {:indent$}{carets}\n",
+        "",
+        text.trim_end(),
+        "",
+        ""
+    )
+    .unwrap_or_default();
     out
 }
 

@@ -53,6 +53,13 @@ pub(crate) struct At<T> {
     pub(crate) is_referred: bool,
 }
 
+impl<T: std::fmt::Display> At<T> {
+    /// The value as a message may show it: one that was put in may be a secret.
+    pub(crate) fn shown(&self) -> String {
+        if self.is_referred { "as the reference names".to_owned() } else { format!("`{}`", self.value) }
+    }
+}
+
 impl<T: Scalar> Read for At<T> {
     fn read(node: &Node, notes: &mut Notes) -> Option<Self> {
         let Kind::Scalar(scalar) = &node.kind else {
@@ -62,13 +69,12 @@ impl<T: Scalar> Read for At<T> {
         match T::parse(&scalar.value) {
             Ok(value) => Some(Self { value, at: node.at.clone(), is_referred: scalar.is_referred }),
             Err(Flaw { why, remedy }) => {
-                // A value that was put in may be a secret: only what the file says is shown, and no detail of it.
+                // A value that was put in may be a secret: only what the file says is shown, no detail of it, and no
+                // remedy, since that may repeat it.
                 let why = why.filter(|_| !scalar.is_referred).map_or_else(String::new, |why| format!(": {why}"));
                 let shown = if scalar.is_referred { format!("what {} stands for", node.what()) } else { node.what() };
-                let note = notes.fault(&node.at, format!("{shown} is not {}{why}", T::WHAT));
-                if let Some(remedy) = remedy {
-                    note.remedy(remedy);
-                }
+                let remedy = remedy.filter(|_| !scalar.is_referred).unwrap_or_else(|| format!("write {}", T::WHAT));
+                notes.fault(&node.at, format!("{shown} is not {}{why}", T::WHAT)).remedy(remedy);
                 None
             }
         }
@@ -121,7 +127,11 @@ impl Scalar for Count {
     const WHAT: &'static str = "a whole number of at least 1";
 
     fn parse(text: &str) -> Result<Self, Flaw> {
-        text.parse().ok().filter(|count| *count > 0).map(Self).ok_or_else(Flaw::default)
+        text.parse()
+            .ok()
+            .filter(|count| *count > 0)
+            .map(Self)
+            .ok_or_else(|| Flaw::default().mend("write digits only, such as `16`"))
     }
 
     fn schema() -> Schema {
@@ -150,7 +160,8 @@ impl Scalar for Money {
     const WHAT: &'static str = "a price in USD per million tokens";
 
     fn parse(text: &str) -> Result<Self, Flaw> {
-        let number: f64 = text.parse().map_err(|_| Flaw::default().mend("write a number without a currency, such as `2.5`"))?;
+        let number: f64 =
+            text.parse().map_err(|_| Flaw::default().mend("write a number without a currency, such as `2.5`"))?;
         if number.is_finite() && number >= 0.0 { Ok(Self(number)) } else { Err(Flaw::why("it is negative or endless")) }
     }
 
@@ -167,16 +178,41 @@ fn split(text: &str) -> Option<(f64, &str)> {
     Some((number, unit.trim()))
 }
 
+/// What units are also called.
+const LONGER: [(&str, &str); 14] = [
+    ("sec", "s"),
+    ("min", "min"),
+    ("min", "m"),
+    ("m", "min"),
+    ("hour", "h"),
+    ("h", "hour"),
+    ("day", "d"),
+    ("d", "day"),
+    ("kib", "KiB"),
+    ("mib", "MiB"),
+    ("gib", "GiB"),
+    ("k", "kB"),
+    ("m", "MB"),
+    ("g", "GB"),
+];
+
 /// Finds a unit in a table, or says which there are.
 fn unit(given: &str, units: &[(&'static str, f64)]) -> Result<f64, Flaw> {
     if let Some((_, factor)) = units.iter().find(|(name, _)| *name == given) {
         return Ok(*factor);
     }
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-    let first = given.chars().next().map(|c| c.to_ascii_lowercase().to_string());
-    let meant = nearest(given, names.iter().copied()).or_else(|| names.iter().copied().find(|name| first.as_deref() == Some(name)));
+    let lower = given.to_ascii_lowercase();
+    let longer = LONGER
+        .iter()
+        .filter(|(long, _)| lower.starts_with(long))
+        .find_map(|(_, short)| names.iter().copied().find(|name| name == short));
+    let meant = longer.or_else(|| nearest(given, names.iter().copied()));
     let why = if given.is_empty() { "it has no unit".to_owned() } else { format!("`{given}` is no unit of it") };
-    let remedy = meant.map_or_else(|| format!("units are {}", names.join(", ")), |meant| format!("did you mean `{meant}`? units are {}", names.join(", ")));
+    let remedy = meant.map_or_else(
+        || format!("units are {}", names.join(", ")),
+        |meant| format!("did you mean `{meant}`? units are {}", names.join(", ")),
+    );
     Err(Flaw::why(why).mend(remedy))
 }
 
@@ -192,7 +228,9 @@ impl Scalar for Span {
     fn parse(text: &str) -> Result<Self, Flaw> {
         let (number, given) = split(text).ok_or_else(|| Flaw::default().mend("units are ms, s, m, h, d"))?;
         let seconds = number * unit(given, &TIMES)?;
-        let span = Duration::try_from_secs_f64(seconds).ok().filter(|span| !span.is_zero() && *span < Duration::from_secs(1 << 36));
+        let span = Duration::try_from_secs_f64(seconds)
+            .ok()
+            .filter(|span| !span.is_zero() && *span < Duration::from_secs(1 << 36));
         span.map(Self).ok_or_else(|| Flaw::why("it is nothing or longer than anyone waits"))
     }
 
@@ -205,15 +243,23 @@ impl Scalar for Span {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size(pub(crate) u64);
 
-const SIZES: [(&str, f64); 7] =
-    [("B", 1.0), ("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)];
+const SIZES: [(&str, f64); 7] = [
+    ("B", 1.0),
+    ("KiB", 1024.0),
+    ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("kB", 1e3),
+    ("MB", 1e6),
+    ("GB", 1e9),
+];
 
 impl Scalar for Size {
     const WHAT: &'static str = "a size such as `16MiB`";
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked just before")]
     fn parse(text: &str) -> Result<Self, Flaw> {
-        let (number, given) = split(text).ok_or_else(|| Flaw::default().mend("units are B, KiB, MiB, GiB, kB, MB, GB"))?;
+        let (number, given) =
+            split(text).ok_or_else(|| Flaw::default().mend("units are B, KiB, MiB, GiB, kB, MB, GB"))?;
         let bytes = number * unit(given, &SIZES)?;
         if !(1.0..1e15).contains(&bytes) {
             return Err(Flaw::why("it is nothing or more than any machine has"));
@@ -285,7 +331,10 @@ impl Scalar for Digest {
 
     fn parse(text: &str) -> Result<Self, Flaw> {
         let is_hex = text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
-        let flaw = || Flaw::why(format!("it has {} characters and not 64 hex digits", text.chars().count()));
+        let flaw = || {
+            let why = format!("it has {} characters and not 64 hex digits", text.chars().count());
+            Flaw::why(why).mend("`sha256sum FILE` prints it")
+        };
         if is_hex { text.parse().map_err(|_| flaw()) } else { Err(flaw()) }
     }
 
@@ -309,7 +358,7 @@ macro_rules! names {
             const WHAT: &'static str = $what;
 
             fn parse(text: &str) -> Result<Self, Flaw> {
-                text.parse().map_err(|fault: tidegate_core::name::NameFault| Flaw::why(fault.to_string()))
+                text.parse().map_err(|fault: tidegate_core::name::NameFault| Flaw::why(fault.to_string()).mend("rename it"))
             }
         }
     )*};

@@ -90,7 +90,7 @@ pub(crate) fn name<T: Scalar>(text: &str, at: &Place, desk: &mut Desk<'_>) -> Op
     T::parse(text)
         .map_err(|Flaw { why, .. }| {
             let why = why.map_or_else(String::new, |why| format!(": {why}"));
-            desk.notes.fault(at, format!("`{}` is not {}{why}", shortened(text), T::WHAT));
+            desk.notes.fault(at, format!("`{}` is not {}{why}", shortened(text), T::WHAT)).remedy("rename it");
         })
         .ok()
 }

@@ -21,9 +21,15 @@ pub(crate) trait Read: Sized {
 
 /// Notes that something of another shape stands there.
 pub(crate) fn mismatch(node: &Node, expected: &str, notes: &mut Notes) {
-    if !matches!(node.kind, Kind::Faulty) {
-        notes.fault(&node.at, format!("expected {expected}, found {}", node.what()));
+    if matches!(node.kind, Kind::Faulty) {
+        return;
     }
+    let remedy = match expected {
+        "a list" => "write `[…]`, or a line with `- ` for each element".to_owned(),
+        "a map" => "write `{…}`, or a line with `name: value` for each entry".to_owned(),
+        expected => format!("write {expected}"),
+    };
+    notes.fault(&node.at, format!("expected {expected}, found {}", node.what())).remedy(remedy);
 }
 
 impl<T: Read> Read for Box<T> {
@@ -37,7 +43,11 @@ impl<T: Read> Read for Box<T> {
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, notes: &mut Notes) -> Option<Self> {
         match &node.kind {
-            Kind::List(nodes) => Some(nodes.iter().filter_map(|node| T::read(node, notes)).collect()),
+            Kind::List(nodes) => {
+                let read: Self = nodes.iter().filter_map(|node| T::read(node, notes)).collect();
+                // Where every element is faulty the list is too: it must not pass for an empty one.
+                (nodes.is_empty() || !read.is_empty()).then_some(read)
+            }
             _ => {
                 mismatch(node, "a list", notes);
                 None
@@ -78,7 +88,11 @@ impl<T: Read> Read for Map<T> {
     const TAKES_NOTHING: bool = true;
 
     fn read(node: &Node, notes: &mut Notes) -> Option<Self> {
-        let item = |Entry { key, node }: &Entry, notes: &mut Notes| Item { name: key.clone(), at: node.named.clone(), value: T::read(node, notes) };
+        let item = |Entry { key, node }: &Entry, notes: &mut Notes| Item {
+            name: key.clone(),
+            at: node.named.clone(),
+            value: T::read(node, notes),
+        };
         match &node.kind {
             Kind::Map(entries) => Some(Self(entries.iter().map(|entry| item(entry, notes)).collect())),
             Kind::Null => Some(Self(Vec::new())),
@@ -139,7 +153,14 @@ impl<'a> Fields<'a> {
             Kind::Null => {}
             Kind::Map(entries) => {
                 for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-                    refuse(&entry.node.named, &format!("unknown field `{}`", entry.key), &entry.key, known, later, notes);
+                    refuse(
+                        &entry.node.named,
+                        &format!("unknown field `{}`", entry.key),
+                        &entry.key,
+                        known,
+                        later,
+                        notes,
+                    );
                 }
             }
             _ => {
@@ -156,7 +177,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn required<T: Read>(&self, name: &str, notes: &mut Notes) -> Option<T> {
         let Some(node) = self.given::<T>(name) else {
-            notes.fault(&self.node.named, format!("`{name}` is missing"));
+            notes.fault(&self.node.named, format!("`{name}` is missing")).remedy(format!("add `{name}: …`"));
             return None;
         };
         T::read(node, notes)
@@ -168,7 +189,8 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn here(&self) -> Here {
         let entries = if let Kind::Map(entries) = &self.node.kind { entries.as_slice() } else { &[] };
-        let given = entries.iter().filter(|entry| !matches!(entry.node.kind, Kind::Null)).map(|entry| entry.key.clone());
+        let given =
+            entries.iter().filter(|entry| !matches!(entry.node.kind, Kind::Null)).map(|entry| entry.key.clone());
         Here { at: self.node.named.clone(), given: given.collect() }
     }
 }
@@ -176,7 +198,9 @@ impl<'a> Fields<'a> {
 /// Notes that a word is not among the known ones: it may be one of another version, or be misspelt.
 fn refuse(at: &Place, message: &str, word: &str, known: &[&str], later: &[&str], notes: &mut Notes) {
     if later.contains(&word) {
-        notes.fault(at, format!("`{word}` is not available in this version")).remedy(format!("leave it out; known here: {}", known.join(", ")));
+        notes
+            .fault(at, format!("`{word}` is not available in this version"))
+            .remedy(format!("leave it out; known here: {}", known.join(", ")));
         return;
     }
     let meant = nearest(word, known.iter().copied());
@@ -190,14 +214,22 @@ pub(crate) enum Chosen<'a> {
 }
 
 /// Reads a choice, noting what is none of `words` and no key of `maps`.
-pub(crate) fn choose<'a>(node: &'a Node, words: &[&str], maps: &[&str], later: &[&str], notes: &mut Notes) -> Option<Chosen<'a>> {
+pub(crate) fn choose<'a>(
+    node: &'a Node,
+    words: &[&str],
+    maps: &[&str],
+    later: &[&str],
+    notes: &mut Notes,
+) -> Option<Chosen<'a>> {
     let known: Vec<&str> = words.iter().chain(maps).copied().collect();
     let (chosen, word, at) = match &node.kind {
         Kind::Scalar(scalar) => (Chosen::Word(&scalar.value), scalar.value.as_str(), &node.at),
         Kind::Map(entries) => match entries.as_slice() {
             [Entry { key, node }] => (Chosen::Map(key, node), key.as_str(), &node.named),
             _ => {
-                notes.fault(&node.named, format!("exactly one of {} stands here, not {} of them", known.join(", "), entries.len()));
+                let message = format!("exactly one of {} stands here, not {}", known.join(", "), entries.len());
+                let remedy = if entries.is_empty() { "write one of them" } else { "keep one of them" };
+                notes.fault(&node.named, message).remedy(remedy);
                 return None;
             }
         },
@@ -217,7 +249,7 @@ pub(crate) fn choose<'a>(node: &'a Node, words: &[&str], maps: &[&str], later: &
         return None;
     }
     let shown = if let Kind::Scalar(_) = &node.kind { node.what() } else { format!("`{word}`") };
-    refuse(at, &format!("{shown} is none of {}", known.join(", ")), word, &known, later, notes);
+    refuse(at, &format!("{shown} is no value of this"), word, &known, later, notes);
     None
 }
 

@@ -67,7 +67,9 @@ impl Sources {
         };
         let index = self.add(path, text);
         let Some(fault) = fault else { return Some(index) };
-        notes.fault(&Place::start(index), format!("the file cannot be read: {fault}"));
+        notes
+            .fault(&Place::start(index), format!("the file cannot be read: {fault}"))
+            .remedy("see that the path is right and the file is text");
         None
     }
 
@@ -136,5 +138,6 @@ fn read_capped(path: &Path) -> io::Result<String> {
     if bytes.len() as u64 > LARGEST {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
-    String::from_utf8(bytes).map_err(|fault| io::Error::other(format!("it is not UTF-8 from byte {} on", fault.utf8_error().valid_up_to())))
+    String::from_utf8(bytes)
+        .map_err(|fault| io::Error::other(format!("it is not UTF-8 from byte {} on", fault.utf8_error().valid_up_to())))
 }

@@ -91,7 +91,9 @@ pub(crate) fn parse(source: usize, text: &str, notes: &mut Notes) -> Node {
                 let mark = fault.marker();
                 let at = Place { line: mark.line().max(1), column: mark.col() + 1, ..Place::start(source) };
                 let path = builder.path();
-                builder.notes.fault(&Place { path, ..at.clone() }, format!("this is no YAML: {}", fault.info()));
+                let note =
+                    builder.notes.fault(&Place { path, ..at.clone() }, format!("this is no YAML: {}", fault.info()));
+                note.remedy("mend it first; what stands behind it is not read");
                 return Node { named: at.clone(), at, kind: Kind::Faulty };
             }
         }
@@ -147,7 +149,9 @@ impl Builder<'_> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents == 2 {
-                    self.notes.fault(&at, "a second document starts here").remedy("put it into a file of its own and give the folder of both");
+                    self.notes
+                        .fault(&at, "a second document starts here")
+                        .remedy("put it into a file of its own and give the folder of both");
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
@@ -159,12 +163,16 @@ impl Builder<'_> {
                 let is_plain = style == ScalarStyle::Plain;
                 let kind = match &*value {
                     "" | "~" | "null" if is_plain => Kind::Null,
-                    text => Kind::Scalar(Scalar { written: text.to_owned(), value: text.to_owned(), is_referred: false }),
+                    text => {
+                        Kind::Scalar(Scalar { written: text.to_owned(), value: text.to_owned(), is_referred: false })
+                    }
                 };
                 self.place_scalar(at, kind, Some(&value));
             }
             Event::SequenceStart(_, anchor, tag) => self.open(at, Collection::List(Vec::new()), anchor, tag.is_some()),
-            Event::MappingStart(_, anchor, tag) => self.open(at, Collection::Map(OpenMap::default()), anchor, tag.is_some()),
+            Event::MappingStart(_, anchor, tag) => {
+                self.open(at, Collection::Map(OpenMap::default()), anchor, tag.is_some());
+            }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             _ => {}
         }
@@ -173,7 +181,13 @@ impl Builder<'_> {
     fn place(&self, span: &Span) -> Place {
         let (start, end) = (span.start, span.end);
         let width = if end.line() == start.line() { end.col().saturating_sub(start.col()) } else { 1 };
-        Place { source: self.source, line: start.line().max(1), column: start.col() + 1, width: width.max(1), path: self.path() }
+        Place {
+            source: self.source,
+            line: start.line().max(1),
+            column: start.col() + 1,
+            width: width.max(1),
+            path: self.path(),
+        }
     }
 
     /// The path of what comes next.
@@ -190,7 +204,9 @@ impl Builder<'_> {
 
     fn refuse_properties(&mut self, at: &Place, anchor: usize, has_tag: bool) {
         if anchor != 0 {
-            self.notes.fault(at, "an anchor stands here, and none are taken").remedy("write the value at each place where it is meant");
+            self.notes
+                .fault(at, "an anchor stands here, and none are taken")
+                .remedy("write the value at each place where it is meant");
         }
         if has_tag {
             self.notes.fault(at, "a tag stands here, and none are taken").remedy("leave out what starts with `!`");
@@ -199,12 +215,13 @@ impl Builder<'_> {
 
     /// A scalar is a key or a value, as the open collection has it.
     fn place_scalar(&mut self, at: Place, kind: Kind, text: Option<&str>) {
-        if let Some(Open { kind: Collection::Map(OpenMap { next: next @ None, .. }), path, .. }) = self.open.last_mut() {
+        if let Some(Open { kind: Collection::Map(OpenMap { next: next @ None, .. }), path, .. }) = self.open.last_mut()
+        {
             let key = match (&kind, text) {
                 (Kind::Scalar(_), Some(text)) if text.len() <= LONGEST_KEY => Some(text.to_owned()),
                 (Kind::Faulty, _) => None,
                 _ => {
-                    self.notes.fault(&at, "a key is a text of 1 to 256 bytes");
+                    self.notes.fault(&at, "a key is a text of 1 to 256 bytes").remedy("name it");
                     None
                 }
             };
@@ -219,8 +236,11 @@ impl Builder<'_> {
         self.refuse_properties(&at, anchor, has_tag);
         let is_key = matches!(self.open.last(), Some(Open { kind: Collection::Map(OpenMap { next: None, .. }), .. }));
         if is_key || self.open.len() >= DEEPEST {
-            let message = if is_key { "a key is a text, not a list or map" } else { "this lies more than 32 levels deep" };
-            self.notes.fault(&at, message);
+            let (message, remedy) = match is_key {
+                true => ("a key is a text, not a list or map", "quote it if braces or brackets belong to it"),
+                false => ("this lies more than 32 levels deep", "no section needs as much"),
+            };
+            self.notes.fault(&at, message).remedy(remedy);
             self.skipping = 1;
             self.place_scalar(at, Kind::Faulty, None);
             return;
@@ -262,7 +282,9 @@ impl Builder<'_> {
             Some(Open { kind: Collection::Map(map), .. }) => {
                 let Some((place, Some(key))) = map.next.take() else { return };
                 if let Some(line) = map.lines.get(&key) {
-                    self.notes.fault(&place, format!("`{key}` stands here twice; the first is in line {line}")).remedy("leave one of them out");
+                    self.notes
+                        .fault(&place, format!("`{key}` stands here twice; the first is in line {line}"))
+                        .remedy("leave one of them out");
                     return;
                 }
                 map.lines.insert(key.clone(), place.line);

@@ -1,6 +1,8 @@
 //! Every file of `configs/` is a case: the good ones load, each of the bad ones has exactly the report that lies beside
 //! it. After a wanted change, `cargo test -p tidegate-config --test configs -- --ignored` writes reports and schema anew.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +66,8 @@ fn only_the_published_token_is_warned_of() {
     for path in good() {
         let loaded = load(&path, &env).unwrap();
         let warnings: Vec<&str> = loaded.warnings.iter().map(|finding| finding.message.as_str()).collect();
-        let expected: &[&str] = if path.ends_with("acceptance.yaml") { &["the admin token stands in the file itself"] } else { &[] };
+        let expected: &[&str] =
+            if path.ends_with("acceptance.yaml") { &["the admin token stands in the file itself"] } else { &[] };
         assert_eq!(warnings, expected, "{}", path.display());
     }
 }
@@ -72,7 +75,7 @@ fn only_the_published_token_is_warned_of() {
 #[test]
 fn acceptance_has_the_key_and_the_routes_that_the_suites_use() {
     let spec = loaded("acceptance.yaml").spec;
-    let routes: Vec<&str> = spec.routes.keys().map(|name| name.as_str()).collect();
+    let routes: Vec<&str> = spec.routes.keys().map(tidegate_core::RouteName::as_str).collect();
     assert_eq!(routes, ["minilm", "mock", "smollm2"]);
     let key = &spec.keys.unwrap().keys[0];
     assert_eq!(key.digest, tidegate_core::digest::Digest::of(b"sk-test"));
@@ -84,7 +87,9 @@ fn acceptance_has_the_key_and_the_routes_that_the_suites_use() {
 fn bench_takes_its_addresses_from_the_environment() {
     let spec = loaded("bench.yaml").spec;
     assert_eq!(spec.listeners[0].address.port(), 8080);
-    assert!(describe(&spec)["providers"]["upstream"]["openai"]["endpoints"][0]["url"].as_str().unwrap().contains(":9000"));
+    assert!(
+        describe(&spec)["providers"]["upstream"]["openai"]["endpoints"][0]["url"].as_str().unwrap().contains(":9000")
+    );
     assert_eq!(spec.routes["mock-model"].variants.len(), 2);
     assert!(load(&configs().join("bench.yaml"), &|_| None).is_err());
 }
@@ -104,7 +109,9 @@ fn the_reference_says_what_the_defaults_are() {
     let text = fs::read_to_string(configs().join("reference.yaml")).unwrap();
     let origin = configs().join("reference.yaml");
     let effective = |text: &str| {
-        let mut value = describe(&tidegate_config::load_str(text, &origin, &|_| None).unwrap_or_else(|report| panic!("{report}")).spec);
+        let mut value = describe(
+            &tidegate_config::load_str(text, &origin, &|_| None).unwrap_or_else(|report| panic!("{report}")).spec,
+        );
         value["hash"].take();
         value
     };
@@ -131,7 +138,8 @@ fn every_bad_file_has_its_report() {
 #[test]
 fn twelve_faults_stand_in_six_sections() {
     let report = report_of(&configs().join("bad/twelve.yaml"));
-    let mut sections: Vec<&str> = report.findings.iter().filter_map(|finding| finding.path.split(['.', '[']).next()).collect();
+    let mut sections: Vec<&str> =
+        report.findings.iter().filter_map(|finding| finding.path.split(['.', '[']).next()).collect();
     sections.dedup();
     assert_eq!(sections, ["listeners", "store", "providers", "models", "routes", "limits"]);
     let json = serde_json::to_value(&report).unwrap();

@@ -1,6 +1,9 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
-use crate::{Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, Usage, VariantName};
+use crate::{
+    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, Usage,
+    VariantName,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -117,7 +117,9 @@ impl FaultKind {
     pub const fn retry(self) -> Retry {
         match self {
             Self::Unreachable | Self::Overloaded => Retry::Unsent,
-            Self::UpstreamTimeout | Self::UpstreamRateLimited | Self::UpstreamFailed | Self::StreamCut => Retry::Refused,
+            Self::UpstreamTimeout | Self::UpstreamRateLimited | Self::UpstreamFailed | Self::StreamCut => {
+                Retry::Refused
+            }
             _ => Retry::Never,
         }
     }

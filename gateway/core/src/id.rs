@@ -82,7 +82,8 @@ impl FromStr for InferenceId {
     type Err = NotAnId;
 
     fn from_str(s: &str) -> Result<Self, NotAnId> {
-        let dashes_fit = s.len() == 36 && s.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+        let dashes_fit =
+            s.len() == 36 && s.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
         if !dashes_fit || !s.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()) {
             return Err(NotAnId);
         }
@@ -123,7 +124,13 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for bad in ["", "x", "01931c2e8f107cc398c4dc0c0c07398f", "+1931c2e-8f10-7cc3-98c4-dc0c0c07398f", "01931c2e-8f10-7cc3-98c4-dc0c0c07398é"] {
+        for bad in [
+            "",
+            "x",
+            "01931c2e8f107cc398c4dc0c0c07398f",
+            "+1931c2e-8f10-7cc3-98c4-dc0c0c07398f",
+            "01931c2e-8f10-7cc3-98c4-dc0c0c07398é",
+        ] {
             assert!(bad.parse::<InferenceId>().is_err(), "{bad:?}");
         }
     }

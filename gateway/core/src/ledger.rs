@@ -181,7 +181,13 @@ mod tests {
     }
 
     fn ledger(kept: &Arc<Kept>, clock: &Arc<ManualClock>) -> Ledger {
-        Ledger::open(Api::ChatCompletions, "c".into(), Arc::<Kept>::clone(kept), Arc::<ManualClock>::clone(clock), &SplitMix::seeded(1))
+        Ledger::open(
+            Api::ChatCompletions,
+            "c".into(),
+            Arc::<Kept>::clone(kept),
+            Arc::<ManualClock>::clone(clock),
+            &SplitMix::seeded(1),
+        )
     }
 
     #[test]
@@ -198,7 +204,10 @@ mod tests {
         }));
         assert!(caught.is_err());
         let events = kept.0.lock().unwrap();
-        assert_eq!(events.iter().map(|e| e.outcome).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Cancelled, Outcome::Panic]);
+        assert_eq!(
+            events.iter().map(|e| e.outcome).collect::<Vec<_>>(),
+            [Outcome::Ok, Outcome::Cancelled, Outcome::Panic]
+        );
         assert_eq!(events[0].total_us, 7);
     }
 

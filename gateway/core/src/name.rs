@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn names_of_the_field_are_accepted() {
-        for good in ["smollm2", "gpt-4o", "meta-llama/Llama-3.1-8B", "support@production", "ft:gpt-4o:org::1", "10.0.0.1:80"] {
+        for good in
+            ["smollm2", "gpt-4o", "meta-llama/Llama-3.1-8B", "support@production", "ft:gpt-4o:org::1", "10.0.0.1:80"]
+        {
             assert!(good.parse::<RouteName>().is_ok(), "{good:?}");
         }
     }

@@ -13,7 +13,9 @@ pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use limit::{LimitSpec, OnFailure, Per, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
-pub use provider::{AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec};
+pub use provider::{
+    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
+};
 pub use route::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 

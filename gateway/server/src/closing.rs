@@ -3,9 +3,9 @@
 use crate::observe::metrics::Metrics;
 use crate::observe::span::{SpanRecord, Spans};
 use std::sync::Arc;
+use tidegate_core::port::events::{Events, Recorded};
 use tidegate_core::spec::Durability;
 use tidegate_core::{Event, Fault, FaultKind};
-use tidegate_core::port::events::{Events, Recorded};
 
 /// Stands between the ledgers and the event store.
 #[derive(Debug)]
@@ -19,7 +19,12 @@ pub(crate) struct Closing {
 impl Closing {
     /// Passes records on to `store`.
     #[must_use]
-    pub(crate) const fn new(store: Arc<dyn Events>, metrics: Arc<Metrics>, spans: Option<Arc<dyn Spans>>, durability: Durability) -> Self {
+    pub(crate) const fn new(
+        store: Arc<dyn Events>,
+        metrics: Arc<Metrics>,
+        spans: Option<Arc<dyn Spans>>,
+        durability: Durability,
+    ) -> Self {
         Self { store, metrics, spans, durability }
     }
 }
@@ -32,10 +37,12 @@ impl Events for Closing {
         }
         match (self.store.record(event), self.durability) {
             // Who was promised a durable record must learn that there is none.
-            (Recorded::Dropped(_), Durability::Ack) => Recorded::Acknowledged(Box::pin(std::future::ready(Err(Fault::new(
-                FaultKind::NotDurable,
-                "the record of this call could not be kept, so its answer is withheld: try again later",
-            ))))),
+            (Recorded::Dropped(_), Durability::Ack) => {
+                Recorded::Acknowledged(Box::pin(std::future::ready(Err(Fault::new(
+                    FaultKind::NotDurable,
+                    "the record of this call could not be kept, so its answer is withheld: try again later",
+                )))))
+            }
             (recorded, _) => recorded,
         }
     }

@@ -107,7 +107,11 @@ pub fn find<'a>(method: &Method, path: &'a str, admin: bool) -> Found<'a> {
         if row.method == *method {
             return Found::Endpoint(row.endpoint, row.role, rest);
         }
-        allowed.extend(if row.method == Method::GET { &["GET", "HEAD"][..] } else { std::slice::from_ref(method_name(&row.method)) });
+        allowed.extend(if row.method == Method::GET {
+            &["GET", "HEAD"][..]
+        } else {
+            std::slice::from_ref(method_name(&row.method))
+        });
     }
     match (allowed.is_empty(), *method == Method::OPTIONS) {
         (true, _) => Found::Nothing,
@@ -156,6 +160,9 @@ mod tests {
         assert_eq!(find(&Method::OPTIONS, "/v1/models", false), Found::Preflight("GET, HEAD".into()));
         assert_eq!(find(&Method::PUT, "/admin/v1/keys", true), Found::WrongMethod("GET, HEAD, POST".into()));
         assert_eq!(find(&Method::GET, "/v1/models/", false), Found::Nothing);
-        assert_eq!(find(&Method::HEAD, "/v1/models/a", false), Found::Endpoint(Endpoint::Model, Some(Role::Infer), "a"));
+        assert_eq!(
+            find(&Method::HEAD, "/v1/models/a", false),
+            Found::Endpoint(Endpoint::Model, Some(Role::Infer), "a")
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::api::{admin, cors, error, models, probe};
 use crate::closing::Closing;
+use crate::gate;
 use crate::listen::{Drain, Peer};
 use crate::observe::metrics::Metrics;
 use crate::observe::span::Spans;
@@ -12,7 +13,6 @@ use crate::path::{self, arrive, caller};
 use crate::reply::ReplyBody;
 use crate::router::{self, Endpoint, Found};
 use crate::snapshot::Snapshot;
-use crate::gate;
 use arc_swap::ArcSwap;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Request, Response};
@@ -55,7 +55,12 @@ impl Server {
     /// A server that begins with `snapshot`.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>, ports: Ports, drain: Drain) -> Self {
-        let closing = Closing::new(Arc::clone(&ports.events), Arc::clone(&ports.metrics), ports.spans.clone(), snapshot.durability);
+        let closing = Closing::new(
+            Arc::clone(&ports.events),
+            Arc::clone(&ports.metrics),
+            ports.spans.clone(),
+            snapshot.durability,
+        );
         Self { snapshot: ArcSwap::new(snapshot), ports, closing: Arc::new(closing), drain }
     }
 
@@ -102,7 +107,7 @@ impl Server {
     }
 
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<ReplyBody> {
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<ReplyBody> {
         let origin = request.headers().get(ORIGIN).cloned();
         let mut response = match gate::check(request.method(), request.uri(), request.version(), request.headers()) {
             Ok(()) => self.route(request, &peer).await,
@@ -144,12 +149,22 @@ impl Server {
                 }
                 response
             }
-            Found::Nothing => error::respond(&Fault::new(FaultKind::NotFound, "there is nothing at this path; the interface begins at /v1/chat/completions and /v1/models")),
+            Found::Nothing => error::respond(&Fault::new(
+                FaultKind::NotFound,
+                "there is nothing at this path; the interface begins at /v1/chat/completions and /v1/models",
+            )),
         }
     }
 
     /// Everything that is no call to a model.
-    async fn other(self: &Arc<Self>, endpoint: Endpoint, role: Option<Role>, rest: &str, request: Request<Incoming>, peer: &Peer) -> Result<Response<ReplyBody>, Fault> {
+    async fn other(
+        self: &Arc<Self>,
+        endpoint: Endpoint,
+        role: Option<Role>,
+        rest: &str,
+        request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Result<Response<ReplyBody>, Fault> {
         let snapshot = self.snapshot();
         let Some(role) = role else {
             return if endpoint == Endpoint::Health { Ok(probe::health()) } else { probe::ready(self) };

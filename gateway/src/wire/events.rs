@@ -14,10 +14,21 @@ use tidegate_storage::{EventStore, Options};
 /// The folder cannot be used, or another process uses it.
 pub(crate) fn open(spec: &EventsSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<Arc<EventStore>>> {
     let Some(folder) = &spec.folder else { return Ok(None) };
-    let options = Options { durability: spec.durability, retention: spec.retention, clock: Arc::clone(clock), ..Options::default() };
-    let (store, recovery) = EventStore::open(folder, options).with_context(|| format!("the event store in {}", folder.display()))?;
+    let options = Options {
+        durability: spec.durability,
+        retention: spec.retention,
+        clock: Arc::clone(clock),
+        ..Options::default()
+    };
+    let (store, recovery) =
+        EventStore::open(folder, options).with_context(|| format!("the event store in {}", folder.display()))?;
     if recovery.lost.is_some_and(|lost| lost > 0) || recovery.bytes_cut > 0 || recovery.frames_damaged > 0 {
-        tracing::warn!(lost = recovery.lost, bytes_cut = recovery.bytes_cut, damaged = recovery.frames_damaged, "the last run did not stop in order");
+        tracing::warn!(
+            lost = recovery.lost,
+            bytes_cut = recovery.bytes_cut,
+            damaged = recovery.frames_damaged,
+            "the last run did not stop in order"
+        );
     }
     Ok(Some(Arc::new(store)))
 }

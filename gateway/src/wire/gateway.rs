@@ -46,7 +46,12 @@ impl Gateway {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dice: Arc<dyn Dice> = Arc::new(SplitMix::seeded(seed()?));
-        let tools = Tools { clock: Arc::clone(&clock), dice: Arc::clone(&dice), roots: TlsRoots::system(), pull: PullContext::from_environment()? };
+        let tools = Tools {
+            clock: Arc::clone(&clock),
+            dice: Arc::clone(&dice),
+            roots: TlsRoots::system(),
+            pull: PullContext::from_environment()?,
+        };
         let store = super::events::open(&spec.events, &clock)?;
         let events: Arc<dyn Events> = match &store {
             Some(store) => Arc::<EventStore>::clone(store),
@@ -83,8 +88,15 @@ impl Gateway {
     pub(crate) async fn listen(&self) -> anyhow::Result<Vec<Listener>> {
         let mut listeners = Vec::new();
         for spec in &self.spec.listeners {
-            let terms = Terms { admin: false, cors: spec.cors.clone(), max_body: spec.max_body, head_timeout: spec.head_timeout, body_timeout: spec.body_timeout };
-            listeners.push(Listener::bind(&spec.name, spec.address, terms, spec.tls.clone(), spec.max_connections).await?);
+            let terms = Terms {
+                admin: false,
+                cors: spec.cors.clone(),
+                max_body: spec.max_body,
+                head_timeout: spec.head_timeout,
+                body_timeout: spec.body_timeout,
+            };
+            listeners
+                .push(Listener::bind(&spec.name, spec.address, terms, spec.tls.clone(), spec.max_connections).await?);
         }
         if let Some(admin) = &self.spec.admin {
             let terms = Terms { admin: true, cors: CorsSpec::Off, ..admin_terms() };
@@ -131,7 +143,13 @@ impl Gateway {
 }
 
 fn admin_terms() -> Terms {
-    Terms { admin: true, cors: CorsSpec::Off, max_body: 1024 * 1024, head_timeout: std::time::Duration::from_secs(5), body_timeout: std::time::Duration::from_secs(30) }
+    Terms {
+        admin: true,
+        cors: CorsSpec::Off,
+        max_body: 1024 * 1024,
+        head_timeout: std::time::Duration::from_secs(5),
+        body_timeout: std::time::Duration::from_secs(30),
+    }
 }
 
 fn seed() -> anyhow::Result<u64> {
@@ -147,6 +165,9 @@ fn spans(spec: &GatewaySpec) -> anyhow::Result<Option<Arc<dyn Spans>>> {
 
 #[cfg(not(feature = "otlp"))]
 fn spans(spec: &GatewaySpec) -> anyhow::Result<Option<Arc<dyn Spans>>> {
-    anyhow::ensure!(spec.telemetry.otlp.is_none(), "this program was built without the feature `otlp`, which `telemetry.otlp` needs");
+    anyhow::ensure!(
+        spec.telemetry.otlp.is_none(),
+        "this program was built without the feature `otlp`, which `telemetry.otlp` needs"
+    );
     Ok(None)
 }

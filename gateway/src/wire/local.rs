@@ -13,22 +13,43 @@ use tidegate_engine::{EmbedOptions, Embedder, Engine, EngineOptions};
 ///
 /// # Errors
 /// The files are damaged, or of a kind that the engine does not run.
-pub(crate) async fn load(model: &ModelSpec, local: &LocalSpec, files: ModelFiles, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> anyhow::Result<Arc<dyn Backend>> {
+pub(crate) async fn load(
+    model: &ModelSpec,
+    local: &LocalSpec,
+    files: ModelFiles,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+) -> anyhow::Result<Arc<dyn Backend>> {
     let (name, local) = (model.name.clone(), local.clone());
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let backend = tokio::task::spawn_blocking(move || build(&local, files, clock, dice)).await.context("loading was cut short")??;
+    let backend = tokio::task::spawn_blocking(move || build(&local, files, clock, dice))
+        .await
+        .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
     tracing::info!(model = %name, ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "model loaded");
     Ok(backend)
 }
 
-fn build(local: &LocalSpec, files: ModelFiles, clock: Arc<dyn Clock>, dice: Arc<dyn Dice>) -> anyhow::Result<Arc<dyn Backend>> {
+fn build(
+    local: &LocalSpec,
+    files: ModelFiles,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+) -> anyhow::Result<Arc<dyn Backend>> {
     let threads = local.threads.unwrap_or(0);
     Ok(match files.kind {
         ModelKind::Gguf { path } => {
-            let kv_cache_bytes = usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
-            let options = EngineOptions { kv_cache_bytes, threads, max_batch: local.max_batch, queue_len: local.queue, entropy: dice.next_u64(), ..EngineOptions::new(path) };
+            let kv_cache_bytes =
+                usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
+            let options = EngineOptions {
+                kv_cache_bytes,
+                threads,
+                max_batch: local.max_batch,
+                queue_len: local.queue,
+                entropy: dice.next_u64(),
+                ..EngineOptions::new(path)
+            };
             let engine = Engine::load(&options, &mut |_| {})?;
             Arc::new(LocalGenerator::new(Arc::new(engine), clock, dice))
         }

@@ -9,7 +9,11 @@ pub(crate) fn begin() {
     let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let begun = if terminal { builder.with_ansi(true).with_target(false).try_init() } else { builder.json().flatten_event(true).with_ansi(false).try_init() };
+    let begun = if terminal {
+        builder.with_ansi(true).with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).with_ansi(false).try_init()
+    };
     // It fails where a subscriber stands already, as in a test: that one serves as well.
     drop(begun);
 }

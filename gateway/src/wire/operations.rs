@@ -31,16 +31,25 @@ impl ProgramOperations {
         reloader.ok_or_else(|| Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again"))
     }
 
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&EventReader) -> Result<T, tidegate_storage::StoreFault> + Send + 'static) -> Result<T, Fault> {
-        let folder = self.events.clone().ok_or_else(|| Fault::new(FaultKind::NotFound, "this gateway keeps no events: set `store.events`"))?;
-        let done = tokio::task::spawn_blocking(move || EventReader::open(&folder).and_then(|reader| read(&reader))).await;
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&EventReader) -> Result<T, tidegate_storage::StoreFault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let folder = self
+            .events
+            .clone()
+            .ok_or_else(|| Fault::new(FaultKind::NotFound, "this gateway keeps no events: set `store.events`"))?;
+        let done =
+            tokio::task::spawn_blocking(move || EventReader::open(&folder).and_then(|reader| read(&reader))).await;
         done.map_err(Fault::internal)?.map_err(Fault::internal)
     }
 
     /// Changes the keys: the file is written first, then read again like any other change of it.
     async fn change_keys(&self, change: impl FnOnce(&mut Vec<KeyRecord>) + Send) -> Result<(), Fault> {
         let reloader = self.reloader()?;
-        let keys = reloader.spec().keys.ok_or_else(|| Fault::new(FaultKind::Conflict, "this gateway asks for no keys: set `keys: {file: keys.yaml}` first"))?;
+        let keys = reloader.spec().keys.ok_or_else(|| {
+            Fault::new(FaultKind::Conflict, "this gateway asks for no keys: set `keys: {file: keys.yaml}` first")
+        })?;
         let mut records = keys.keys;
         change(&mut records);
         let file = keys.file;
@@ -57,7 +66,8 @@ impl Operations for ProgramOperations {
 
     fn reload(&self) -> BoxFuture<'_, Result<Value, ReloadRefused>> {
         Box::pin(async {
-            let reloader = self.reloader().map_err(|fault| ReloadRefused { report: fault.to_string(), findings: json!([]) })?;
+            let reloader =
+                self.reloader().map_err(|fault| ReloadRefused { report: fault.to_string(), findings: json!([]) })?;
             reloader.reload("admin").await
         })
     }
@@ -79,7 +89,8 @@ impl Operations for ProgramOperations {
     fn new_key(&self, wanted: WantedKey) -> BoxFuture<'_, Result<Value, Fault>> {
         Box::pin(async move {
             let (secret, id) = secret()?;
-            let expires = wanted.expires_in.map(|seconds| std::time::SystemTime::now() + std::time::Duration::from_secs(seconds));
+            let expires =
+                wanted.expires_in.map(|seconds| std::time::SystemTime::now() + std::time::Duration::from_secs(seconds));
             let record = KeyRecord {
                 id: id.parse().map_err(Fault::internal)?,
                 digest: Digest::of(secret.as_bytes()),
@@ -118,6 +129,9 @@ fn secret() -> Result<(String, String), Fault> {
 }
 
 fn shown(key: &KeyRecord) -> Value {
-    let expires = key.expires.and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()).map(|since| since.as_secs());
+    let expires = key
+        .expires
+        .and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok())
+        .map(|since| since.as_secs());
     json!({"id": key.id, "principal": key.principal, "tenant": key.tenant, "roles": key.roles, "routes": key.routes, "expires": expires, "tags": key.tags})
 }

@@ -24,7 +24,11 @@ struct OtlpSpans {
 /// # Errors
 /// Its address cannot be used.
 pub(crate) fn build(spec: &OtlpSpec) -> anyhow::Result<Arc<dyn Spans>> {
-    let exporter = SpanExporter::builder().with_tonic().with_endpoint(spec.endpoint.to_string()).with_timeout(Duration::from_secs(10)).build()?;
+    let exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(spec.endpoint.to_string())
+        .with_timeout(Duration::from_secs(10))
+        .build()?;
     let mut processor = BatchSpanProcessor::builder(exporter).build();
     processor.set_resource(&Resource::builder().with_service_name(spec.service.clone()).build());
     let scope = InstrumentationScope::builder("tidegate").with_version(env!("CARGO_PKG_VERSION")).build();
@@ -46,9 +50,16 @@ impl Spans for OtlpSpans {
 impl OtlpSpans {
     fn data(&self, span: SpanRecord) -> SpanData {
         let at = |ns| SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
-        let attributes = span.attributes.into_iter().map(|(name, value)| KeyValue::new(name, translated(value))).collect();
+        let attributes =
+            span.attributes.into_iter().map(|(name, value)| KeyValue::new(name, translated(value))).collect();
         SpanData {
-            span_context: SpanContext::new(TraceId::from(span.trace_id), SpanId::from(span.span_id), TraceFlags::SAMPLED, false, TraceState::default()),
+            span_context: SpanContext::new(
+                TraceId::from(span.trace_id),
+                SpanId::from(span.span_id),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            ),
             parent_span_id: span.parent.map_or(SpanId::INVALID, SpanId::from),
             parent_span_is_remote: span.parent.is_some(),
             span_kind: SpanKind::Server,

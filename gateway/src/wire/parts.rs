@@ -24,11 +24,14 @@ pub(crate) struct Tools {
     pub(crate) pull: PullContext,
 }
 
+/// A backend and what it was built from.
+type Built<Spec> = (Spec, Arc<dyn Backend>);
+
 /// The parts in use, each with the spec that it was built from.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
-    openai: BTreeMap<ProviderName, (OpenAiSpec, Arc<dyn Backend>)>,
-    local: BTreeMap<ModelName, ((ModelSpec, LocalSpec), Arc<dyn Backend>)>,
+    openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
+    local: BTreeMap<ModelName, Built<(ModelSpec, LocalSpec)>>,
     limits: Option<(Vec<LimitSpec>, Arc<MemoryLimits>)>,
 }
 
@@ -44,13 +47,23 @@ impl Parts {
                 let kept = self.openai.get(name).filter(|(old, _)| old == &**openai);
                 let backend = match kept {
                     Some((_, backend)) => Arc::clone(backend),
-                    None => Arc::new(OpenAiBackend::build(name, openai, Arc::clone(&tools.clock), Arc::clone(&tools.dice), &tools.roots).with_context(|| format!("provider `{name}`"))?),
+                    None => Arc::new(
+                        OpenAiBackend::build(
+                            name,
+                            openai,
+                            Arc::clone(&tools.clock),
+                            Arc::clone(&tools.dice),
+                            &tools.roots,
+                        )
+                        .with_context(|| format!("provider `{name}`"))?,
+                    ),
                 };
                 next.openai.insert(name.clone(), ((**openai).clone(), backend));
             }
         }
         for model in spec.models.values() {
-            if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind) {
+            if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
+            {
                 let key = (model.clone(), local.clone());
                 let backend = match self.local.get(&model.name).filter(|(old, _)| *old == key) {
                     Some((_, backend)) => Arc::clone(backend),

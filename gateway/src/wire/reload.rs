@@ -49,7 +49,12 @@ struct Fixed {
 impl Fixed {
     fn of(spec: &GatewaySpec) -> Self {
         let admin = spec.admin.as_ref().map(|AdminSpec { address, .. }| *address);
-        Self { listeners: spec.listeners.clone(), admin, events: spec.events.clone(), telemetry: spec.telemetry.clone() }
+        Self {
+            listeners: spec.listeners.clone(),
+            admin,
+            events: spec.events.clone(),
+            telemetry: spec.telemetry.clone(),
+        }
     }
 
     fn changed(&self, new: &Self) -> Vec<&'static str> {
@@ -77,15 +82,31 @@ fn environment(name: &str) -> Option<String> {
 
 /// The closed set of metric labels.
 pub(crate) fn arms_of(spec: &GatewaySpec) -> impl Iterator<Item = (RouteName, Vec<VariantName>)> {
-    spec.routes.values().map(|route| (route.name.clone(), route.variants.iter().map(|variant| variant.name.clone()).collect()))
+    spec.routes
+        .values()
+        .map(|route| (route.name.clone(), route.variants.iter().map(|variant| variant.name.clone()).collect()))
 }
 
 impl Reloader {
     /// A reloader of the configuration at `path`, of which `spec` is in force.
     #[must_use]
-    pub(crate) fn new(path: &Path, server: Arc<Server>, tools: Tools, parts: Parts, spec: &GatewaySpec, files: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(
+        path: &Path,
+        server: Arc<Server>,
+        tools: Tools,
+        parts: Parts,
+        spec: &GatewaySpec,
+        files: Vec<PathBuf>,
+    ) -> Self {
         let state = State { spec: spec.clone(), files, tls: Vec::new() };
-        Self { path: path.to_owned(), server, tools, parts: tokio::sync::Mutex::new(parts), state: Mutex::new(state), fixed: Fixed::of(spec) }
+        Self {
+            path: path.to_owned(),
+            server,
+            tools,
+            parts: tokio::sync::Mutex::new(parts),
+            state: Mutex::new(state),
+            fixed: Fixed::of(spec),
+        }
     }
 
     /// Reads the files of these listeners again too.
@@ -122,14 +143,16 @@ impl Reloader {
         let mut parts = self.parts.lock().await;
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(refused)?;
-        let Loaded { spec, files, .. } = read.map_err(|report| ReloadRefused { report: report.to_string(), findings: serde_json::json!(report) })?;
+        let Loaded { spec, files, .. } =
+            read.map_err(|report| ReloadRefused { report: report.to_string(), findings: serde_json::json!(report) })?;
         self.renew_tls()?;
         let before = self.server.snapshot();
         let changed = *before.config != *spec.hash;
         let restart = self.fixed.changed(&Fixed::of(&spec));
         if changed {
             let renewed = parts.renewed(&spec, &self.tools).await.map_err(|e| refused(format!("{e:#}")))?;
-            let snapshot = super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock).map_err(|e| refused(format!("{e:#}")))?;
+            let snapshot = super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock)
+                .map_err(|e| refused(format!("{e:#}")))?;
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
             self.server.replace(Arc::new(snapshot));
@@ -165,10 +188,12 @@ impl Reloader {
         let (tell, mut told) = tokio::sync::mpsc::channel::<()>(1);
         let ours = Arc::downgrade(self);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let changed = event.is_ok_and(|event| !event.kind.is_access() && ours.upgrade().is_some_and(|this| this.concerns(&event.paths)));
+            let changed = event.is_ok_and(|event| {
+                !event.kind.is_access() && ours.upgrade().is_some_and(|this| this.concerns(&event.paths))
+            });
             if changed {
-                // Full means that a reload is due already.
-                drop(tell.try_send(()));
+                // Full means that a reload is due already, closed that nobody follows any more.
+                tell.try_send(()).unwrap_or_default();
             }
         });
         let mut watcher = watcher?;
@@ -189,17 +214,31 @@ impl Reloader {
 
     fn folders(&self) -> BTreeSet<PathBuf> {
         let state = self.state();
-        let tls = state.tls.iter().flat_map(|tls| [Some(tls.spec().cert.clone()), Some(tls.spec().key.clone()), tls.spec().client_ca.clone()]).flatten();
+        let tls = state
+            .tls
+            .iter()
+            .flat_map(|tls| [Some(tls.spec().cert.clone()), Some(tls.spec().key.clone()), tls.spec().client_ca.clone()])
+            .flatten();
         let files = state.files.iter().cloned().chain(tls);
-        files.map(|file| file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()).collect()
+        files
+            .map(|file| {
+                file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+            })
+            .collect()
     }
 
     /// Whether one of these is ours: what else lies in the same folder may change as it likes. A change of a link
     /// (as in mounted secrets) concerns us as well.
     fn concerns(&self, changed: &[PathBuf]) -> bool {
         let state = self.state();
-        let tls = state.tls.iter().any(|tls| changed.iter().any(|path| same_name(path, &tls.spec().cert) || same_name(path, &tls.spec().key)));
-        tls || changed.iter().any(|path| path.is_symlink() || state.files.iter().any(|file| same_name(path, file)) || path.extension().is_some_and(|end| end == "yaml"))
+        let tls = state.tls.iter().any(|tls| {
+            changed.iter().any(|path| same_name(path, &tls.spec().cert) || same_name(path, &tls.spec().key))
+        });
+        tls || changed.iter().any(|path| {
+            path.is_symlink()
+                || state.files.iter().any(|file| same_name(path, file))
+                || path.extension().is_some_and(|end| end == "yaml")
+        })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -16,11 +16,17 @@ use tidegate_server::snapshot::{Arm, Keyring, Route};
 ///
 /// # Errors
 /// A reference leads nowhere, which the check of the configuration should have found.
-pub(crate) fn build(spec: &GatewaySpec, parts: &Parts, before: Option<&Snapshot>, clock: &Arc<dyn Clock>) -> anyhow::Result<Snapshot> {
+pub(crate) fn build(
+    spec: &GatewaySpec,
+    parts: &Parts,
+    before: Option<&Snapshot>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Snapshot> {
     let mut routes = std::collections::HashMap::new();
     for (name, route) in &spec.routes {
         let kept = before.and_then(|old| old.routes.get(name)).filter(|old| old.spec.retry == route.retry);
-        let budget = kept.map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
+        let budget = kept
+            .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
         routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget)?));
     }
     let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
@@ -37,7 +43,13 @@ pub(crate) fn build(spec: &GatewaySpec, parts: &Parts, before: Option<&Snapshot>
     })
 }
 
-fn built(name: &RouteName, route: &RouteSpec, spec: &GatewaySpec, parts: &Parts, budget: Arc<RetryBudget>) -> anyhow::Result<Route> {
+fn built(
+    name: &RouteName,
+    route: &RouteSpec,
+    spec: &GatewaySpec,
+    parts: &Parts,
+    budget: Arc<RetryBudget>,
+) -> anyhow::Result<Route> {
     let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
     Ok(Route {
         spec: Arc::new(route.clone()),
@@ -48,7 +60,8 @@ fn built(name: &RouteName, route: &RouteSpec, spec: &GatewaySpec, parts: &Parts,
 }
 
 fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Arm> {
-    let model = spec.models.get(&variant.model).with_context(|| format!("variant `{}` names no model", variant.name))?;
+    let model =
+        spec.models.get(&variant.model).with_context(|| format!("variant `{}` names no model", variant.name))?;
     let backend = parts.backend(model).with_context(|| format!("nothing runs the model `{}`", model.name))?;
     Ok(Arm {
         name: variant.name.clone(),
@@ -79,12 +92,30 @@ fn admin_keys(spec: &GatewaySpec) -> anyhow::Result<Keyring> {
 fn token_key(token: &Secret) -> anyhow::Result<KeyRecord> {
     let digest = Digest::of(token.expose().as_bytes());
     let roles = Role::ALL.into_iter().collect();
-    Ok(KeyRecord { id: "admin-token".parse()?, digest, principal: "admin".parse()?, tenant: "admin".parse()?, roles, routes: None, expires: None, tags: BTreeMap::new() })
+    Ok(KeyRecord {
+        id: "admin-token".parse()?,
+        digest,
+        principal: "admin".parse()?,
+        tenant: "admin".parse()?,
+        roles,
+        routes: None,
+        expires: None,
+        tags: BTreeMap::new(),
+    })
 }
 
 fn anybody() -> anyhow::Result<KeyRecord> {
     let roles = BTreeSet::from([Role::Infer, Role::Feedback, Role::Read]);
     // No secret digests to zeros; and an open keyring never looks one up.
     let digest = Digest::from_bytes([0; 32]);
-    Ok(KeyRecord { id: "anonymous".parse()?, digest, principal: "anonymous".parse()?, tenant: "default".parse()?, roles, routes: None, expires: None, tags: BTreeMap::new() })
+    Ok(KeyRecord {
+        id: "anonymous".parse()?,
+        digest,
+        principal: "anonymous".parse()?,
+        tenant: "default".parse()?,
+        roles,
+        routes: None,
+        expires: None,
+        tags: BTreeMap::new(),
+    })
 }

@@ -12,13 +12,21 @@ impl Scalar for Moment {
     const WHAT: &'static str = "a moment such as `2027-01-31T00:00:00Z`";
 
     fn parse(text: &str) -> Result<Self, Flaw> {
-        parse(text).map(Self).ok_or_else(|| Flaw::default().mend("write it as RFC 3339 has it: date, `T`, time, `Z` or an offset"))
+        parse(text)
+            .map(Self)
+            .ok_or_else(|| Flaw::default().mend("write it as RFC 3339 has it: date, `T`, time, `Z` or an offset"))
     }
 }
 
 fn parse(text: &str) -> Option<SystemTime> {
     let bytes = text.as_bytes();
-    if !text.is_ascii() || bytes.len() < 20 || bytes[4] != b'-' || bytes[7] != b'-' || bytes[13] != b':' || bytes[16] != b':' {
+    if !text.is_ascii()
+        || bytes.len() < 20
+        || bytes[4] != b'-'
+        || bytes[7] != b'-'
+        || bytes[13] != b':'
+        || bytes[16] != b':'
+    {
         return None;
     }
     if !matches!(bytes[10], b'T' | b't' | b' ') {
@@ -36,7 +44,8 @@ fn parse(text: &str) -> Option<SystemTime> {
         Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
         None => ("0", rest),
     };
-    let nanoseconds: u32 = if fraction.is_empty() { return None } else { format!("{fraction:0<9}")[..9].parse().ok()? };
+    let nanoseconds: u32 =
+        if fraction.is_empty() { return None } else { format!("{fraction:0<9}")[..9].parse().ok()? };
     let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset(zone)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::new(u64::try_from(seconds).ok()?, nanoseconds))
 }
@@ -121,7 +130,17 @@ mod tests {
 
     #[test]
     fn what_is_no_moment_is_refused() {
-        for text in ["", "2027-01-31", "2027-02-29T00:00:00Z", "2027-13-01T00:00:00Z", "2027-01-31T24:00:00Z", "2027-01-31T00:00:00", "2027-01-31T00:00:00.Z", "+027-01-31T00:00:00Z", "1969-12-31T00:00:00Z"] {
+        for text in [
+            "",
+            "2027-01-31",
+            "2027-02-29T00:00:00Z",
+            "2027-13-01T00:00:00Z",
+            "2027-01-31T24:00:00Z",
+            "2027-01-31T00:00:00",
+            "2027-01-31T00:00:00.Z",
+            "+027-01-31T00:00:00Z",
+            "1969-12-31T00:00:00Z",
+        ] {
             assert_eq!(seconds(text), None, "{text}");
         }
     }

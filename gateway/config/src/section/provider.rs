@@ -6,7 +6,9 @@ use crate::scalar::{At, Count, Flaw, Scalar, Size, Text};
 use crate::shape::{Item, Map, Placed, choice, record};
 use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
-use tidegate_core::spec::{AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec};
+use tidegate_core::spec::{
+    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
+};
 use tidegate_core::{EndpointName, Secret};
 
 choice! {
@@ -16,7 +18,7 @@ choice! {
             /// Any OpenAI-compatible server.
             OpenAi(Box<OpenAiFile>) = "openai",
             /// The engine in this process.
-            Local(LocalFile) = "local",
+            Local(Box<LocalFile>) = "local",
         }
         later { "anthropic", "gemini", "open_inference", "tf_serving", "mlflow", "azure", "bedrock", "classic" }
     }
@@ -146,16 +148,25 @@ impl Scalar for Url {
         if text.contains(['?', '#']) {
             return Err(Flaw::why("it has a query or fragment").mend("write parameters under `query`"));
         }
-        let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| Flaw::default().mend("it starts with `http://` or `https://`"))?;
+        let uri: Uri = text
+            .trim_end_matches('/')
+            .parse()
+            .map_err(|_| Flaw::default().mend("it starts with `http://` or `https://`"))?;
         match uri.scheme_str() {
             Some("http" | "https") => {}
             None => return Err(Flaw::why("it has no scheme").mend(format!("did you mean `http://{text}`?"))),
-            Some(other) => return Err(Flaw::why(format!("`{other}` is not spoken")).mend("it starts with `http://` or `https://`")),
+            Some(other) => {
+                return Err(
+                    Flaw::why(format!("`{other}` is not spoken")).mend("it starts with `http://` or `https://`")
+                );
+            }
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(Flaw::why("it carries credentials").mend("give them as `auth: {bearer: \"${env:NAME}\"}`"));
         }
-        if uri.host().is_none_or(str::is_empty) || uri.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+        let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+        let is_bare = uri.host().is_some_and(|host| !host.is_empty() && host == authority);
+        if !is_bare && uri.port_u16().is_none() {
             return Err(Flaw::why("its host or port is missing or wrong"));
         }
         Ok(Self(uri))
@@ -172,8 +183,14 @@ impl Scalar for Proxy {
     fn parse(text: &str) -> Result<Self, Flaw> {
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| Flaw::default())?;
-        let fits = uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none();
-        if fits { Ok(Self(uri)) } else { Err(Flaw::default().mend("only proxies spoken to by `http://` are supported")) }
+        let fits = uri.scheme_str() == Some("http")
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none();
+        if fits {
+            Ok(Self(uri))
+        } else {
+            Err(Flaw::default().mend("only proxies spoken to by `http://` are supported"))
+        }
     }
 }
 
@@ -181,7 +198,7 @@ impl Scalar for HeaderName {
     const WHAT: &'static str = "the name of a header";
 
     fn parse(text: &str) -> Result<Self, Flaw> {
-        Self::from_bytes(text.as_bytes()).map_err(|_| Flaw::default())
+        Self::from_bytes(text.as_bytes()).map_err(|_| Flaw::default().mend("use letters, digits and `-`"))
     }
 }
 
@@ -212,13 +229,16 @@ fn local(raw: &LocalFile) -> LocalSpec {
 fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpec> {
     let here = raw.at().clone();
     let headers = raw.headers.unwrap_or_default().0.into_iter().filter_map(|item| header(item, desk)).collect();
-    let query = raw.query.unwrap_or_default().0.into_iter().filter_map(|item| Some((item.name, item.value?.value.0))).collect();
+    let query =
+        raw.query.unwrap_or_default().0.into_iter().filter_map(|item| Some((item.name, item.value?.value.0))).collect();
     let auth = raw.auth.and_then(|auth| auth_spec(auth, &here, desk));
     let ca = raw.ca.map(|file| desk.file(&file));
     let proxy = proxy_spec(raw.proxy, at, desk);
     let endpoints = raw.endpoints.map(|endpoints| {
         if endpoints.is_empty() {
-            desk.notes.fault(&here, "a provider has at least one endpoint").remedy("write `endpoints: [{url: \"http://127.0.0.1:8000/v1\"}]`");
+            desk.notes
+                .fault(&here, "a provider has at least one endpoint")
+                .remedy("write `endpoints: [{url: \"http://127.0.0.1:8000/v1\"}]`");
         }
         endpoint_specs(&endpoints, desk)
     });
@@ -245,14 +265,20 @@ fn endpoint_specs(raw: &[EndpointFile], desk: &mut Desk<'_>) -> Vec<EndpointSpec
     for url in raw.iter().filter_map(|endpoint| endpoint.url.as_ref()) {
         let uri = &url.value.0;
         if let Some((_, line)) = seen.iter().find(|(first, _)| *first == uri) {
-            desk.notes.fault(&url.at, format!("this endpoint stands in line {line} already")).remedy("leave one of them out");
+            desk.notes
+                .fault(&url.at, format!("this endpoint stands in line {line} already"))
+                .remedy("leave one of them out");
         }
         seen.push((uri, url.at.line));
         let short = host_and_port(uri);
-        let text = if specs.iter().any(|spec| spec.name.as_str() == short) { format!("{short}{}", uri.path()) } else { short };
+        let text =
+            if specs.iter().any(|spec| spec.name.as_str() == short) { format!("{short}{}", uri.path()) } else { short };
         match text.parse::<EndpointName>() {
             Ok(name) => specs.push(EndpointSpec { name, url: uri.clone() }),
-            Err(fault) => drop(desk.notes.fault(&url.at, format!("the host and port of this address make no name: {fault}"))),
+            Err(fault) => {
+                let message = format!("the host and port of this address make no name: {fault}");
+                desk.notes.fault(&url.at, message).remedy("use another name of the host, or its IP address");
+            }
         }
     }
     specs
@@ -276,12 +302,21 @@ fn header(item: Item<At<Text>>, desk: &mut Desk<'_>) -> Option<(HeaderName, Head
     let name = header_name(&item.name, &item.at, desk);
     let given = item.value?;
     let Ok(mut value) = HeaderValue::from_str(&given.value.0) else {
-        desk.notes.fault(&given.at, "this is no value of a header: it has a character other than visible ASCII");
+        desk.notes.fault(&given.at, "this is no value of a header").remedy("use visible ASCII only");
         return None;
     };
+    if let Some(name) = name.as_ref().filter(|name| CREDENTIALS.contains(&name.as_str()) && !given.is_referred) {
+        desk.notes.conceal(&given.at);
+        desk.notes
+            .fault(&given.at, "a secret stands in the file itself")
+            .remedy(format!("write `{name}: \"${{env:NAME}}\"`, or use `auth`"));
+    }
     value.set_sensitive(given.is_referred);
     Some((name?, value))
 }
+
+/// Headers whose values are secrets wherever they stand.
+const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"];
 
 /// Headers that the gateway sets itself, or that belong to one connection.
 const OURS: [&str; 8] =
@@ -295,7 +330,7 @@ fn header_name(text: &str, at: &Place, desk: &mut Desk<'_>) -> Option<HeaderName
         }
         Ok(name) => Some(name),
         Err(_) => {
-            desk.notes.fault(at, "this is not the name of a header");
+            desk.notes.fault(at, "this is not the name of a header").remedy("use letters, digits and `-`");
             None
         }
     }
@@ -309,7 +344,9 @@ fn auth_spec(raw: AuthFile, at: &Place, desk: &mut Desk<'_>) -> Option<AuthSpec>
         }
         AuthFile::Header(Map(mut items)) => {
             if items.len() != 1 {
-                desk.notes.fault(at, "`auth: {header: …}` takes exactly one header").remedy("write others under `headers`");
+                desk.notes
+                    .fault(at, "`auth: {header: …}` takes exactly one header")
+                    .remedy("write others under `headers`");
                 return None;
             }
             let item = items.pop()?;
@@ -324,7 +361,8 @@ fn auth_spec(raw: AuthFile, at: &Place, desk: &mut Desk<'_>) -> Option<AuthSpec>
 
 fn check_fits(secret: &At<Secret>, desk: &mut Desk<'_>) {
     if HeaderValue::from_str(secret.value.expose()).is_err() {
-        desk.notes.fault(&secret.at, "this secret fits into no header: it has a line break or another odd character");
+        let note = desk.notes.fault(&secret.at, "this secret fits into no header");
+        note.remedy("see that it has no line break and no other odd character");
     }
 }
 
@@ -332,9 +370,12 @@ fn proxy_spec(raw: Option<ProxyFile>, at: &Place, desk: &mut Desk<'_>) -> ProxyS
     match raw {
         Some(ProxyFile::Direct) => ProxySpec::Direct,
         Some(ProxyFile::Through(proxy)) => {
-            if proxy.value.0.authority().is_some_and(|authority| authority.as_str().contains('@')) && !proxy.is_referred {
+            if proxy.value.0.authority().is_some_and(|authority| authority.as_str().contains('@')) && !proxy.is_referred
+            {
                 desk.notes.conceal(&proxy.at);
-                desk.notes.fault(&proxy.at, "a secret stands in the file itself").remedy("write `through: \"${env:NAME}\"`");
+                desk.notes
+                    .fault(&proxy.at, "a secret stands in the file itself")
+                    .remedy("write `through: \"${env:NAME}\"`");
             }
             ProxySpec::Through(proxy.value.0)
         }
@@ -349,7 +390,8 @@ fn proxy_spec(raw: Option<ProxyFile>, at: &Place, desk: &mut Desk<'_>) -> ProxyS
 }
 
 fn from_environment(names: [&str; 2], at: &Place, desk: &mut Desk<'_>) -> Option<Uri> {
-    let (name, value) = names.iter().find_map(|name| (desk.env)(name).filter(|value| !value.is_empty()).map(|value| (name, value)))?;
+    let (name, value) =
+        names.iter().find_map(|name| (desk.env)(name).filter(|value| !value.is_empty()).map(|value| (name, value)))?;
     match Proxy::parse(&value) {
         Ok(Proxy(uri)) => Some(uri),
         Err(_) => {

@@ -8,7 +8,9 @@ use crate::shape::{Item, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use http::HeaderName;
 use std::time::Duration;
-use tidegate_core::spec::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
+use tidegate_core::spec::{
+    Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
+};
 use tidegate_core::{FaultKind, ModelName, RouteName, VariantName};
 
 record! {
@@ -156,13 +158,19 @@ impl Scalar for Condition {
         }
         match text.as_bytes() {
             [class @ b'4'..=b'5', b'x', b'x'] => Ok(Self::Class(u16::from(class - b'0'))),
-            [b'0'..=b'9', ..] => text.parse().ok().filter(|status| (400..600).contains(status)).map(Self::Status).ok_or_else(|| {
-                Flaw::default().mend("statuses of failures are 400 to 599, their classes `4xx` and `5xx`")
-            }),
+            [b'0'..=b'9', ..] => {
+                text.parse().ok().filter(|status| (400..600).contains(status)).map(Self::Status).ok_or_else(|| {
+                    Flaw::default().mend("statuses of failures are 400 to 599, their classes `4xx` and `5xx`")
+                })
+            }
             _ => {
                 let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
                 let meant = nearest(text, names.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-                Err(Flaw::default().mend(meant.unwrap_or_else(|| format!("write a status such as `429`, `5xx`, or one of {}", names.join(", ")))))
+                Err(Flaw::default().mend(
+                    meant.unwrap_or_else(|| {
+                        format!("write a status such as `429`, `5xx`, or one of {}", names.join(", "))
+                    }),
+                ))
             }
         }
     }
@@ -204,7 +212,9 @@ fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
             notes.fault(at, "this route has a `model` and `variants`").remedy("write the model as one of the variants");
         }
         (false, false) => {
-            notes.fault(at, "this route leads nowhere").remedy("add `model: NAME`, or `variants: {NAME: {model: NAME}}`");
+            notes
+                .fault(at, "this route leads nowhere")
+                .remedy("add `model: NAME`, or `variants: {NAME: {model: NAME}}`");
         }
         _ => {
             if raw.variants.as_ref().is_some_and(|variants| variants.0.is_empty()) {
@@ -241,12 +251,12 @@ impl Arms {
     }
 
     /// The index of a variant; that there is none such is noted.
-    fn find(&self, name: &str, at: &Place, notes: &mut Notes) -> Option<usize> {
+    fn find(&self, name: &str, shown: &str, at: &Place, notes: &mut Notes) -> Option<usize> {
         let found = self.names.iter().position(|known| known == name);
         if found.is_none() && self.is_known {
             let known = self.names.iter().map(String::as_str);
             notes
-                .fault(at, format!("this route has no variant `{name}`"))
+                .fault(at, format!("this route has no variant {shown}"))
                 .meant(nearest(name, known.clone()), || format!("it has {}", known.collect::<Vec<_>>().join(", ")));
         }
         found
@@ -262,7 +272,7 @@ fn policy(raw: Option<&PolicyFile>, arms: &Arms, at: &Place, notes: &mut Notes) 
     let mut shares = vec![None; count];
     let mut is_whole = true;
     for item in &weights.0 {
-        let index = arms.find(&item.name, &item.at, notes);
+        let index = arms.find(&item.name, &format!("`{}`", item.name), &item.at, notes);
         is_whole &= index.is_some() && item.value.is_some();
         if let (Some(index), Some(share)) = (index, &item.value) {
             shares[index] = Some(share.value.0);
@@ -271,14 +281,18 @@ fn policy(raw: Option<&PolicyFile>, arms: &Arms, at: &Place, notes: &mut Notes) 
     let at = weights.0.first().map_or(at, |item| &item.at);
     for name in arms.names.iter().filter(|name| !weights.has(name)) {
         is_whole = false;
-        notes.fault(at, format!("the variant `{name}` has no share")).remedy(format!("add `{name}: 0%` if it shall get none"));
+        notes
+            .fault(at, format!("the variant `{name}` has no share"))
+            .remedy(format!("add `{name}: 0%` if it shall get none"));
     }
     let shares: Vec<f64> = shares.into_iter().collect::<Option<_>>().filter(|_| is_whole)?;
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
         let percent = format!("{:.4}", sum * 100.0);
         let percent = percent.trim_end_matches('0').trim_end_matches('.');
-        notes.fault(at, format!("the shares add up to {percent}%, not to 100%")).remedy("change them so that all together are 100%");
+        notes
+            .fault(at, format!("the shares add up to {percent}%, not to 100%"))
+            .remedy("change them so that all together are 100%");
         return None;
     }
     Some(PolicySpec::Weighted(shares.into_iter().map(|share| share / sum).collect()))
@@ -306,12 +320,16 @@ fn sticky_by(raw: ByFile) -> StickyBy {
 
 fn fallback(raw: &FallbackFile, arms: &Arms, notes: &mut Notes) -> Option<FallbackSpec> {
     if raw.when.as_ref().is_some_and(Vec::is_empty) && raw.here().has("when") {
-        notes.fault(raw.at(), "this can never apply: it names no way to fail").remedy("write `when: [\"5xx\", timeout]`");
+        notes
+            .fault(raw.at(), "this can never apply: it names no way to fail")
+            .remedy("write `when: [\"5xx\", timeout]`");
     }
     let ToFile::Variant(to) = raw.to.as_ref()?;
-    let index = arms.find(to.value.as_str(), &to.at, notes)?;
+    let index = arms.find(to.value.as_str(), &to.shown(), &to.at, notes)?;
     if arms.names.len() == 1 {
-        notes.fault(&to.at, "this can never apply: it leads to the only variant").remedy("add another variant, with a share of 0% if it shall get no other calls");
+        notes
+            .fault(&to.at, "this can never apply: it leads to the only variant")
+            .remedy("add another variant, with a share of 0% if it shall get no other calls");
     }
     let when = raw.when.as_ref()?.iter().map(|condition| condition.value).collect();
     Some(FallbackSpec { when, to: index })
@@ -328,7 +346,9 @@ fn retry(raw: Option<RetryFile>) -> RetrySpec {
 
 fn timeouts(raw: Option<&TimeoutFile>, notes: &mut Notes) -> TimeoutSpec {
     let seconds = Duration::from_secs;
-    let given = |field: fn(&TimeoutFile) -> &Option<At<Span>>, default| raw.and_then(|raw| field(raw).as_ref()).map_or(default, |span| span.value.0);
+    let given = |field: fn(&TimeoutFile) -> &Option<At<Span>>, default| {
+        raw.and_then(|raw| field(raw).as_ref()).map_or(default, |span| span.value.0)
+    };
     let spec = TimeoutSpec {
         connect: given(|raw| &raw.connect, seconds(2)),
         first_token: given(|raw| &raw.first_token, seconds(60)),
@@ -342,12 +362,20 @@ fn timeouts(raw: Option<&TimeoutFile>, notes: &mut Notes) -> TimeoutSpec {
     for (name, part) in parts.into_iter().filter(|_| !is_total_faulty) {
         if let Some(part) = part.as_ref().filter(|part| part.value.0 > spec.total) {
             notes
-                .fault(&part.at, format!("`{name}` can never run out: `total` is shorter ({}s)", spec.total.as_secs_f64()))
+                .fault(
+                    &part.at,
+                    format!("`{name}` can never run out: `total` is shorter ({}s)", spec.total.as_secs_f64()),
+                )
                 .remedy("make `total` longer, or this shorter");
         }
     }
     let most = |part: Duration| part.min(spec.total);
-    TimeoutSpec { connect: most(spec.connect), first_token: most(spec.first_token), idle: most(spec.idle), total: spec.total }
+    TimeoutSpec {
+        connect: most(spec.connect),
+        first_token: most(spec.first_token),
+        idle: most(spec.idle),
+        total: spec.total,
+    }
 }
 
 /// How a kind of fault is named in a configuration.

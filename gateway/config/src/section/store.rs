@@ -131,7 +131,9 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> EventsSpec {
     }
     spec.subject = events.subject.map(|SubjectFile::Header(name)| SubjectSpec::Header(name.value.as_str().to_owned()));
     if let Some(to) = events.to.filter(|to| to.value.0 == "none" && spec.durability == Durability::Ack) {
-        desk.notes.fault(&to.at, "no events are kept, and calls shall wait until theirs is").remedy("leave out `durability: ack`, or name a folder");
+        desk.notes
+            .fault(&to.at, "no events are kept, and calls shall wait until theirs is")
+            .remedy("leave out `durability: ack`, or name a folder");
     }
     spec
 }
@@ -141,9 +143,14 @@ fn folder(to: &At<Text>, desk: &mut Desk<'_>) -> Option<PathBuf> {
     match to.value.0.as_str() {
         "none" => None,
         text => {
-            let folder = text.strip_prefix("file:").map(|path| path.strip_prefix("//").unwrap_or(path)).filter(|path| !path.is_empty());
+            let folder = text
+                .strip_prefix("file:")
+                .map(|path| path.strip_prefix("//").unwrap_or(path))
+                .filter(|path| !path.is_empty());
             if folder.is_none() {
-                desk.notes.fault(&to.at, "this is no place for events").remedy("write `file:FOLDER`, or `none` to keep no events");
+                desk.notes
+                    .fault(&to.at, "this is no place for events")
+                    .remedy("write `file:FOLDER`, or `none` to keep no events");
             }
             folder.map(PathBuf::from)
         }

@@ -38,7 +38,9 @@ record! {
 pub(crate) fn check(raw: Option<TelemetryFile>, desk: &mut Desk<'_>) -> TelemetrySpec {
     let otlp = raw.and_then(|raw| raw.otlp).and_then(|otlp| {
         if let Some(sample) = otlp.sample.as_ref().filter(|sample| sample.value.0 == 0.0) {
-            desk.notes.warn(&sample.at, "no trace that begins here is ever sampled").remedy("leave `otlp` out, or give a share");
+            desk.notes
+                .warn(&sample.at, "no trace that begins here is ever sampled")
+                .remedy("leave `otlp` out, or give a share");
         }
         Some(OtlpSpec {
             sample: otlp.sample.map_or(1.0, |sample| sample.value.0),

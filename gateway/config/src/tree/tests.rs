@@ -6,7 +6,13 @@ use crate::source::Sources;
 fn faults(text: &str) -> Vec<String> {
     let mut notes = Notes::default();
     parse(0, text, &mut notes);
-    notes.settle(&Sources::of("x", text)).0.findings.into_iter().map(|f| format!("{}:{}: {}", f.line, f.column, f.message)).collect()
+    notes
+        .settle(&Sources::of("x", text))
+        .0
+        .findings
+        .into_iter()
+        .map(|f| format!("{}:{}: {}", f.line, f.column, f.message))
+        .collect()
 }
 
 #[test]
@@ -22,7 +28,10 @@ fn nodes_know_their_places() {
 
 #[test]
 fn a_repeated_key_names_the_first_and_the_rest_is_still_read() {
-    assert_eq!(faults("a: 1\nb: 2\na: 3\nb: 4\n"), ["3:1: `a` stands here twice; the first is in line 1", "4:1: `b` stands here twice; the first is in line 2"]);
+    assert_eq!(
+        faults("a: 1\nb: 2\na: 3\nb: 4\n"),
+        ["3:1: `a` stands here twice; the first is in line 1", "4:1: `b` stands here twice; the first is in line 2"]
+    );
 }
 
 #[test]
@@ -35,7 +44,10 @@ fn anchors_aliases_tags_and_further_documents_are_refused() {
 #[test]
 fn depth_is_capped_and_what_follows_is_still_read() {
     let deep = format!("a: {}{}\nb: 1\nb: 2\n", "[".repeat(40), "]".repeat(40));
-    assert_eq!(faults(&deep), ["1:35: this lies more than 32 levels deep", "3:1: `b` stands here twice; the first is in line 2"]);
+    assert_eq!(
+        faults(&deep),
+        ["1:35: this lies more than 32 levels deep", "3:1: `b` stands here twice; the first is in line 2"]
+    );
 }
 
 #[test]

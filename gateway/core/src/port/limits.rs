@@ -92,6 +92,9 @@ impl Drop for Reservation {
 
 impl std::fmt::Debug for Reservation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reservation").field("reserved", &self.reserved).field("used", &self.used).finish_non_exhaustive()
+        f.debug_struct("Reservation")
+            .field("reserved", &self.reserved)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
     }
 }

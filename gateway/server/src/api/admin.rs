@@ -14,12 +14,21 @@ const MOST_EVENTS: usize = 1000;
 ///
 /// # Errors
 /// Says what was wrong with it.
-pub(crate) async fn answer(operations: &dyn Operations, endpoint: Endpoint, rest: &str, query: Option<&str>, body: Bytes) -> Result<Response<ReplyBody>, Fault> {
+pub(crate) async fn answer(
+    operations: &dyn Operations,
+    endpoint: Endpoint,
+    rest: &str,
+    query: Option<&str>,
+    body: Bytes,
+) -> Result<Response<ReplyBody>, Fault> {
     match endpoint {
         Endpoint::Config => Ok(reply::json(StatusCode::OK, &operations.config())),
         Endpoint::Reload => Ok(match operations.reload().await {
             Ok(done) => reply::json(StatusCode::OK, &done),
-            Err(refused) => reply::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({"error": {"message": refused.report, "type": "invalid_request_error", "param": null, "code": "invalid_configuration", "findings": refused.findings}})),
+            Err(refused) => reply::json(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &json!({"error": {"message": refused.report, "type": "invalid_request_error", "param": null, "code": "invalid_configuration", "findings": refused.findings}}),
+            ),
         }),
         Endpoint::Events => {
             let events = operations.events(limit(query)?).await?;
@@ -33,7 +42,8 @@ pub(crate) async fn answer(operations: &dyn Operations, endpoint: Endpoint, rest
         }
         Endpoint::Keys => Ok(reply::json(StatusCode::OK, &operations.keys())),
         Endpoint::NewKey => {
-            let wanted: WantedKey = serde_json::from_slice(&body).map_err(|e| Fault::new(FaultKind::InvalidRequest, format!("the body is not a key to be made: {e}")))?;
+            let wanted: WantedKey = serde_json::from_slice(&body)
+                .map_err(|e| Fault::new(FaultKind::InvalidRequest, format!("the body is not a key to be made: {e}")))?;
             Ok(reply::json(StatusCode::CREATED, &operations.new_key(wanted).await?))
         }
         Endpoint::RevokeKey if operations.revoke_key(rest).await? => Ok(reply::empty(StatusCode::NO_CONTENT)),
@@ -45,6 +55,10 @@ pub(crate) async fn answer(operations: &dyn Operations, endpoint: Endpoint, rest
 fn limit(query: Option<&str>) -> Result<usize, Fault> {
     let Some(query) = query else { return Ok(100) };
     let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("limit=")) else { return Ok(100) };
-    let limit: usize = text.parse().ok().filter(|limit| (1..=MOST_EVENTS).contains(limit)).ok_or_else(|| Fault::field("limit", "limit is a number from 1 to 1000"))?;
+    let limit: usize = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MOST_EVENTS).contains(limit))
+        .ok_or_else(|| Fault::field("limit", "limit is a number from 1 to 1000"))?;
     Ok(limit)
 }

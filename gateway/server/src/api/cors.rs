@@ -2,8 +2,9 @@
 
 use crate::reply::{self, ReplyBody};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, HeaderMap,
+    HeaderValue, ORIGIN, VARY,
 };
 use http::{Response, StatusCode};
 use tidegate_core::spec::CorsSpec;
@@ -34,7 +35,9 @@ pub(crate) fn allow(spec: &CorsSpec, origin: Option<&HeaderValue>, out: &mut Hea
     let allowed = match spec {
         CorsSpec::Off => return,
         CorsSpec::Any => HeaderValue::from_static("*"),
-        CorsSpec::Origins(origins) if origins.iter().any(|known| known.as_bytes() == origin.as_bytes()) => origin.clone(),
+        CorsSpec::Origins(origins) if origins.iter().any(|known| known.as_bytes() == origin.as_bytes()) => {
+            origin.clone()
+        }
         CorsSpec::Origins(_) => return,
     };
     out.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);

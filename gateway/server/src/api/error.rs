@@ -29,7 +29,9 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&'static 
         FaultKind::UnsupportedMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID, Some("unsupported_media_type")),
         FaultKind::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, INVALID, Some("headers_too_large")),
         FaultKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("rate_limit_exceeded")),
-        FaultKind::UpstreamRateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("upstream_rate_limited")),
+        FaultKind::UpstreamRateLimited => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("upstream_rate_limited"))
+        }
         FaultKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("overloaded")),
         FaultKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("unavailable")),
         FaultKind::NotDurable => (StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("not_durable")),
@@ -82,7 +84,9 @@ pub(crate) fn respond(fault: &Fault) -> Response<ReplyBody> {
 /// SDKs retry by the status alone unless told otherwise: here we know better.
 const fn should_retry(kind: FaultKind) -> Option<&'static str> {
     match kind {
-        FaultKind::RateLimited | FaultKind::UpstreamRateLimited | FaultKind::Overloaded | FaultKind::Unavailable => Some("true"),
+        FaultKind::RateLimited | FaultKind::UpstreamRateLimited | FaultKind::Overloaded | FaultKind::Unavailable => {
+            Some("true")
+        }
         // The answer was made and is billed: asking again would pay twice.
         FaultKind::NotDurable => Some("false"),
         // It fails until somebody mends the configuration.
@@ -103,7 +107,16 @@ mod tests {
     #[test]
     fn a_clients_fault_is_never_a_5xx_and_ours_never_a_4xx() {
         use tidegate_core::Side;
-        for kind in [FaultKind::InvalidRequest, FaultKind::TooLarge, FaultKind::RateLimited, FaultKind::UpstreamRefused, FaultKind::Internal, FaultKind::NotDurable, FaultKind::Unreachable, FaultKind::StreamCut] {
+        for kind in [
+            FaultKind::InvalidRequest,
+            FaultKind::TooLarge,
+            FaultKind::RateLimited,
+            FaultKind::UpstreamRefused,
+            FaultKind::Internal,
+            FaultKind::NotDurable,
+            FaultKind::Unreachable,
+            FaultKind::StreamCut,
+        ] {
             let fault = Fault::new(kind, "x").with_upstream_status(422);
             let status = face(&fault).0;
             assert_eq!(status.is_client_error(), kind.side() == Side::Client, "{kind:?} is {status}");
@@ -114,7 +127,10 @@ mod tests {
     fn the_envelope_has_all_four_members_and_escapes_what_it_says() {
         let fault = Fault::field("model", "no \"such\"\nmodel").because("secret detail");
         let doc: serde_json::Value = serde_json::from_str(&envelope(&fault)).unwrap();
-        assert_eq!(doc["error"], serde_json::json!({"message": "no \"such\"\nmodel", "type": "invalid_request_error", "param": "model", "code": null}));
+        assert_eq!(
+            doc["error"],
+            serde_json::json!({"message": "no \"such\"\nmodel", "type": "invalid_request_error", "param": "model", "code": null})
+        );
     }
 
     #[test]

@@ -20,7 +20,8 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
 /// # Errors
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
 pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Response<ReplyBody>, Fault> {
-    let (found, _) = snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name)).ok_or_else(|| unknown(name))?;
+    let (found, _) =
+        snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name)).ok_or_else(|| unknown(name))?;
     Ok(reply::json(StatusCode::OK, &entry(found.as_str(), snapshot.loaded)))
 }
 
@@ -28,7 +29,9 @@ pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Re
 #[must_use]
 pub(crate) fn unknown(name: &str) -> Fault {
     let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-    let says = format!("the model `{shown}` does not exist or this key may not call it; GET /v1/models lists those that it may");
+    let says = format!(
+        "the model `{shown}` does not exist or this key may not call it; GET /v1/models lists those that it may"
+    );
     Fault { param: Some("model".into()), ..Fault::new(FaultKind::ModelNotFound, says) }
 }
 

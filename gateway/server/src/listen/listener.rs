@@ -50,10 +50,21 @@ impl Listener {
     ///
     /// # Errors
     /// The address cannot be had, or the files of its TLS cannot be used.
-    pub async fn bind(name: &str, address: SocketAddr, terms: Terms, tls: Option<tidegate_core::spec::TlsSpec>, max_connections: usize) -> Result<Self, ListenFault> {
+    pub async fn bind(
+        name: &str,
+        address: SocketAddr,
+        terms: Terms,
+        tls: Option<tidegate_core::spec::TlsSpec>,
+        max_connections: usize,
+    ) -> Result<Self, ListenFault> {
         let name = name.to_owned();
-        let tls = tls.map(Tls::read).transpose().map_err(|why| ListenFault::Tls { name: name.clone(), why })?.map(Arc::new);
-        let socket = TcpListener::bind(address).await.map_err(|why| ListenFault::Address { name: name.clone(), address, why })?;
+        let tls =
+            tls.map(Tls::read).transpose().map_err(|why| ListenFault::Tls { name: name.clone(), why })?.map(Arc::new);
+        let socket = TcpListener::bind(address).await.map_err(|why| ListenFault::Address {
+            name: name.clone(),
+            address,
+            why,
+        })?;
         let room = Arc::new(Semaphore::new(max_connections));
         Ok(Self { name, socket, terms: Arc::new(terms), tls, room })
     }
@@ -97,7 +108,8 @@ impl Listener {
                 }
             };
             let inside = drain.enter();
-            let (server, builder, peer, drain, tls) = (Arc::clone(&server), Arc::clone(&builder), Arc::clone(&peer), drain.clone(), self.tls.clone());
+            let (server, builder, peer, drain, tls) =
+                (Arc::clone(&server), Arc::clone(&builder), Arc::clone(&peer), drain.clone(), self.tls.clone());
             tokio::spawn(async move {
                 let _held = (inside, room);
                 meet(server, &builder, stream, peer, &drain, tls).await;
@@ -115,7 +127,14 @@ impl Listener {
     }
 }
 
-async fn meet(server: Arc<Server>, builder: &Builder<TokioExecutor>, stream: TcpStream, peer: Arc<Peer>, drain: &Drain, tls: Option<Arc<Tls>>) {
+async fn meet(
+    server: Arc<Server>,
+    builder: &Builder<TokioExecutor>,
+    stream: TcpStream,
+    peer: Arc<Peer>,
+    drain: &Drain,
+    tls: Option<Arc<Tls>>,
+) {
     let Some(tls) = tls else {
         return connection::serve(server, builder, stream, peer, drain).await;
     };

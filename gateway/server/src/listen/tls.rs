@@ -115,7 +115,9 @@ pub fn certified(chain: Option<&[CertificateDer<'_>]>) -> Option<Caller> {
     let subject = parsed.subject();
     let common = subject.iter_common_name().next()?.as_str().ok()?;
     let organisation = subject.iter_organization().next().and_then(|o| o.as_str().ok()).unwrap_or("default");
-    let name = |text: &str| -> String { text.chars().map(|c| if c.is_ascii_alphanumeric() || "._-@".contains(c) { c } else { '-' }).take(100).collect() };
+    let name = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "._-@".contains(c) { c } else { '-' }).take(100).collect()
+    };
     let digest = Digest::of(leaf);
     Some(Caller(Arc::new(KeyRecord {
         id: format!("cert-{}", digest.short()).parse().ok()?,

@@ -26,7 +26,13 @@ pub(crate) struct Arrived {
 ///
 /// # Errors
 /// It is of a wrong type, too large, too slow, cut short or wrong in a field.
-pub(crate) async fn read<B>(api: Api, headers: &HeaderMap, body: B, peer: &Peer, ledger: &mut Ledger) -> Result<Arrived, Fault>
+pub(crate) async fn read<B>(
+    api: Api,
+    headers: &HeaderMap,
+    body: B,
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<Arrived, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -44,13 +50,17 @@ fn takes(headers: &HeaderMap) -> Result<(), Fault> {
     if let Some(value) = headers.get(CONTENT_TYPE) {
         let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Fault::new(FaultKind::UnsupportedMedia, "the body must be JSON: send `content-type: application/json`"));
+            return Err(Fault::new(
+                FaultKind::UnsupportedMedia,
+                "the body must be JSON: send `content-type: application/json`",
+            ));
         }
     }
     match headers.get(CONTENT_ENCODING) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Fault::new(FaultKind::UnsupportedMedia, "compressed bodies are not taken: send it without content-encoding"))
-        }
+        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Fault::new(
+            FaultKind::UnsupportedMedia,
+            "compressed bodies are not taken: send it without content-encoding",
+        )),
         _ => Ok(()),
     }
 }
@@ -64,7 +74,8 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
@@ -82,7 +93,10 @@ where
     let mut first = Bytes::new();
     let mut rest: Option<BytesMut> = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Fault::new(FaultKind::InvalidRequest, "the body ended before its declared length, or its framing is wrong").because(e))?;
+        let frame = frame.map_err(|e| {
+            Fault::new(FaultKind::InvalidRequest, "the body ended before its declared length, or its framing is wrong")
+                .because(e)
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         let so_far = rest.as_ref().map_or(first.len(), BytesMut::len);
         if (so_far + data.len()) as u64 > max {
@@ -112,7 +126,9 @@ mod tests {
     use http_body_util::{Full, StreamBody};
 
     fn parts(texts: &'static [&'static str]) -> impl Body<Data = Bytes, Error = std::convert::Infallible> + Unpin {
-        StreamBody::new(futures_util::stream::iter(texts.iter().map(|t| Ok(http_body::Frame::data(Bytes::from_static(t.as_bytes()))))))
+        StreamBody::new(futures_util::stream::iter(
+            texts.iter().map(|t| Ok(http_body::Frame::data(Bytes::from_static(t.as_bytes())))),
+        ))
     }
 
     #[tokio::test]
@@ -133,14 +149,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_is_refused_in_time() {
-        let stalled = StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::convert::Infallible>>());
+        let stalled = StreamBody::new(futures_util::stream::pending::<
+            Result<http_body::Frame<Bytes>, std::convert::Infallible>,
+        >());
         let fault = collect(&HeaderMap::new(), stalled, 4, Duration::from_secs(1)).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::RequestTimeout);
     }
 
     #[test]
     fn other_types_and_compressed_bodies_are_refused() {
-        for (name, value, taken) in [("content-type", "application/json; charset=utf-8", true), ("content-type", "text/plain", false), ("content-encoding", "gzip", false), ("content-encoding", "identity", true)] {
+        for (name, value, taken) in [
+            ("content-type", "application/json; charset=utf-8", true),
+            ("content-type", "text/plain", false),
+            ("content-encoding", "gzip", false),
+            ("content-encoding", "identity", true),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(http::HeaderName::from_static(name), value.parse().unwrap());
             assert_eq!(takes(&headers).is_ok(), taken, "{name}: {value}");

@@ -12,8 +12,18 @@ use tidegate_core::{Caller, Fault, FaultKind, Ledger};
 ///
 /// # Errors
 /// No key, an unknown one or an expired one; the three look alike.
-pub(crate) fn identify(snapshot: &Snapshot, headers: &HeaderMap, peer: &Peer, ledger: &mut Ledger) -> Result<Caller, Fault> {
-    let caller = authenticate(&snapshot.keys, headers, peer, SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(now_ms(ledger)))?;
+pub(crate) fn identify(
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+    peer: &Peer,
+    ledger: &mut Ledger,
+) -> Result<Caller, Fault> {
+    let caller = authenticate(
+        &snapshot.keys,
+        headers,
+        peer,
+        SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(now_ms(ledger)),
+    )?;
     ledger.note(|event| {
         event.key = Some(caller.0.id.clone());
         event.principal = Some(caller.0.principal.clone());
@@ -54,7 +64,9 @@ fn secret(headers: &HeaderMap) -> Result<Option<&[u8]>, Fault> {
         if given.next().is_some() {
             return Err(refused("more than one Authorization header was given: send one"));
         }
-        return bearer(value.as_bytes()).map(Some).ok_or_else(|| refused("the Authorization header is not of the form `Bearer KEY`"));
+        return bearer(value.as_bytes())
+            .map(Some)
+            .ok_or_else(|| refused("the Authorization header is not of the form `Bearer KEY`"));
     }
     let other = headers.get("x-api-key").or_else(|| headers.get("api-key"));
     Ok(other.map(http::HeaderValue::as_bytes))

@@ -3,11 +3,11 @@
 
 use crate::path::permit::Admitted;
 use http::HeaderMap;
+use std::sync::Arc;
 use tidegate_core::port::limits::Standings;
+use tidegate_core::spec::RouteSpec;
 use tidegate_core::spec::StickyBy;
 use tidegate_core::{Dice, Ledger};
-use std::sync::Arc;
-use tidegate_core::spec::RouteSpec;
 use tidegate_route::Plan;
 
 /// A call with its plan.

@@ -23,9 +23,13 @@ impl Keep {
     pub(crate) fn begin(policy: ContentPolicy, request: &[u8], ledger: &mut Ledger) -> Self {
         match policy {
             ContentPolicy::None => {}
-            ContentPolicy::Hash => ledger.note(|event| content(event).request_sha256 = Some(Digest::of(request).to_string())),
+            ContentPolicy::Hash => {
+                ledger.note(|event| content(event).request_sha256 = Some(Digest::of(request).to_string()))
+            }
             ContentPolicy::Redacted => ledger.note(|event| content(event).request = redact(request)),
-            ContentPolicy::Full => ledger.note(|event| content(event).request = Some(String::from_utf8_lossy(request).into_owned())),
+            ContentPolicy::Full => {
+                ledger.note(|event| content(event).request = Some(String::from_utf8_lossy(request).into_owned()))
+            }
         }
         Self { policy, answer: Vec::new() }
     }
@@ -43,9 +47,15 @@ impl Keep {
         let answer = std::mem::take(&mut self.answer);
         match self.policy {
             ContentPolicy::None => {}
-            ContentPolicy::Hash => ledger.note(|event| content(event).answer_sha256 = Some(Digest::of(&answer).to_string())),
-            ContentPolicy::Redacted => ledger.note(|event| content(event).answer = redact(&answer).or_else(|| Some(redact_events(&answer)))),
-            ContentPolicy::Full => ledger.note(|event| content(event).answer = Some(String::from_utf8_lossy(&answer).into_owned())),
+            ContentPolicy::Hash => {
+                ledger.note(|event| content(event).answer_sha256 = Some(Digest::of(&answer).to_string()))
+            }
+            ContentPolicy::Redacted => {
+                ledger.note(|event| content(event).answer = redact(&answer).or_else(|| Some(redact_events(&answer))))
+            }
+            ContentPolicy::Full => {
+                ledger.note(|event| content(event).answer = Some(String::from_utf8_lossy(&answer).into_owned()))
+            }
         }
     }
 }
@@ -67,7 +77,8 @@ fn redact_events(stream: &[u8]) -> String {
 }
 
 fn redact_value(value: &mut Value, member: &str) {
-    const STRUCTURE: [&str; 8] = ["model", "role", "type", "object", "id", "finish_reason", "tool_choice", "encoding_format"];
+    const STRUCTURE: [&str; 8] =
+        ["model", "role", "type", "object", "id", "finish_reason", "tool_choice", "encoding_format"];
     match value {
         Value::String(text) if !STRUCTURE.contains(&member) => *text = format!("[{} characters]", text.chars().count()),
         Value::Array(items) => items.iter_mut().for_each(|item| redact_value(item, "")),
@@ -82,9 +93,14 @@ mod tests {
 
     #[test]
     fn redaction_keeps_the_structure_and_no_text() {
-        let got = redact(br#"{"model":"m","messages":[{"role":"user","content":"my card is 4111"}],"stop":["x"],"n":1}"#).unwrap();
+        let got =
+            redact(br#"{"model":"m","messages":[{"role":"user","content":"my card is 4111"}],"stop":["x"],"n":1}"#)
+                .unwrap();
         let doc: Value = serde_json::from_str(&got).unwrap();
-        assert_eq!(doc, serde_json::json!({"model":"m","messages":[{"role":"user","content":"[15 characters]"}],"stop":["[1 characters]"],"n":1}));
+        assert_eq!(
+            doc,
+            serde_json::json!({"model":"m","messages":[{"role":"user","content":"[15 characters]"}],"stop":["[1 characters]"],"n":1})
+        );
         let events = redact_events(b"data: {\"choices\":[{\"delta\":{\"content\":\"secret\"}}]}\n\ndata: [DONE]\n\n");
         assert!(!events.contains("secret") && events.contains("[6 characters]"), "{events}");
     }

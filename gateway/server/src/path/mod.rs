@@ -25,7 +25,13 @@ use std::sync::Arc;
 use tidegate_core::{Api, Fault, Ledger, Outcome};
 
 /// Serves one call. Whatever happens, the ledger leaves one record.
-pub(crate) async fn serve(server: &Arc<Server>, snapshot: Arc<Snapshot>, api: Api, request: Request<Incoming>, peer: &Peer) -> Response<ReplyBody> {
+pub(crate) async fn serve(
+    server: &Arc<Server>,
+    snapshot: Arc<Snapshot>,
+    api: Api,
+    request: Request<Incoming>,
+    peer: &Peer,
+) -> Response<ReplyBody> {
     let mut ledger = server.open(api, &snapshot);
     match walk(server, &snapshot, api, request, peer, &mut ledger).await {
         Ok(answered) => reply::send(answered, ledger).await,

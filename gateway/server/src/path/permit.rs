@@ -27,7 +27,12 @@ pub(crate) struct Admitted {
 ///
 /// # Errors
 /// There is no such route for this caller, or a limit is reached.
-pub(crate) fn admit(snapshot: &Snapshot, caller: Caller, arrived: Arrived, ledger: &mut Ledger) -> Result<Admitted, Fault> {
+pub(crate) fn admit(
+    snapshot: &Snapshot,
+    caller: Caller,
+    arrived: Arrived,
+    ledger: &mut Ledger,
+) -> Result<Admitted, Fault> {
     let name = arrived.scan.model_name(&arrived.bytes);
     let found = snapshot.routes.get_key_value(&*name).filter(|(name, _)| caller.may_call(name));
     let (name, route) = found.ok_or_else(|| models::unknown(&name))?;
@@ -43,6 +48,7 @@ fn estimate(arrived: &Arrived) -> u64 {
 }
 
 fn denied(denied: &Denied) -> Fault {
-    let says = format!("the limit of {} is reached: come again in {:.1} s", denied.limit, denied.retry_after.as_secs_f64());
+    let says =
+        format!("the limit of {} is reached: come again in {:.1} s", denied.limit, denied.retry_after.as_secs_f64());
     Fault::new(FaultKind::RateLimited, says).after(denied.retry_after)
 }

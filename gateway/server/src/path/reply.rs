@@ -8,8 +8,8 @@ use crate::path::keep::Keep;
 use crate::path::send::{Answered, Sent};
 use crate::reply::ReplyBody;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
@@ -91,8 +91,12 @@ fn tell(fault: &Fault, event: Option<&Event>) {
     let route = event.and_then(|event| event.route.as_ref()).map(tracing::field::display);
     match fault.side() {
         Side::Client => tracing::debug!(id, route, kind = ?fault.kind, says = %fault.says, "call refused"),
-        Side::Upstream => tracing::warn!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, status = fault.upstream_status, "upstream failed"),
-        Side::Us => tracing::error!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, "call failed"),
+        Side::Upstream => {
+            tracing::warn!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, status = fault.upstream_status, "upstream failed")
+        }
+        Side::Us => {
+            tracing::error!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, "call failed")
+        }
     }
 }
 
@@ -196,13 +200,15 @@ impl EventStream {
     }
 
     /// The provider said within the stream that it failed: its own words are the last event, and there is no `[DONE]`.
-    fn broken(&mut self, cx: &mut Context<'_>, frame: Bytes, said: &str) -> Poll<Option<Bytes>> {
+    fn broken(&mut self, cx: &mut Context<'_>, mut frame: Bytes, said: &str) -> Poll<Option<Bytes>> {
         self.frames = None;
         let fault = Fault::new(FaultKind::UpstreamFailed, "the provider failed within its stream").because(said);
         tell(&fault, self.ledger.as_ref().and_then(Ledger::event));
-        let last = frame.strip_suffix(DONE).map_or(frame.clone(), |before| frame.slice_ref(before));
-        self.count(&last);
-        self.close(cx, failed(&fault), last)
+        if let Some(before) = frame.strip_suffix(DONE) {
+            frame.truncate(before.len());
+        }
+        self.count(&frame);
+        self.close(cx, failed(&fault), frame)
     }
 
     /// The stream is cut: the caller learns it by an error event, and there is no `[DONE]`.
@@ -231,7 +237,10 @@ impl EventStream {
     fn account(&self, ledger: &mut Ledger) {
         match self.sniffer.usage() {
             Some(usage) => ledger.usage(usage, false),
-            None => ledger.usage(Usage { prompt: self.prompt_estimate, completion: self.sniffer.content_events(), ..Usage::default() }, true),
+            None => ledger.usage(
+                Usage { prompt: self.prompt_estimate, completion: self.sniffer.content_events(), ..Usage::default() },
+                true,
+            ),
         }
     }
 

@@ -44,7 +44,13 @@ pub(crate) enum Sent {
 ///
 /// # Errors
 /// The last fault, when the plan gives up.
-pub(crate) async fn send(server: &Server, snapshot: &Arc<Snapshot>, planned: Planned, headers: &HeaderMap, ledger: &mut Ledger) -> Result<Answered, Fault> {
+pub(crate) async fn send(
+    server: &Server,
+    snapshot: &Arc<Snapshot>,
+    planned: Planned,
+    headers: &HeaderMap,
+    ledger: &mut Ledger,
+) -> Result<Answered, Fault> {
     let standings = planned.standings();
     let (admitted, mut plan) = (planned.admitted, planned.plan);
     let (route, arrived) = (&admitted.route, &admitted.arrived);
@@ -92,7 +98,11 @@ pub(crate) async fn send(server: &Server, snapshot: &Arc<Snapshot>, planned: Pla
 }
 
 async fn dispatch(arm: &Arm, call: Call, stream: bool) -> Result<Sent, Fault> {
-    if stream { arm.backend.stream(call).await.map(Sent::Stream) } else { arm.backend.complete(call).await.map(Sent::Whole) }
+    if stream {
+        arm.backend.stream(call).await.map(Sent::Stream)
+    } else {
+        arm.backend.complete(call).await.map(Sent::Whole)
+    }
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
