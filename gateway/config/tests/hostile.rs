@@ -1,7 +1,5 @@
 //! What comes from outside may be anything: the loader answers, it never panics, and it shows no secret.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
-
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use tidegate_config::load_str;
