@@ -249,7 +249,7 @@ pub(crate) fn choose<'a>(
         return None;
     }
     let shown = if let Kind::Scalar(_) = &node.kind { node.what() } else { format!("`{word}`") };
-    refuse(at, &format!("{shown} is no value of this"), word, &known, later, notes);
+    refuse(at, &format!("{shown} is not one of the choices"), word, &known, later, notes);
     None
 }
 

@@ -19,7 +19,6 @@ use tidegate_server::observe::metrics::Metrics;
 use tidegate_server::observe::span::Spans;
 use tidegate_server::server::Ports;
 use tidegate_storage::EventStore;
-use tidegate_upstream::TlsRoots;
 
 /// How often limits that are full again are forgotten.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
@@ -49,7 +48,7 @@ impl Gateway {
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
-            roots: TlsRoots::system(),
+            roots: OnceLock::new(),
             pull: PullContext::from_environment()?,
         };
         let store = super::events::open(&spec.events, &clock)?;

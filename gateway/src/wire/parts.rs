@@ -4,7 +4,7 @@
 use crate::pull::{self, PullContext};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tidegate_core::port::backend::Backend;
 use tidegate_core::spec::{GatewaySpec, LimitSpec, LocalSpec, ModelSpec, OpenAiSpec, ProviderKind};
 use tidegate_core::{Clock, Dice, ModelName, ProviderName};
@@ -19,9 +19,18 @@ pub(crate) struct Tools {
     /// Chance.
     pub(crate) dice: Arc<dyn Dice>,
     /// Who is trusted to certify providers.
-    pub(crate) roots: TlsRoots,
+    pub(crate) roots: OnceLock<TlsRoots>,
     /// Where weights come from and go.
     pub(crate) pull: PullContext,
+}
+
+impl Tools {
+    /// Who certifies this provider. The system's authorities are read when the first needs them: they are some sixty
+    /// files and megabytes.
+    fn roots(&self, provider: &OpenAiSpec) -> TlsRoots {
+        let encrypted = provider.endpoints.iter().any(|endpoint| endpoint.url.scheme_str() == Some("https"));
+        if encrypted { self.roots.get_or_init(TlsRoots::system).clone() } else { TlsRoots::none() }
+    }
 }
 
 /// A backend and what it was built from.
@@ -53,7 +62,7 @@ impl Parts {
                             openai,
                             Arc::clone(&tools.clock),
                             Arc::clone(&tools.dice),
-                            &tools.roots,
+                            &tools.roots(openai),
                         )
                         .with_context(|| format!("provider `{name}`"))?,
                     ),

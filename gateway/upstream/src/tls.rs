@@ -13,6 +13,12 @@ use std::sync::Arc;
 pub struct TlsRoots(Arc<RootCertStore>);
 
 impl TlsRoots {
+    /// No authority: for providers that are not reached over TLS.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::new(RootCertStore::empty()))
+    }
+
     /// The system's authorities; Mozilla's where the system has none.
     #[must_use]
     pub fn system() -> Self {

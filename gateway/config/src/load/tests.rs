@@ -247,7 +247,7 @@ fn routes() {
         ("policy: weighted", "has another form here"),
         ("sticky: {by: key}", "callers have no keys"),
         ("sticky: {by: {header: \"\"}}", "not the name of a header"),
-        ("sticky: {by: users}", "`users` is no value of this"),
+        ("sticky: {by: users}", "`users` is not one of the choices"),
         ("fallback: [{when: [], to: {variant: b}}]", "names no way to fail"),
         ("fallback: [{when: [5xx], to: {variant: c}}]", "no variant `c`"),
         ("fallback: [{when: [timeot], to: {variant: b}}]", "not a way to fail"),

@@ -268,6 +268,7 @@ fn endpoint_specs(raw: &[EndpointFile], desk: &mut Desk<'_>) -> Vec<EndpointSpec
             desk.notes
                 .fault(&url.at, format!("this endpoint stands in line {line} already"))
                 .remedy("leave one of them out");
+            continue;
         }
         seen.push((uri, url.at.line));
         let short = host_and_port(uri);

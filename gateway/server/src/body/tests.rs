@@ -1,3 +1,5 @@
+//! Bodies against the rules, against serde_json and under splices.
+
 use super::*;
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -24,11 +24,11 @@ impl Keep {
         match policy {
             ContentPolicy::None => {}
             ContentPolicy::Hash => {
-                ledger.note(|event| content(event).request_sha256 = Some(Digest::of(request).to_string()))
+                ledger.note(|event| content(event).request_sha256 = Some(Digest::of(request).to_string()));
             }
             ContentPolicy::Redacted => ledger.note(|event| content(event).request = redact(request)),
             ContentPolicy::Full => {
-                ledger.note(|event| content(event).request = Some(String::from_utf8_lossy(request).into_owned()))
+                ledger.note(|event| content(event).request = Some(String::from_utf8_lossy(request).into_owned()));
             }
         }
         Self { policy, answer: Vec::new() }
@@ -48,13 +48,13 @@ impl Keep {
         match self.policy {
             ContentPolicy::None => {}
             ContentPolicy::Hash => {
-                ledger.note(|event| content(event).answer_sha256 = Some(Digest::of(&answer).to_string()))
+                ledger.note(|event| content(event).answer_sha256 = Some(Digest::of(&answer).to_string()));
             }
             ContentPolicy::Redacted => {
-                ledger.note(|event| content(event).answer = redact(&answer).or_else(|| Some(redact_events(&answer))))
+                ledger.note(|event| content(event).answer = redact(&answer).or_else(|| Some(redact_events(&answer))));
             }
             ContentPolicy::Full => {
-                ledger.note(|event| content(event).answer = Some(String::from_utf8_lossy(&answer).into_owned()))
+                ledger.note(|event| content(event).answer = Some(String::from_utf8_lossy(&answer).into_owned()));
             }
         }
     }

@@ -92,10 +92,10 @@ fn tell(fault: &Fault, event: Option<&Event>) {
     match fault.side() {
         Side::Client => tracing::debug!(id, route, kind = ?fault.kind, says = %fault.says, "call refused"),
         Side::Upstream => {
-            tracing::warn!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, status = fault.upstream_status, "upstream failed")
+            tracing::warn!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, status = fault.upstream_status, "upstream failed");
         }
         Side::Us => {
-            tracing::error!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, "call failed")
+            tracing::error!(id, route, kind = ?fault.kind, says = %fault.says, detail = fault.detail, "call failed");
         }
     }
 }

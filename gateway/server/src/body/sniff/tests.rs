@@ -1,3 +1,5 @@
+//! Streams cut anywhere, watched alike.
+
 use super::*;
 use proptest::prelude::*;
 

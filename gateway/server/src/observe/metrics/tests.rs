@@ -1,3 +1,5 @@
+//! What is counted, and that the page can be read.
+
 use super::*;
 use std::collections::{BTreeSet, HashSet};
 use tidegate_core::event::Attempt;
