@@ -57,7 +57,7 @@ impl FromStr for Digest {
 
     fn from_str(s: &str) -> Result<Self, NotADigest> {
         let mut out = [0u8; 32];
-        if s.len() != 64 || !s.is_ascii() {
+        if s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(NotADigest);
         }
         for (i, byte) in out.iter_mut().enumerate() {
@@ -76,5 +76,21 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_survives_its_text_and_nothing_else_is_one() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        let signed = format!("+f{}", "0".repeat(62));
+        for bad in ["", "ab", &signed, &"g".repeat(64)] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad:?}");
+        }
     }
 }

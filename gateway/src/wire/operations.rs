@@ -73,7 +73,12 @@ impl Operations for ProgramOperations {
     }
 
     fn events(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, Fault>> {
-        Box::pin(self.read(move |reader| reader.newest(&tidegate_storage::Filter::default(), limit)))
+        Box::pin(self.read(move |reader| {
+            // The reader gives them in the order in which they came.
+            let mut events = reader.newest(&tidegate_storage::Filter::default(), limit)?;
+            events.reverse();
+            Ok(events)
+        }))
     }
 
     fn event(&self, id: InferenceId) -> BoxFuture<'_, Result<Option<Event>, Fault>> {

@@ -6,12 +6,13 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tidegate_core::{Caller, Fault, FaultKind, Ledger};
+use tidegate_core::spec::SubjectSpec;
+use tidegate_core::{Caller, Fault, FaultKind, Ledger, Role};
 
 /// Finds the caller and notes him in the ledger.
 ///
 /// # Errors
-/// No key, an unknown one or an expired one; the three look alike.
+/// No key, an unknown one or an expired one, which look alike; or one that may not call models.
 pub(crate) fn identify(
     snapshot: &Snapshot,
     headers: &HeaderMap,
@@ -30,7 +31,16 @@ pub(crate) fn identify(
         event.tenant = Some(caller.0.tenant.clone());
         event.client_request_id = text(headers, "x-client-request-id").map(Arc::from);
         event.episode = text(headers, "x-tidegate-episode").map(Arc::from);
+        if let Some(SubjectSpec::Header(name)) = &snapshot.subject {
+            event.subject = text(headers, name).map(Arc::from);
+        }
     });
+    if !caller.may(Role::Infer) {
+        return Err(Fault::new(
+            FaultKind::Forbidden,
+            "this key does not have the role `infer` that calls to models need",
+        ));
+    }
     Ok(caller)
 }
 
@@ -43,8 +53,8 @@ fn now_ms(ledger: &Ledger) -> u64 {
 /// # Errors
 /// No key, an unknown one or an expired one.
 pub(crate) fn authenticate(keys: &Keyring, headers: &HeaderMap, peer: &Peer, now: SystemTime) -> Result<Caller, Fault> {
-    if let Keyring::Open(caller) = keys {
-        return Ok(caller.clone());
+    if let Keyring::Open(anybody) = keys {
+        return Ok(peer.certified.as_ref().unwrap_or(anybody).clone());
     }
     let found = match secret(headers)? {
         Some(secret) => keys.find(secret),
