@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use std::path::Path;
 use std::time::Duration;
 use tidegate_server::listen::Drain;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long running calls may go on after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -30,18 +30,26 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Path) -> anyhow::Result<()> {
+    // Before anything else: a signal that comes while models are fetched and loaded is heeded.
+    let mut signals = Signals::heed()?;
     let drain = Drain::default();
-    let gateway = Gateway::build(config, drain.clone()).await?;
+    let gateway = tokio::select! {
+        built = Gateway::build(config, drain.clone()) => built?,
+        () = signals.stop() => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     let listeners = gateway.listen().await?;
+    let watching = gateway.watch()?;
     for listener in &listeners {
         let address = listener.address()?;
         tracing::info!(listener = listener.name(), %address, "listening");
     }
     let running: Vec<_> =
         listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.server(), drain.clone()))).collect();
-    let watching = gateway.watch()?;
     let sweeping = gateway.sweep();
-    until_told(&gateway).await?;
+    signals.until_told(&gateway).await;
 
     tracing::info!(connections = drain.open(), "stopping: running calls may end");
     drain.begin();
@@ -59,15 +67,38 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for the signal to stop; SIGHUP reads the configuration again meanwhile.
-async fn until_told(gateway: &Gateway) -> anyhow::Result<()> {
-    let (mut term, mut int, mut hup) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    loop {
+/// The signals that a gateway heeds.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn heed() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the signal to stop.
+    async fn stop(&mut self) {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => gateway.reload("SIGHUP").await,
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+
+    /// Waits for the signal to stop; SIGHUP reads the configuration again meanwhile.
+    async fn until_told(&mut self, gateway: &Gateway) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                _ = self.hup.recv() => gateway.reload("SIGHUP").await,
+            }
         }
     }
 }

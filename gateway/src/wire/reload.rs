@@ -129,7 +129,12 @@ impl Reloader {
         match &done {
             Ok(done) => {
                 metrics.reloaded(true);
-                tracing::info!(why, config = %done["config"], changed = %done["changed"], "configuration reloaded");
+                tracing::info!(
+                    why,
+                    config = done["config"].as_str(),
+                    changed = done["changed"].as_bool(),
+                    "configuration reloaded"
+                );
             }
             Err(refused) => {
                 metrics.reloaded(false);
