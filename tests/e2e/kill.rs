@@ -138,7 +138,7 @@ async fn a_kill_loses_at_most_the_last_second() {
         assert!(lost <= said, "kill {}: {lost} answered calls are lost and the next start says {said}", kill.number);
     })
     .await;
-    println!("figure: {} kills, {lost_in_all} of the answered calls lost, none older than a second", kills());
+    println!("figure: {} kills, {lost_in_all} of the answered calls lost, none older than 2 s", kills());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
