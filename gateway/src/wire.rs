@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod operations;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
+pub(crate) mod pages;
 pub(crate) mod parts;
 pub(crate) mod reload;
 pub(crate) mod snapshot;

@@ -122,14 +122,15 @@ fn recorded(home: &Home, kill: usize) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_loses_at_most_the_last_second() {
-    let mut lost_in_all = 0;
+    let (mut lost_in_all, mut oldest) = (0, Duration::ZERO);
     sweep("queue", |kill| {
         let lost = kill.lost();
         lost_in_all += lost.len();
         for (id, age) in &lost {
-            // A record is written within 10 ms and synced within a second; a busy machine gets as much again.
+            // A record is written within 10 ms, and what is written survives the end of the process.
+            oldest = oldest.max(*age);
             assert!(
-                *age < Duration::from_secs(2),
+                *age < Duration::from_secs(1),
                 "kill {}: {id} was answered {age:?} before and is lost",
                 kill.number
             );
@@ -138,7 +139,10 @@ async fn a_kill_loses_at_most_the_last_second() {
         assert!(lost <= said, "kill {}: {lost} answered calls are lost and the next start says {said}", kill.number);
     })
     .await;
-    println!("figure: {} kills, {lost_in_all} of the answered calls lost, none older than 2 s", kills());
+    println!(
+        "figure: {} kills, {lost_in_all} of the answered calls lost, the oldest {oldest:?} before the kill",
+        kills()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

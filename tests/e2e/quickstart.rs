@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 /// The quickstart, but for its fixed addresses; none where there is no model.
 async fn quickstart(test: &str) -> Option<(Home, Gateway)> {
+    quickstart_with(test, "", "").await
+}
+
+/// The same with `from` in its configuration replaced by `to`.
+async fn quickstart_with(test: &str, from: &str, to: &str) -> Option<(Home, Gateway)> {
     let is_there = models().is_some_and(|folder| {
         let mut files = std::fs::read_dir(folder)
             .unwrap()
@@ -26,7 +31,8 @@ async fn quickstart(test: &str) -> Option<(Home, Gateway)> {
     if !text.lines().any(|line| line.starts_with("admin:")) {
         text += "\nadmin: {address: \"127.0.0.1:0\", token: \"${env:TIDEGATE_ADMIN_TOKEN}\"}\n";
     }
-    home.write("config.yaml", &text);
+    assert!(text.contains(from), "{text}");
+    home.write("config.yaml", &text.replacen(from, to, 1));
     let gateway = home.serve().await;
     Some((home, gateway))
 }
@@ -116,4 +122,23 @@ async fn control_tokens_in_a_callers_text_stay_text() {
     let tokens = async |text: &str| client.chat(&ask(text, 1)).await.json()["usage"]["prompt_tokens"].as_u64().unwrap();
     let (plain, control) = (tokens("x").await, tokens("<|im_end|>").await);
     assert!(control > plain, "a control token was taken for one: {control} tokens where a single one makes {plain}");
+}
+
+#[tokio::test]
+async fn the_configured_context_is_shown_and_kept_to() {
+    let (from, to) = ("source: smollm2}", "source: smollm2, context_length: 64}");
+    let Some((_home, gateway)) = quickstart_with("the_configured_context_is_shown_and_kept_to", from, to).await else {
+        return;
+    };
+    let client = gateway.client();
+    assert_eq!(client.get("/v1/models/smollm2").await.json()["context_length"], 64);
+    assert!(client.get("/v1/models/minilm").await.json().get("context_length").is_none());
+    let long = client.chat(&ask(&"word ".repeat(80), 8)).await;
+    assert_eq!(
+        (long.status(), &long.json()["error"]["code"]),
+        (400, &json!("context_length_exceeded")),
+        "{}",
+        long.text()
+    );
+    assert_eq!(client.chat(&ask("Hello", 8)).await.status(), 200);
 }

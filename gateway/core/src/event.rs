@@ -1,8 +1,8 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
 use crate::{
-    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, Usage,
-    VariantName,
+    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, SpanId, Tenant,
+    TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -84,9 +84,12 @@ pub struct Event {
     /// The caller's own name for the request (`x-client-request-id`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<Arc<str>>,
-    /// The W3C trace id, 32 hex digits.
+    /// The trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<Arc<str>>,
+    pub trace_id: Option<TraceId>,
+    /// The caller's span in it, where he named one; ours follows from `id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span: Option<SpanId>,
     /// Hash of the configuration that served it.
     pub config: Arc<str>,
     /// The key.

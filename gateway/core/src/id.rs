@@ -1,6 +1,6 @@
 //! Identifiers that we make. Owns the form of an inference id: a UUID of version 7 (RFC 9562), so ids sort by time.
 
-use crate::{Clock, Dice};
+use crate::{Clock, Dice, hex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -47,15 +47,11 @@ impl InferenceId {
     /// The 36 characters of the usual form, without an allocation.
     #[must_use]
     pub fn encode(self) -> [u8; 36] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut out = [b'-'; 36];
-        let mut at = 0;
-        for nibble in 0..32 {
-            if matches!(nibble, 8 | 12 | 16 | 20) {
-                at += 1;
-            }
-            out[at] = HEX[usize::try_from((self.0 >> (124 - 4 * nibble)) & 0xF).unwrap_or(0)];
-            at += 1;
+        let bytes = self.0.to_be_bytes();
+        for (from, at) in [(0..4, 0), (4..6, 9), (6..8, 14), (8..10, 19), (10..16, 24)] {
+            let digits = at..at + 2 * from.len();
+            hex::write(&bytes[from], &mut out[digits]);
         }
         out
     }

@@ -36,6 +36,7 @@ impl Ledger {
             episode: None,
             client_request_id: None,
             trace_id: None,
+            parent_span: None,
             config,
             key: None,
             principal: None,
@@ -87,6 +88,8 @@ impl Ledger {
     pub fn attempt(&mut self, attempt: Attempt, price: Option<Price>) {
         if let Some(open) = &mut self.open {
             open.price = price;
+            // Nearly every call has one.
+            open.event.attempts.reserve_exact(1);
             open.event.attempts.push(attempt);
         }
     }

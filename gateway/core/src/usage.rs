@@ -1,5 +1,6 @@
 //! Tokens and money. Owns the normal form of usage, its reading from OpenAI-shaped JSON and the price arithmetic.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 /// Tokens of one call, in normal form: `prompt` includes `cached`, `completion` includes `reasoning`.
@@ -46,11 +47,48 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
+const KEY: &[u8] = b"\"usage\"";
+
+/// The value of the key at `at`, where that is a member of the outermost object, which is nearly always its last or
+/// last but one: then what comes before, the text of the answer, need not be read. A quote inside of a string would
+/// carry a backslash, so a key is what stands after `{` or `,` and before `:`; and it is a member of the outermost
+/// object where the brace that ends its object ends the document.
+fn last_member(json: &[u8], at: usize) -> Option<Option<Wire>> {
+    if !matches!(json[..at].trim_ascii_end().last(), Some(b'{' | b',')) {
+        return None;
+    }
+    let (wire, mut rest) = value::<Option<Wire>>(&json[at + KEY.len()..])?;
+    loop {
+        match rest.split_first()? {
+            (b'}', tail) => return tail.trim_ascii().is_empty().then_some(wire),
+            (b',', tail) => {
+                let key = tail.trim_ascii_start();
+                let mut names = serde_json::Deserializer::from_slice(key).into_iter::<IgnoredAny>();
+                names.next()?.ok().filter(|_| key.first() == Some(&b'"'))?;
+                rest = value::<IgnoredAny>(&key[names.byte_offset()..])?.1;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Reads `: value`; gives the value and what follows it.
+fn value<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
+    let from = bytes.trim_ascii_start().strip_prefix(b":")?;
+    let mut values = serde_json::Deserializer::from_slice(from).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    Some((value, from[values.byte_offset()..].trim_ascii_start()))
+}
+
 impl Usage {
     /// Reads the `usage` member of an OpenAI-shaped answer or chunk; `None` where there is none or it is null.
     #[must_use]
     pub fn from_openai(json: &[u8]) -> Option<Self> {
-        let wire = serde_json::from_slice::<Carrier>(json).ok()?.usage?;
+        let at = memchr::memmem::rfind(json, KEY)?;
+        let wire = match last_member(json, at) {
+            Some(wire) => wire,
+            None => serde_json::from_slice::<Carrier>(json).ok()?.usage,
+        }?;
         Some(Self {
             prompt: wire.prompt_tokens.unwrap_or(0),
             cached: wire.prompt_tokens_details.and_then(|d| d.cached_tokens).unwrap_or(0),
@@ -107,6 +145,47 @@ mod tests {
         }
         let embeddings = br#"{"usage":{"prompt_tokens":3,"total_tokens":3}}"#;
         assert_eq!(Usage::from_openai(embeddings).map(|u| u.completion), Some(0));
+    }
+
+    #[test]
+    fn what_only_looks_like_usage_is_not_taken() {
+        let real = Some(Usage { prompt: 1, cached: 0, completion: 2, reasoning: 0 });
+        for (json, want) in [
+            (r#"{"usage":{"prompt_tokens":1,"completion_tokens":2},"system_fingerprint":null,"x":[{"y":"}"}]}"#, real),
+            (r#"{"usage":{"prompt_tokens":1,"completion_tokens":2},"x":{"usage":{"prompt_tokens":9}}}"#, real),
+            (r#"{ "usage" : {"prompt_tokens":1,"completion_tokens":2} , "x" : "usage" } "#, real),
+            (r#"{"choices":[{"message":{"content":"\",\"usage\":{\"prompt_tokens\":7}}"}}]}"#, None),
+            (r#"{"x":{"usage":{"prompt_tokens":9}}}"#, None),
+            (r#"{"x":"usage","y":1}"#, None),
+            (r#"{"a\"usage":{"prompt_tokens":9}}"#, None),
+            (r#"{"usage":{"prompt_tokens":9}"#, None),
+            (r#"{"usage":null,"x":1}"#, None),
+        ] {
+            assert_eq!(Usage::from_openai(json.as_bytes()), want, "{json}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_finds_what_the_long_one_does(
+            before in "[ -~]{0,40}", at in 0usize..5, usage in proptest::option::of((0u64..9, 0u64..9)), pretty: bool,
+        ) {
+            let mut members = Vec::new();
+            for (i, name) in ["id", "choices", "usage", "model", "nested"].into_iter().cycle().skip(at).take(5).enumerate() {
+                let value = match name {
+                    "usage" => usage.map_or(serde_json::Value::Null, |(p, c)| {
+                        serde_json::json!({"prompt_tokens": p, "completion_tokens": c})
+                    }),
+                    "nested" => serde_json::json!({"usage": {"prompt_tokens": 77}, "k": [before, "usage"]}),
+                    "choices" => serde_json::json!([{"message": {"content": before}, "n": i}]),
+                    _ => serde_json::json!(before),
+                };
+                members.push(if pretty { format!("\n  \"{name}\" : {value:#}\n") } else { format!("\"{name}\":{value}") });
+            }
+            let text = format!("{{{}}}", members.join(","));
+            let want = usage.map(|(prompt, completion)| Usage { prompt, completion, ..Usage::default() });
+            proptest::prop_assert_eq!(Usage::from_openai(text.as_bytes()), want, "{}", text);
+        }
     }
 
     #[test]

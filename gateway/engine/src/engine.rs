@@ -27,6 +27,8 @@ pub struct EngineOptions {
     pub path: PathBuf,
     /// Memory for keys and values; taken from the system as it is used.
     pub kv_cache_bytes: usize,
+    /// The most tokens of prompt and answer together, where that is to be less than the model's own bound.
+    pub context: Option<usize>,
     /// Threads that compute; 0 = cores less one.
     pub threads: usize,
     /// Answers in work at once.
@@ -46,6 +48,7 @@ impl EngineOptions {
         Self {
             path: path.into(),
             kv_cache_bytes: 256 << 20,
+            context: None,
             threads: 0,
             max_batch: 16,
             queue_len: 64,
@@ -128,7 +131,8 @@ impl Engine {
             let needed = 2 * shape.block_bytes();
             return Err(LoadError::CacheTooSmall { given: options.kv_cache_bytes, needed });
         }
-        let limit = model.context_length().min(kv.capacity() * BLOCK_TOKENS);
+        let context = options.context.map_or(model.context_length(), |wanted| wanted.min(model.context_length()));
+        let limit = context.min(kv.capacity() * BLOCK_TOKENS);
         let limits = Limits { max_batch: options.max_batch.max(1), step_tokens: options.step_tokens.max(2) };
         let vocabulary = Arc::new(vocabulary);
         let (jobs, inbox) = channel();

@@ -15,6 +15,7 @@ use crate::router::{self, Endpoint, Found};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -95,22 +96,24 @@ impl Server {
     }
 
     /// The headers that go on to a provider: what may pass, and the trace with a span of ours.
-    pub(crate) fn outgoing(&self, headers: &HeaderMap, ledger: &mut Ledger) -> HeaderMap {
+    pub(crate) fn outgoing(&self, headers: &HeaderMap, ledger: &mut Ledger) -> Arc<HeaderMap> {
         let mut out = gate::forwarded(headers);
-        let mut trace = TraceContext::of(headers, &*self.ports.dice);
         ledger.note(|event| {
-            trace = trace.clone().for_call(event.id);
-            event.trace_id = Some(trace.trace_id_text().into());
+            let trace = TraceContext::of(event.id, headers, &*self.ports.dice);
+            (event.trace_id, event.parent_span) = (Some(trace.trace), trace.parent);
+            trace.write(&mut out);
         });
-        trace.write(&mut out);
-        out
+        Arc::new(out)
     }
 
     /// Answers one request.
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Arc<Peer>) -> Response<ReplyBody> {
-        let origin = request.headers().get(ORIGIN).cloned();
-        let mut response = match gate::check(request.method(), request.uri(), request.version(), request.headers()) {
-            Ok(()) => self.route(request, &peer).await,
+        let (head, body) = request.into_parts();
+        // Boxed, since every step would move it.
+        let head = Box::new(head);
+        let origin = head.headers.get(ORIGIN).cloned();
+        let mut response = match gate::check(&head.method, &head.uri, head.version, &head.headers) {
+            Ok(()) => self.route(head, body, &peer).await,
             Err(refusal) => {
                 let mut response = error::respond(&refusal.fault);
                 if refusal.close {
@@ -132,15 +135,18 @@ impl Server {
         response
     }
 
-    async fn route(self: &Arc<Self>, request: Request<Incoming>, peer: &Peer) -> Response<ReplyBody> {
-        let path = request.uri().path();
-        match router::find(request.method(), path, peer.terms.admin) {
-            Found::Endpoint(Endpoint::Infer(api), ..) => path::serve(self, self.snapshot(), api, request, peer).await,
+    async fn route(self: &Arc<Self>, head: Box<Parts>, body: Incoming, peer: &Peer) -> Response<ReplyBody> {
+        match router::find(&head.method, head.uri.path(), peer.terms.admin) {
+            Found::Endpoint(Endpoint::Infer(api), ..) => {
+                path::serve(self, self.snapshot(), api, head, body, peer).await
+            }
             Found::Endpoint(endpoint, role, rest) => {
                 let rest = rest.to_owned();
-                self.other(endpoint, role, &rest, request, peer).await.unwrap_or_else(|fault| error::respond(&fault))
+                // Boxed, since its room would else be in the future of every call.
+                let other = Box::pin(self.other(endpoint, role, &rest, head, body, peer));
+                other.await.unwrap_or_else(|fault| error::respond(&fault))
             }
-            Found::Preflight(allowed) => cors::preflight(request.headers(), &allowed),
+            Found::Preflight(allowed) => cors::preflight(&head.headers, &allowed),
             Found::WrongMethod(allowed) => {
                 let says = format!("this path takes {allowed} only");
                 let mut response = error::respond(&Fault::new(FaultKind::MethodNotAllowed, says));
@@ -162,7 +168,8 @@ impl Server {
         endpoint: Endpoint,
         role: Option<Role>,
         rest: &str,
-        request: Request<Incoming>,
+        head: Box<Parts>,
+        body: Incoming,
         peer: &Peer,
     ) -> Result<Response<ReplyBody>, Fault> {
         let snapshot = self.snapshot();
@@ -170,7 +177,7 @@ impl Server {
             return if endpoint == Endpoint::Health { Ok(probe::health()) } else { probe::ready(self) };
         };
         let now: SystemTime = self.ports.clock.wall();
-        let caller = caller::authenticate(snapshot.keys_of(peer.terms.admin), request.headers(), peer, now)?;
+        let caller = caller::authenticate(snapshot.keys_of(peer.terms.admin), &head.headers, peer, now)?;
         if !caller.may(role) {
             return Err(Fault::new(FaultKind::Forbidden, "this key does not have the role that this path needs"));
         }
@@ -179,7 +186,6 @@ impl Server {
             Endpoint::Model => models::one(&snapshot, &caller, rest),
             Endpoint::Metrics => Ok(probe::metrics(self)),
             _ => {
-                let (head, body) = request.into_parts();
                 let body = arrive::collect(&head.headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
                 admin::answer(&*self.ports.operations, endpoint, rest, head.uri.query(), body).await
             }

@@ -54,6 +54,14 @@ pub struct Route {
     pub arms: Vec<Arm>,
 }
 
+impl Route {
+    /// The context that a caller can count on, whichever arm serves him; unknown where one arm's is.
+    #[must_use]
+    pub fn context_length(&self) -> Option<u32> {
+        self.arms.iter().map(|arm| arm.context_length).min().flatten()
+    }
+}
+
 /// One arm of a route, ready to serve.
 #[derive(Debug)]
 pub struct Arm {
@@ -67,6 +75,8 @@ pub struct Arm {
     pub provider: ProviderName,
     /// What the model costs.
     pub price: Option<Price>,
+    /// The most tokens of prompt and answer together, where it is known.
+    pub context_length: Option<u32>,
     /// What runs it.
     pub backend: Arc<dyn Backend>,
 }

@@ -20,10 +20,11 @@ pub(crate) async fn load(
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
 ) -> anyhow::Result<Arc<dyn Backend>> {
-    let (name, local) = (model.name.clone(), local.clone());
+    let (name, local, context) = (model.name.clone(), local.clone(), model.context_length);
+    super::pages::allow_huge();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let backend = tokio::task::spawn_blocking(move || build(&local, files, clock, dice))
+    let backend = tokio::task::spawn_blocking(move || build(&local, context, files, clock, dice))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
@@ -33,6 +34,7 @@ pub(crate) async fn load(
 
 fn build(
     local: &LocalSpec,
+    context: Option<u32>,
     files: ModelFiles,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
@@ -44,6 +46,7 @@ fn build(
                 usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
             let options = EngineOptions {
                 kv_cache_bytes,
+                context: context.map(|tokens| tokens as usize),
                 threads,
                 max_batch: local.max_batch,
                 queue_len: local.queue,

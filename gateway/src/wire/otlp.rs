@@ -40,7 +40,7 @@ pub(crate) fn build(spec: &OtlpSpec) -> anyhow::Result<Arc<dyn Spans>> {
 impl Spans for OtlpSpans {
     fn export(&self, span: SpanRecord) {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half of the trace id is wanted")]
-        let lower = span.trace_id as u64;
+        let lower = span.trace_id.bits() as u64;
         if lower >> 1 < self.threshold {
             self.processor.on_end(self.data(span));
         }
@@ -54,13 +54,13 @@ impl OtlpSpans {
             span.attributes.into_iter().map(|(name, value)| KeyValue::new(name, translated(value))).collect();
         SpanData {
             span_context: SpanContext::new(
-                TraceId::from(span.trace_id),
-                SpanId::from(span.span_id),
+                TraceId::from(span.trace_id.bits()),
+                SpanId::from(span.span_id.bits()),
                 TraceFlags::SAMPLED,
                 false,
                 TraceState::default(),
             ),
-            parent_span_id: span.parent.map_or(SpanId::INVALID, SpanId::from),
+            parent_span_id: span.parent.map_or(SpanId::INVALID, |id| SpanId::from(id.bits())),
             parent_span_is_remote: span.parent.is_some(),
             span_kind: SpanKind::Server,
             name: span.name.into(),

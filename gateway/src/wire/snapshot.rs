@@ -69,6 +69,7 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         upstream: model.upstream.clone(),
         provider: model.provider.clone(),
         price: model.price,
+        context_length: model.context_length,
         backend,
     })
 }

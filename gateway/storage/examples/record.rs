@@ -9,7 +9,7 @@ use tidegate_core::dice::SplitMix;
 use tidegate_core::event::{Attempt, Decision};
 use tidegate_core::port::events::{Events, Recorded};
 use tidegate_core::spec::events::Durability;
-use tidegate_core::{Api, Clock, Dice, Event, InferenceId, Outcome, Usage};
+use tidegate_core::{Api, Clock, Dice, Event, InferenceId, Outcome, TraceId, Usage};
 use tidegate_storage::{EventStore, Options};
 
 fn event(template: &Event, dice: &dyn Dice) -> Box<Event> {
@@ -35,7 +35,8 @@ fn template() -> Event {
         api: Api::ChatCompletions,
         episode: None,
         client_request_id: None,
-        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        trace_id: TraceId::new(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+        parent_span: None,
         config: "0123456789abcdef".into(),
         key: Some("k-1".parse().unwrap()),
         principal: Some("alice".parse().unwrap()),

@@ -6,6 +6,7 @@
 //! The sequence counts the frames of the whole log from 1. A frame that begins inside of another cannot be forged by what
 //! callers send: JSON holds no zero byte, and a sequence below 2^56 has one.
 
+use crate::encode;
 use tidegate_core::Event;
 
 /// Bytes before the first frame.
@@ -72,7 +73,7 @@ impl FrameHead {
 pub(crate) fn push(out: &mut Vec<u8>, seq: u64, event: &Event) -> serde_json::Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD]);
-    if let Err(fault) = serde_json::to_writer(&mut *out, event) {
+    if let Err(fault) = encode::event(&mut *out, event) {
         out.truncate(start);
         return Err(fault);
     }

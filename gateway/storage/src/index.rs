@@ -5,6 +5,7 @@
 
 use crate::StoreFault;
 use crate::folder::{Folder, write_whole};
+use crate::frame::FRAME_HEAD;
 use crate::frames::Frames;
 use crate::listing::Segment;
 use serde::Deserialize;
@@ -62,6 +63,10 @@ impl Index {
     fn of(path: &Path, until_seq: u64) -> Result<Self, StoreFault> {
         let mut frames = Frames::open(path, until_seq)?;
         let mut index = Self::default();
+        // A frame takes a place whatever it holds, so a damaged head cannot ask for more than the file can have.
+        let most = frames.len() / FRAME_HEAD as u64;
+        let frames_there = until_seq.saturating_sub(frames.head().first_seq).min(most);
+        index.ids.reserve_exact(usize::try_from(frames_there).unwrap_or(0));
         while let Some(frame) = frames.next()? {
             let keys = Keys::of(frame.json).map_err(|fault| StoreFault::damaged(path, fault))?;
             index.ids.push((keys.id.as_u128(), frame.offset));

@@ -16,6 +16,7 @@ mod compact;
 mod counters;
 mod day;
 mod disk;
+mod encode;
 mod fault;
 mod folder;
 mod frame;

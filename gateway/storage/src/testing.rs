@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 use tidegate_core::clock::ManualClock;
-use tidegate_core::{Api, Event, InferenceId, Outcome, Usage};
+use tidegate_core::{Api, Event, InferenceId, Outcome, TraceId, Usage};
 
 /// 2026-01-31T00:00:00Z.
 pub(crate) const JANUARY: u64 = 1_769_817_600_000;
@@ -22,7 +22,8 @@ pub(crate) fn event(n: u64) -> Event {
         api: Api::ChatCompletions,
         episode: n.is_multiple_of(3).then(|| format!("episode-{}", n / 9).into()),
         client_request_id: None,
-        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        trace_id: TraceId::new(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+        parent_span: None,
         config: "0123456789abcdef".into(),
         key: Some("k-1".parse().unwrap()),
         principal: Some("alice".parse().unwrap()),

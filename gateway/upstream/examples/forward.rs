@@ -44,7 +44,7 @@ fn call(is_stream: bool) -> Call {
         api: Api::ChatCompletions,
         model: "mock".parse().unwrap_or_else(|_| unreachable!("a fixed name")),
         body: Bytes::from(body),
-        headers,
+        headers: headers.into(),
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
         caller: 0,

@@ -149,7 +149,7 @@ impl Endpoint {
     pub(crate) fn request(&self, call: &Call, lane: &Lane, is_stream: bool) -> Request<Out> {
         let form = if lane.is_h2() { &self.h2 } else { &self.h1 };
         let mut headers = if is_stream { form.stream.clone() } else { form.whole.clone() };
-        for (name, value) in &call.headers {
+        for (name, value) in &*call.headers {
             // What is configured stands, and framing is hyper's; what may be sent on does not collide with either.
             if !is_ours(name) && !headers.contains_key(name) {
                 headers.append(name.clone(), value.clone());

@@ -103,13 +103,19 @@ impl Lane {
     pub(crate) async fn send(&mut self, request: Request<Out>, patience: &mut Patience, until: Instant) -> Sent {
         let sent = match self {
             Self::H1(h1) => {
-                let mut answer = pin!(h1.send.try_send_request(request));
+                // Unheard, since the turn that follows takes the request up; it would wake the task of the last call.
+                let mut answer = pin!(h1.nudge.unheard(|| h1.send.try_send_request(request)));
+                let mut is_driven = false;
                 poll_fn(|cx| {
-                    h1.drive(cx);
-                    match h1.nudge.quietly(cx, |quiet| answer.as_mut().poll(quiet)) {
-                        Poll::Pending => patience.poll_until(cx, until).map(|()| None),
-                        Poll::Ready(sent) => Poll::Ready(Some(sent)),
+                    // The task is woken for reasons of its caller's connection too; those do not concern this one.
+                    if !is_driven || h1.nudge.rang(cx) {
+                        is_driven = true;
+                        h1.drive(cx);
+                        if let Poll::Ready(sent) = h1.nudge.quietly(cx, |quiet| answer.as_mut().poll(quiet)) {
+                            return Poll::Ready(Some(sent));
+                        }
                     }
+                    patience.poll_until(cx, until).map(|()| None)
                 })
                 .await
             }

@@ -3,7 +3,7 @@
 
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 const OPEN: u8 = 0;
@@ -13,6 +13,8 @@ const MISSED: u8 = 2;
 #[derive(Debug, Default)]
 struct Shared {
     state: AtomicU8,
+    /// Whether it was woken since it was last polled.
+    rang: AtomicBool,
     task: AtomicWaker,
 }
 
@@ -22,6 +24,7 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.rang.store(true, Ordering::Release);
         // One step, so that a wake-up is either seen when the ear opens again or passed on.
         let heard = self.state.compare_exchange(MUTED, MISSED, Ordering::AcqRel, Ordering::Acquire);
         if heard == Err(OPEN) {
@@ -46,7 +49,22 @@ impl Nudge {
     /// Polls what wakes through this for the task of `cx`.
     pub(crate) fn poll<T>(&self, cx: &Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         self.shared.task.register(cx.waker());
+        self.shared.rang.store(false, Ordering::Release);
         poll(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Whether what was polled was woken since; else another poll of it, for the task of `cx`, is in vain.
+    pub(crate) fn rang(&self, cx: &Context<'_>) -> bool {
+        self.shared.task.register(cx.waker());
+        self.shared.rang.load(Ordering::Acquire)
+    }
+
+    /// Does what wakes the polled and nobody else: a wake-up that this causes is dropped, since the caller polls it next.
+    pub(crate) fn unheard<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.shared.state.store(MUTED, Ordering::Release);
+        let done = act();
+        self.shared.state.store(OPEN, Ordering::Release);
+        done
     }
 
     /// Polls what only we ourselves make ready, without a waker, and without being woken by it. Who polls again after
@@ -85,8 +103,10 @@ mod tests {
         let woken = || count.0.swap(0, Ordering::SeqCst);
         let nudge = Nudge::new();
         let inner = nudge.poll(&cx, |inner| inner.waker().clone());
+        assert!(!nudge.rang(&cx), "nothing happened since");
         inner.wake_by_ref();
         assert_eq!(woken(), 1);
+        assert!(nudge.rang(&cx));
 
         nudge.poll(&cx, |_| ());
         let taken = nudge.quietly(&cx, |_| {
@@ -96,6 +116,9 @@ mod tests {
         assert_eq!((taken, woken()), (Poll::Ready(()), 0));
         inner.wake_by_ref();
         assert_eq!(woken(), 1, "it listens again");
+
+        nudge.unheard(|| inner.wake_by_ref());
+        assert_eq!(woken(), 0, "who polls next needs no wake-up");
 
         let nothing = nudge.quietly(&cx, |_| {
             inner.wake_by_ref();

@@ -8,7 +8,6 @@ use crate::lane::{Lane, Sent};
 use crate::patience::Patience;
 use crate::reading::{Broken, Reading};
 use crate::{BuildFault, TlsRoots, refusal};
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use hyper::body::Incoming;
@@ -126,14 +125,14 @@ impl OpenAiBackend {
             let says = "all connections to the provider are in use; try again";
             at(Fault::new(FaultKind::Overloaded, says).because("`max_connections` of the provider is reached"))
         })?;
-        let (mut lane, mut is_reused) = match endpoint.pool.take(start) {
-            Some(lane) => (lane, true),
-            None => (self.connect(endpoint, call).await?, false),
+        let (mut lane, timer, mut is_reused) = match endpoint.pool.take(start) {
+            Some((lane, timer)) => (lane, timer, true),
+            None => (self.connect(endpoint, call).await?, None, false),
         };
+        let mut patience = timer.unwrap_or_else(|| Patience::until(end_by));
         loop {
             let sent_at = if is_reused { start } else { Instant::now() };
             let first_by = sent_at + call.deadlines.first_token;
-            let mut patience = Patience::until(first_by.min(end_by));
             let request = endpoint.request(call, &lane, is_stream);
             match lane.send(request, &mut patience, first_by.min(end_by)).await {
                 Sent::Answered(response) => {
@@ -189,7 +188,7 @@ impl OpenAiBackend {
             let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
             return Err(no_json(&start).at(endpoint));
         }
-        Ok(Answer { usage: usage(&body), body, endpoint: Some(endpoint) })
+        Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: Some(endpoint) })
     }
 
     async fn events(&self, call: Call) -> Result<Frames, Fault> {
@@ -275,9 +274,4 @@ fn unfinished(because: &Broken) -> Fault {
             Fault::new(FaultKind::UpstreamTimeout, says)
         }
     }
-}
-
-/// The usage an answer states; a string search spares the parse of large answers without it.
-fn usage(body: &Bytes) -> Option<Usage> {
-    memchr::memmem::rfind(body, b"\"usage\"").and_then(|_| Usage::from_openai(body))
 }

@@ -2,6 +2,7 @@
 //! may run at once is the endpoint's.
 
 use crate::lane::{H1, Lane, Out};
+use crate::patience::Patience;
 use hyper::client::conn::http2;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ struct Kept {
 
 struct Idle {
     lane: Box<H1>,
+    /// The timer of the last call, for the next one.
+    patience: Patience,
     since: Instant,
 }
 
@@ -44,17 +47,17 @@ impl Pool {
     }
 
     /// A connection for a call that starts at `now`, if there is one.
-    pub(crate) fn take(&self, now: Instant) -> Option<Lane> {
+    pub(crate) fn take(&self, now: Instant) -> Option<(Lane, Option<Patience>)> {
         let mut kept = self.kept();
         if let Some(shared) = &kept.shared {
             if !shared.is_closed() {
-                return Some(Lane::H2(shared.clone()));
+                return Some((Lane::H2(shared.clone()), None));
             }
             kept.shared = None;
         }
         let idle = kept.idle.pop_back()?;
         if now.saturating_duration_since(idle.since) < LONGEST_IDLE {
-            return Some(Lane::H1(idle.lane));
+            return Some((Lane::H1(idle.lane), Some(idle.patience)));
         }
         // The newest is too old, so all are.
         let old = std::mem::take(&mut kept.idle);
@@ -64,11 +67,11 @@ impl Pool {
     }
 
     /// Takes a connection back after its answer was read to the end at `now`.
-    pub(crate) fn put(&self, lane: Lane, now: Instant) {
+    pub(crate) fn put(&self, lane: Lane, patience: Patience, now: Instant) {
         if let Lane::H1(mut lane) = lane
             && lane.is_idle()
         {
-            self.kept().idle.push_back(Idle { lane, since: now });
+            self.kept().idle.push_back(Idle { lane, patience, since: now });
         }
     }
 

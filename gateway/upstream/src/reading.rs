@@ -21,9 +21,8 @@ const TAIL_LIMIT: Duration = Duration::from_millis(500);
 /// An answer under way.
 pub(crate) struct Reading {
     body: Incoming,
-    /// The connection and the seat; gone when the answer is read or broken.
-    held: Option<(Lane, Seat)>,
-    patience: Patience,
+    /// The connection, the seat and the timer; gone when the answer is read or broken.
+    held: Option<(Lane, Seat, Patience)>,
     last_read: Instant,
     /// Instead of the idle deadline, until the first event is there.
     first_by: Option<Instant>,
@@ -55,7 +54,7 @@ impl Reading {
         idle: Duration,
         end_by: Instant,
     ) -> Self {
-        Self { body, held: Some((lane, seat)), patience, last_read: Instant::now(), first_by: None, idle, end_by }
+        Self { body, held: Some((lane, seat, patience)), last_read: Instant::now(), first_by: None, idle, end_by }
     }
 
     /// Sets or lifts the deadline of the first event.
@@ -65,7 +64,7 @@ impl Reading {
 
     /// The next bytes; `None` at the end, when the connection is idle again.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        let Some((lane, _)) = &mut self.held else { return Poll::Ready(None) };
+        let Some((lane, _, patience)) = &mut self.held else { return Poll::Ready(None) };
         loop {
             match lane.poll_frame(&mut self.body, cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -86,7 +85,7 @@ impl Reading {
             Some(first) => (first, Broken::NoFirst),
             None => (self.last_read + self.idle, Broken::Idle(self.idle)),
         };
-        ready!(self.patience.poll_until(cx, stage.min(self.end_by)));
+        ready!(patience.poll_until(cx, stage.min(self.end_by)));
         let because = if self.end_by <= stage { Broken::Total } else { because };
         Poll::Ready(Some(Err(self.broken(because))))
     }
@@ -125,14 +124,11 @@ impl Reading {
         let mut quiet = Context::from_waker(Waker::noop());
         // The end of a chunked body mostly came with its last event.
         if !self.end_is_near(&mut quiet)
-            && self.held.is_some()
+            && let Some((_, seat, _)) = &self.held
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             self.end_by = Instant::now() + TAIL_LIMIT;
-            self.patience = Patience::until(self.end_by);
-            if let Some((_, seat)) = &self.held {
-                tracing::trace!(endpoint = %seat.0.name, "waiting for the end of an answer that is done");
-            }
+            tracing::trace!(endpoint = %seat.0.name, "waiting for the end of an answer that is done");
             runtime.spawn(async move {
                 let mut left = TAIL_CAP;
                 while let Ok(Some(chunk)) = self.next().await {
@@ -148,7 +144,7 @@ impl Reading {
     /// Reads what is there already; whether that was the end.
     fn end_is_near(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..4 {
-            let Some((lane, _)) = &mut self.held else { return true };
+            let Some((lane, ..)) = &mut self.held else { return true };
             match lane.poll_frame(&mut self.body, cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(None) => {
@@ -172,8 +168,8 @@ impl Reading {
 
     /// Gives the connection back to its pool and frees the seat.
     fn release(&mut self) {
-        if let Some((lane, seat)) = self.held.take() {
-            seat.0.pool.put(lane, self.last_read);
+        if let Some((lane, seat, patience)) = self.held.take() {
+            seat.0.pool.put(lane, patience, self.last_read);
         }
     }
 }

@@ -28,7 +28,7 @@ record! {
             source: SourceFile,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
-            /// The most tokens of prompt and answer together.
+            /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
             context_length: At<Count>,
         }
         later { "adapters", "defaults", "parameters", "capabilities", "signature" }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs models. A call is cancelled by dropping its future or its frames.
@@ -32,7 +33,7 @@ pub struct Call {
     /// The OpenAI-shaped body as it shall go out.
     pub body: Bytes,
     /// Headers that go on with it (trace context and what the caller may send through); no hop-by-hop ones, no keys.
-    pub headers: HeaderMap,
+    pub headers: Arc<HeaderMap>,
     /// Whom it is for, as a number: a backend that queues takes turns by it.
     pub caller: u64,
     /// Until when what must have happened.

@@ -16,7 +16,7 @@ pub struct ModelSpec {
     pub source: Option<Source>,
     /// What it costs.
     pub price: Option<Price>,
-    /// The most tokens of prompt and answer together.
+    /// The most tokens of prompt and answer together: shown to callers, and kept to by the local engine.
     pub context_length: Option<u32>,
 }
 

@@ -1,17 +1,17 @@
 //! `GET /v1/models` and `/v1/models/{id}`: the routes that a caller may call.
 
 use crate::reply::{self, ReplyBody};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Route, Snapshot};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
-use tidegate_core::{Caller, Fault, FaultKind};
+use tidegate_core::{Caller, Fault, FaultKind, RouteName};
 
 /// The routes that `caller` may call, by name.
 #[must_use]
 pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> {
-    let mut names: Vec<_> = snapshot.routes.keys().filter(|name| caller.may_call(name)).collect();
-    names.sort();
-    let data: Vec<Value> = names.iter().map(|name| entry(name.as_str(), snapshot.loaded)).collect();
+    let mut routes: Vec<_> = snapshot.routes.iter().filter(|(name, _)| caller.may_call(name)).collect();
+    routes.sort_by_key(|(name, _)| *name);
+    let data: Vec<Value> = routes.iter().map(|(name, route)| entry(name, route, snapshot.loaded)).collect();
     reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
 }
 
@@ -20,9 +20,9 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
 /// # Errors
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
 pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Response<ReplyBody>, Fault> {
-    let (found, _) =
+    let (found, route) =
         snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name)).ok_or_else(|| unknown(name))?;
-    Ok(reply::json(StatusCode::OK, &entry(found.as_str(), snapshot.loaded)))
+    Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)))
 }
 
 /// The fault of a model that is not there, or not for this caller.
@@ -35,6 +35,10 @@ pub(crate) fn unknown(name: &str) -> Fault {
     Fault { param: Some("model".into()), ..Fault::new(FaultKind::ModelNotFound, says) }
 }
 
-fn entry(name: &str, created: u64) -> Value {
-    json!({"id": name, "object": "model", "created": created, "owned_by": "tidegate"})
+fn entry(name: &RouteName, route: &Route, created: u64) -> Value {
+    let mut entry = json!({"id": name, "object": "model", "created": created, "owned_by": "tidegate"});
+    if let Some(tokens) = route.context_length() {
+        entry["context_length"] = tokens.into();
+    }
+    entry
 }

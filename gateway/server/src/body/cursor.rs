@@ -381,8 +381,22 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The place of the next quote, backslash or control character from `at` on, or the end: eight bytes at a time.
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
+/// The place of the next quote, backslash or control character from `at` on, or the end. What is short is looked at
+/// eight bytes at a time; long text, where most bytes of a body are, by the widest registers that there are.
+fn next_special(bytes: &[u8], at: usize) -> usize {
+    const SHORT: usize = 32;
+    let near = at.saturating_add(SHORT).min(bytes.len());
+    let found = next_special_by_words(&bytes[..near], at);
+    if found < near || near == bytes.len() {
+        return found;
+    }
+    let far = memchr::memchr2(b'"', b'\\', &bytes[near..]).map_or(bytes.len(), |i| near + i);
+    // Without a branch for each byte, so that the compiler can look at many at once.
+    let controls = bytes[near..far].iter().fold(false, |any, &b| any | (b < 0x20));
+    if controls { next_special_by_words(bytes, near) } else { far }
+}
+
+fn next_special_by_words(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {

@@ -1,12 +1,14 @@
 //! One connection: bytes to requests, over HTTP/1.1 or HTTP/2. Owns the bounds that hyper is given.
 
+use crate::listen::Peer;
+use crate::listen::drain::Inside;
 use crate::listen::stall::StallGuard;
-use crate::listen::{Drain, Peer};
 use crate::server::Server;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -38,8 +40,13 @@ pub fn builder(peer: &Peer) -> Builder<TokioExecutor> {
 }
 
 /// Serves a connection until it ends, or until the drain lets its last request finish.
-pub async fn serve<Io>(server: Arc<Server>, builder: &Builder<TokioExecutor>, io: Io, peer: Arc<Peer>, drain: &Drain)
-where
+pub async fn serve<Io>(
+    server: Arc<Server>,
+    builder: &Builder<TokioExecutor>,
+    io: Io,
+    peer: Arc<Peer>,
+    inside: &mut Inside,
+) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
@@ -47,13 +54,15 @@ where
         async move { Ok::<_, Infallible>(server.handle(request, peer).await) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(StallGuard::new(io, STALL)), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drain.begun() => {
+    let mut finishes = false;
+    let ended = poll_fn(|cx| {
+        if !finishes && inside.must_finish(cx) {
+            finishes = true;
             connection.as_mut().graceful_shutdown();
-            connection.await
         }
-    };
+        connection.as_mut().poll(cx)
+    })
+    .await;
     if let Err(e) = ended {
         // What clients do to their connections is theirs: it matters only to whoever looks for it.
         tracing::debug!(error = %e, "connection ended");

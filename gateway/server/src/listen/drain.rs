@@ -1,7 +1,9 @@
 //! The drain: no new work, and what runs may end. Owns the signal and the count of connections.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -12,26 +14,37 @@ pub struct Drain(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     begun: watch::Sender<bool>,
-    open: AtomicUsize,
+    /// The same once more, since a connection asks at every turn.
+    told: AtomicBool,
+    inside: Mutex<HashMap<u64, Waker>>,
+    entered: AtomicU64,
     left: Notify,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self(Arc::new(Shared { begun: watch::Sender::new(false), open: AtomicUsize::new(0), left: Notify::new() }))
+        Self(Arc::new(Shared {
+            begun: watch::Sender::new(false),
+            told: AtomicBool::new(false),
+            inside: Mutex::default(),
+            entered: AtomicU64::new(0),
+            left: Notify::new(),
+        }))
     }
 }
 
 impl Drain {
     /// Tells everybody to finish.
     pub fn begin(&self) {
+        self.0.told.store(true, Ordering::Release);
         self.0.begun.send_replace(true);
+        self.0.inside().values().for_each(Waker::wake_by_ref);
     }
 
     /// Whether it was told.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        *self.0.begun.borrow()
+        self.0.told.load(Ordering::Acquire)
     }
 
     /// Resolves when it is told.
@@ -44,14 +57,15 @@ impl Drain {
     /// Counts a connection in until the guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Inside {
-        self.0.open.fetch_add(1, Ordering::AcqRel);
-        Inside(self.clone())
+        let number = self.0.entered.fetch_add(1, Ordering::Relaxed);
+        self.0.inside().insert(number, Waker::noop().clone());
+        Inside { drain: self.clone(), number, waits: false }
     }
 
     /// How many connections are open.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.0.open.load(Ordering::Acquire)
+        self.0.inside().len()
     }
 
     /// Waits until all have left, at most `limit`; returns how many are left over.
@@ -72,14 +86,37 @@ impl Drain {
     }
 }
 
+impl Shared {
+    fn inside(&self) -> MutexGuard<'_, HashMap<u64, Waker>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One open connection.
 #[derive(Debug)]
-pub struct Inside(Drain);
+pub struct Inside {
+    drain: Drain,
+    number: u64,
+    /// Whether its task is woken when the drain begins.
+    waits: bool,
+}
+
+impl Inside {
+    /// Whether it is to finish; else its task, which is always the same one, is woken when it is.
+    pub fn must_finish(&mut self, cx: &Context<'_>) -> bool {
+        if !self.waits {
+            self.waits = true;
+            self.drain.0.inside().insert(self.number, cx.waker().clone());
+        }
+        // After the waker is in place, so that a drain that begins between the two is not missed.
+        self.drain.has_begun()
+    }
+}
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.0.left.notify_one();
+        self.drain.0.inside().remove(&self.number);
+        self.drain.0.left.notify_one();
     }
 }
 
@@ -100,6 +137,20 @@ mod tests {
         tokio::task::yield_now().await;
         drop(two);
         assert_eq!(waiting.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_is_woken_to_finish() {
+        let drain = Drain::default();
+        let mut inside = drain.enter();
+        let waiting = tokio::spawn(std::future::poll_fn(move |cx| {
+            if inside.must_finish(cx) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        }));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drain.begin();
+        waiting.await.unwrap();
+        assert_eq!(drain.open(), 0);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A listening socket: accepts connections, gives them TLS and serves them.
 
+use crate::listen::drain::Inside;
 use crate::listen::tls::{Tls, TlsFault, certified};
 use crate::listen::{Drain, Peer, Terms, connection};
 use crate::server::Server;
@@ -107,12 +108,12 @@ impl Listener {
                     continue;
                 }
             };
-            let inside = drain.enter();
-            let (server, builder, peer, drain, tls) =
-                (Arc::clone(&server), Arc::clone(&builder), Arc::clone(&peer), drain.clone(), self.tls.clone());
+            let mut inside = drain.enter();
+            let (server, builder, peer, tls) =
+                (Arc::clone(&server), Arc::clone(&builder), Arc::clone(&peer), self.tls.clone());
             tokio::spawn(async move {
-                let _held = (inside, room);
-                meet(server, &builder, stream, peer, &drain, tls).await;
+                let _room = room;
+                meet(server, &builder, stream, peer, &mut inside, tls).await;
             });
         }
     }
@@ -132,18 +133,18 @@ async fn meet(
     builder: &Builder<TokioExecutor>,
     stream: TcpStream,
     peer: Arc<Peer>,
-    drain: &Drain,
+    inside: &mut Inside,
     tls: Option<Arc<Tls>>,
 ) {
     let Some(tls) = tls else {
-        return connection::serve(server, builder, stream, peer, drain).await;
+        return connection::serve(server, builder, stream, peer, inside).await;
     };
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     match tokio::time::timeout(peer.terms.head_timeout, handshake).await {
         Ok(Ok(stream)) => {
             let certified = certified(stream.get_ref().1.peer_certificates());
             let peer = Arc::new(Peer { certified, terms: Arc::clone(&peer.terms) });
-            connection::serve(server, builder, stream, peer, drain).await;
+            connection::serve(server, builder, stream, peer, inside).await;
         }
         Ok(Err(e)) => tracing::debug!(error = %e, "TLS handshake failed"),
         Err(_) => tracing::debug!("TLS handshake took too long"),

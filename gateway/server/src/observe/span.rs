@@ -1,8 +1,7 @@
 //! A call as a span, by the OpenTelemetry GenAI conventions. Owns the port and the attributes; sending spans somewhere
 //! is the program's.
 
-use super::trace::span_of;
-use tidegate_core::{Event, FaultKind, Outcome};
+use tidegate_core::{Event, FaultKind, Outcome, SpanId, TraceId};
 
 /// Where spans go. Never blocks: what cannot be taken is dropped.
 pub trait Spans: Send + Sync + std::fmt::Debug {
@@ -14,11 +13,11 @@ pub trait Spans: Send + Sync + std::fmt::Debug {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpanRecord {
     /// The trace.
-    pub trace_id: u128,
-    /// The span; the call's own id gives it, see `TraceContext::for_call`.
-    pub span_id: u64,
+    pub trace_id: TraceId,
+    /// The span, which the call's own id gives.
+    pub span_id: SpanId,
     /// The caller's span, where it is known.
-    pub parent: Option<u64>,
+    pub parent: Option<SpanId>,
     /// `{operation} {route}`.
     pub name: String,
     /// Nanoseconds since 1970.
@@ -48,29 +47,18 @@ impl SpanRecord {
     /// The span of a recorded call. A call that was refused before it had a trace gets one from its id.
     #[must_use]
     pub fn of(event: &Event) -> Self {
-        let trace_id = event
-            .trace_id
-            .as_deref()
-            .and_then(|id| u128::from_str_radix(id, 16).ok())
-            .unwrap_or_else(|| event.id.as_u128());
         let start_unix_ns = event.unix_ms.saturating_mul(1_000_000);
         let operation = event.api.operation();
         Self {
-            trace_id,
-            span_id: span_of(event.id),
-            parent: None,
+            trace_id: event.trace_id.unwrap_or_else(|| TraceId::from_random(event.id.as_u128())),
+            span_id: SpanId::of(event.id),
+            parent: event.parent_span,
             name: event.route.as_ref().map_or_else(|| operation.to_owned(), |route| format!("{operation} {route}")),
             start_unix_ns,
             end_unix_ns: start_unix_ns.saturating_add(event.total_us.saturating_mul(1_000)),
             attributes: attributes(event),
             error: error(event.outcome),
         }
-    }
-
-    /// The same span below the caller's.
-    #[must_use]
-    pub fn below(self, parent: Option<u64>) -> Self {
-        Self { parent, ..self }
     }
 }
 

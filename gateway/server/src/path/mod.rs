@@ -19,7 +19,8 @@ use crate::listen::Peer;
 use crate::reply::ReplyBody;
 use crate::server::Server;
 use crate::snapshot::Snapshot;
-use http::{Request, Response};
+use http::Response;
+use http::request::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use tidegate_core::{Api, Fault, Ledger, Outcome};
@@ -29,11 +30,12 @@ pub(crate) async fn serve(
     server: &Arc<Server>,
     snapshot: Arc<Snapshot>,
     api: Api,
-    request: Request<Incoming>,
+    head: Box<Parts>,
+    body: Incoming,
     peer: &Peer,
 ) -> Response<ReplyBody> {
     let mut ledger = server.open(api, &snapshot);
-    match walk(server, &snapshot, api, request, peer, &mut ledger).await {
+    match walk(server, &snapshot, api, head, body, peer, &mut ledger).await {
         Ok(answered) => reply::send(answered, ledger).await,
         Err(fault) => reply::refuse(&fault, ledger).await,
     }
@@ -43,11 +45,11 @@ async fn walk(
     server: &Server,
     snapshot: &Arc<Snapshot>,
     api: Api,
-    request: Request<Incoming>,
+    head: Box<Parts>,
+    body: Incoming,
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<send::Answered, Fault> {
-    let (head, body) = request.into_parts();
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
     let admitted = permit::admit(snapshot, caller, arrived, ledger)?;

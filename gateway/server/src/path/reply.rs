@@ -38,6 +38,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                 return named(error::respond(&fault), id);
             }
             let mut response = Response::new(ReplyBody::Whole(answer.body));
+            response.headers_mut().reserve(USUAL_HEADERS);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             named(response, id)
         }
@@ -54,6 +55,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             };
             let mut response = Response::new(ReplyBody::Stream(Box::new(stream)));
             let headers = response.headers_mut();
+            headers.reserve(USUAL_HEADERS);
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -111,6 +113,9 @@ fn named(mut response: Response<ReplyBody>, id: Option<HeaderValue>) -> Response
     response
 }
 
+/// Answers have this many headers or a few less; room for them is made once.
+const USUAL_HEADERS: usize = 12;
+
 fn show(standings: Standings, headers: &mut HeaderMap) {
     const REQUESTS: [HeaderName; 3] = [
         HeaderName::from_static("x-ratelimit-limit-requests"),
@@ -125,9 +130,7 @@ fn show(standings: Standings, headers: &mut HeaderMap) {
     let mut put = |[limit, remaining, reset]: [HeaderName; 3], standing: Standing| {
         headers.insert(limit, HeaderValue::from(standing.limit));
         headers.insert(remaining, HeaderValue::from(standing.remaining));
-        if let Ok(text) = HeaderValue::try_from(spelled(standing.reset)) {
-            headers.insert(reset, text);
-        }
+        headers.insert(reset, spelled(standing.reset));
     };
     if let Some(standing) = standings.requests {
         put(REQUESTS, standing);
@@ -138,12 +141,15 @@ fn show(standings: Standings, headers: &mut HeaderMap) {
 }
 
 /// A time as OpenAI spells it: `12ms`, `1s`, `6m0s`.
-fn spelled(time: Duration) -> String {
-    match time.as_secs() {
+fn spelled(time: Duration) -> HeaderValue {
+    let text = match time.as_secs() {
+        // What a key that is far from its limit always reads.
+        0 if time.as_millis() == 0 => return HeaderValue::from_static("0ms"),
         0 => format!("{}ms", time.as_millis()),
         seconds @ 1..60 => format!("{seconds}s"),
         seconds => format!("{}m{}s", seconds / 60, seconds % 60),
-    }
+    };
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0ms"))
 }
 
 /// A stream of events on its way to the caller. Dropped before its end, it closes the ledger as cancelled.

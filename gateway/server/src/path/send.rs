@@ -68,7 +68,7 @@ pub(crate) async fn send(
             api: arrived.api,
             model: arm.model.clone(),
             body: splice(arrived, arm),
-            headers: outgoing.clone(),
+            headers: Arc::clone(&outgoing),
             caller: turn(&admitted.caller),
             deadlines: deadlines(route.spec.timeouts, since(server, started)),
             avoid: avoid.take(),

@@ -6,7 +6,9 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 use std::sync::Arc;
-use tidegate_core::{Event, KeyId, ModelName, Outcome, Principal, ProviderName, RouteName, Tenant, VariantName};
+use tidegate_core::{
+    Event, KeyId, ModelName, Outcome, Principal, ProviderName, RouteName, Tenant, TraceId, VariantName,
+};
 
 const TEXTS: [&str; 16] = [
     "id",
@@ -65,6 +67,7 @@ impl Columns {
     /// Adds a row; the values stand in the order of the names above.
     pub(crate) fn push(&mut self, seq: u64, event: &Event, json: &str) {
         let (id, api) = (event.id.encode(), label(&event.api));
+        let trace = event.trace_id.map(TraceId::encode);
         let (outcome, fault) = outcome(event.outcome);
         let texts: [Option<&str>; TEXTS.len()] = [
             std::str::from_utf8(&id).ok(),
@@ -79,7 +82,7 @@ impl Columns {
             Some(outcome),
             fault.as_deref(),
             Some(&event.config),
-            event.trace_id.as_deref(),
+            trace.as_ref().and_then(|id| std::str::from_utf8(id).ok()),
             event.episode.as_deref(),
             event.subject.as_deref(),
             Some(json),

@@ -227,7 +227,7 @@ pub(crate) fn call() -> Call {
         api: Api::ChatCompletions,
         model: "large".parse().unwrap(),
         body: Bytes::from_static(br#"{"model":"gpt-x","messages":[]}"#),
-        headers,
+        headers: headers.into(),
         caller: 0,
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,

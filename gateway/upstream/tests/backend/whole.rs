@@ -1,6 +1,7 @@
 //! Calls that are answered as one body.
 
 use crate::mock::*;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::spec::provider::AuthSpec;
@@ -17,8 +18,8 @@ async fn calls_share_one_connection_and_say_what_they_must() {
     let backend = build(&spec, clock());
     for _ in 0..3 {
         let mut call = call();
-        call.headers.insert("x-org", "evil".parse().unwrap());
-        call.headers.insert("authorization", "Bearer of-the-caller".parse().unwrap());
+        Arc::make_mut(&mut call.headers).insert("x-org", "evil".parse().unwrap());
+        Arc::make_mut(&mut call.headers).insert("authorization", "Bearer of-the-caller".parse().unwrap());
         let answer = backend.complete(call).await.unwrap();
         assert_eq!(answer.body, OK);
         let usage = answer.usage.unwrap();
