@@ -35,3 +35,5 @@ mod streams;
 mod strict;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod traces;

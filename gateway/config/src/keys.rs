@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tidegate_core::digest::Digest;
 use tidegate_core::{KeyId, KeyRecord, Principal, Role, RouteName, Tenant};
 
@@ -157,6 +157,55 @@ fn key_record(raw: KeyFile, notes: &mut Notes) -> Option<KeyRecord> {
         tags: tags.collect::<BTreeMap<_, _>>(),
         id: id.value,
     })
+}
+
+/// Why a key file could not be changed. It is then as it was.
+#[derive(Debug)]
+pub enum ChangeFault {
+    /// It is malformed.
+    Malformed(Report),
+    /// The system refused.
+    System {
+        /// Of which file.
+        path: PathBuf,
+        /// Why.
+        why: io::Error,
+    },
+}
+
+impl std::fmt::Display for ChangeFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(report) => write!(f, "{report}"),
+            Self::System { path, why } => write!(f, "cannot change {}: {why}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ChangeFault {}
+
+/// Changes a key file, which need not be there yet. Of changes at once, by whatever process, one comes after the other,
+/// each upon what the one before it wrote. Where `change` says that it changed nothing, nothing is written; tells which.
+///
+/// # Errors
+/// The file is malformed, or cannot be locked or written.
+pub fn change(path: &Path, change: impl FnOnce(&mut Vec<KeyRecord>) -> bool) -> Result<bool, ChangeFault> {
+    let system = |path: &Path| {
+        let path = path.to_owned();
+        move |why| ChangeFault::System { path, why }
+    };
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lock");
+    let beside = path.with_file_name(name);
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&beside).map_err(system(&beside))?;
+    lock.lock().map_err(system(&beside))?;
+    let mut records = if path.exists() { read(path).map_err(ChangeFault::Malformed)? } else { Vec::new() };
+    let changed = change(&mut records);
+    if changed {
+        write(path, &records).map_err(system(path))?;
+    }
+    Ok(changed)
 }
 
 /// Writes a key file: it is whole or not there, kept when this returns, and for its owner's eyes only.

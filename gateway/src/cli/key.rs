@@ -3,14 +3,13 @@
 
 use super::{Wrong, load, print, when};
 use crate::terminal::Style;
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tidegate_config::keys;
+use tidegate_core::clock::SystemClock;
 use tidegate_core::digest::Digest;
 use tidegate_core::{Clock, KeyId, KeyRecord, Principal, Role, RouteName, Secret, Tenant};
 
@@ -91,27 +90,24 @@ fn tag(text: &str) -> Result<(String, String), String> {
 impl Key {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::New(new) => new.run(&tidegate_core::clock::SystemClock),
+            Self::New(new) => new.run(&SystemClock),
             Self::List { file, json } => {
                 let records = read(&file.path()?)?;
                 print(&if json {
                     format!("{:#}\n", shown(&records))
                 } else {
-                    table(&records, SystemTime::now(), Style::stdout())
+                    table(&records, SystemClock.wall(), Style::stdout())
                 })
             }
             Self::Revoke { id, file } => {
                 let path = file.path()?;
-                change(&path, |records| {
+                let is_revoked = keys::change(&path, |records| {
                     let before = records.len();
                     records.retain(|record| record.id != id);
-                    anyhow::ensure!(
-                        records.len() < before,
-                        "there is no key {id} in {}; `tidegate key list` shows them",
-                        path.display()
-                    );
-                    Ok(())
+                    records.len() < before
                 })?;
+                let none = || format!("there is no key {id} in {}; `tidegate key list` shows them", path.display());
+                anyhow::ensure!(is_revoked, none());
                 print(&format!("{} {id} is revoked\n", Style::stdout().good("ok:")))
             }
         }
@@ -134,9 +130,9 @@ impl New {
         let path = self.file.path()?;
         let (secret, record) = self.make(clock)?;
         let id = record.id.clone();
-        change(&path, move |records| {
+        keys::change(&path, move |records| {
             records.push(record);
-            Ok(())
+            true
         })?;
         let style = Style::stderr();
         let note = format!("{} key {id} is in {}; its secret is shown this once:\n", style.good("ok:"), path.display());
@@ -172,29 +168,6 @@ fn read(path: &Path) -> anyhow::Result<Vec<KeyRecord>> {
         anyhow::bail!("there is no key file {}; `tidegate key new` makes one", path.display());
     }
     Ok(keys::read(path)?)
-}
-
-/// Changes the key file; two at once come one after the other. The new file is whole or not there.
-fn change(path: &Path, change: impl FnOnce(&mut Vec<KeyRecord>) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let _lock = lock(path)?;
-    let mut records = if path.exists() { keys::read(path)? } else { Vec::new() };
-    change(&mut records)?;
-    keys::write(path, &records)?;
-    Ok(())
-}
-
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".lock");
-    let lock = path.with_file_name(name);
-    let locked = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&lock)
-        .and_then(|file| file.lock().map(|()| file));
-    locked.with_context(|| format!("cannot lock {}", lock.display()))
 }
 
 fn shown(records: &[KeyRecord]) -> serde_json::Value {

@@ -194,6 +194,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_configuration_knows_the_same_names() {
+        let names: Vec<&str> = ENTRIES.iter().map(|entry| entry.name).collect();
+        assert_eq!(names, tidegate_config::CATALOGUE);
+    }
+
+    #[test]
     fn names_and_digests_are_unique_and_files_have_sources_of_the_right_form() {
         let mut seen = std::collections::BTreeSet::new();
         for entry in ENTRIES {

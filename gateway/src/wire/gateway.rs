@@ -65,7 +65,8 @@ impl Gateway {
         let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock)?);
         metrics.configured(&spec.hash);
         let slot = Arc::new(OnceLock::new());
-        let operations = Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone()));
+        let operations =
+            Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
         let ports = Ports { clock, dice, events, spans, metrics, operations };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
@@ -130,13 +131,19 @@ impl Gateway {
         })
     }
 
-    /// Ends what must end in order: records are written.
+    /// Ends what must end in order: records are written, and spans sent.
     pub(crate) async fn close(self) {
-        if let Some(store) = self.store {
-            let closed = tokio::task::spawn_blocking(move || store.close()).await;
-            if let Err(e) = closed {
-                tracing::error!(error = %e, "the event store did not close");
+        let spans = self.server.ports().spans.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Some(store) = self.store {
+                store.close();
             }
+            if let Some(spans) = spans {
+                spans.close();
+            }
+        });
+        if let Err(e) = closed.await {
+            tracing::error!(error = %e, "the event store or the way to the collector did not close");
         }
     }
 }

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::{Event, Fault, FaultKind, InferenceId, KeyRecord};
+use tidegate_core::{Clock, Event, Fault, FaultKind, InferenceId, KeyRecord};
 use tidegate_server::Operations;
 use tidegate_server::operations::{ReloadRefused, WantedKey};
 use tidegate_storage::EventReader;
@@ -17,13 +18,18 @@ use tidegate_storage::EventReader;
 pub(crate) struct ProgramOperations {
     reloader: Arc<OnceLock<Weak<Reloader>>>,
     events: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
 }
 
 impl ProgramOperations {
     /// Operations on the reloader that `slot` will hold, and on the events of a folder.
     #[must_use]
-    pub(crate) const fn new(slot: Arc<OnceLock<Weak<Reloader>>>, events: Option<PathBuf>) -> Self {
-        Self { reloader: slot, events }
+    pub(crate) const fn new(
+        slot: Arc<OnceLock<Weak<Reloader>>>,
+        events: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { reloader: slot, events, clock }
     }
 
     fn reloader(&self) -> Result<Arc<Reloader>, Fault> {
@@ -44,18 +50,22 @@ impl ProgramOperations {
         done.map_err(Fault::internal)?.map_err(Fault::internal)
     }
 
-    /// Changes the keys: the file is written first, then read again like any other change of it.
-    async fn change_keys(&self, change: impl FnOnce(&mut Vec<KeyRecord>) + Send) -> Result<(), Fault> {
+    /// Changes the keys: the file is written first, then read again like any other change of it. Tells whether there was
+    /// anything to change.
+    async fn change_keys(
+        &self,
+        change: impl FnOnce(&mut Vec<KeyRecord>) -> bool + Send + 'static,
+    ) -> Result<bool, Fault> {
         let reloader = self.reloader()?;
-        let keys = reloader.spec().keys.ok_or_else(|| {
+        let file = reloader.spec().keys.map(|keys| keys.file).ok_or_else(|| {
             Fault::new(FaultKind::Conflict, "this gateway asks for no keys: set `keys: {file: keys.yaml}` first")
         })?;
-        let mut records = keys.keys;
-        change(&mut records);
-        let file = keys.file;
-        let written = tokio::task::spawn_blocking(move || tidegate_config::keys::write(&file, &records)).await;
-        written.map_err(Fault::internal)?.map_err(Fault::internal)?;
-        reloader.reload("keys changed").await.map(drop).map_err(|refused| Fault::internal(refused.report))
+        let changing = tokio::task::spawn_blocking(move || tidegate_config::keys::change(&file, change));
+        let is_changed = changing.await.map_err(Fault::internal)?.map_err(Fault::internal)?;
+        if is_changed {
+            reloader.reload("keys changed").await.map_err(|refused| Fault::internal(refused.report))?;
+        }
+        Ok(is_changed)
     }
 }
 
@@ -94,8 +104,7 @@ impl Operations for ProgramOperations {
     fn new_key(&self, wanted: WantedKey) -> BoxFuture<'_, Result<Value, Fault>> {
         Box::pin(async move {
             let (secret, id) = secret()?;
-            let expires =
-                wanted.expires_in.map(|seconds| std::time::SystemTime::now() + std::time::Duration::from_secs(seconds));
+            let expires = wanted.expires_in.map(|seconds| self.clock.wall() + Duration::from_secs(seconds));
             let record = KeyRecord {
                 id: id.parse().map_err(Fault::internal)?,
                 digest: Digest::of(secret.as_bytes()),
@@ -107,7 +116,11 @@ impl Operations for ProgramOperations {
                 tags: BTreeMap::new(),
             };
             let mut answer = shown(&record);
-            self.change_keys(|keys| keys.push(record)).await?;
+            let add = move |keys: &mut Vec<KeyRecord>| {
+                keys.push(record);
+                true
+            };
+            self.change_keys(add).await?;
             answer["secret"] = json!(secret);
             Ok(answer)
         })
@@ -115,12 +128,13 @@ impl Operations for ProgramOperations {
 
     fn revoke_key<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
-            let keys = self.reloader()?.spec().keys;
-            if !keys.is_some_and(|keys| keys.keys.iter().any(|key| key.id.as_str() == id)) {
-                return Ok(false);
-            }
-            self.change_keys(|keys| keys.retain(|key| key.id.as_str() != id)).await?;
-            Ok(true)
+            let id = id.to_owned();
+            let remove = move |keys: &mut Vec<KeyRecord>| {
+                let before = keys.len();
+                keys.retain(|key| key.id.as_str() != id);
+                keys.len() < before
+            };
+            self.change_keys(remove).await
         })
     }
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 use tidegate_core::spec::OtlpSpec;
 use tidegate_server::observe::span::{SpanRecord, Spans, Value};
 
+/// How long a stop waits for the last spans.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
 /// Sends spans in batches, from a thread of its own.
 #[derive(Debug)]
 struct OtlpSpans {
@@ -43,6 +46,12 @@ impl Spans for OtlpSpans {
         let lower = span.trace_id.bits() as u64;
         if lower >> 1 < self.threshold {
             self.processor.on_end(self.data(span));
+        }
+    }
+
+    fn close(&self) {
+        if let Err(fault) = self.processor.shutdown_with_timeout(CLOSE_LIMIT) {
+            tracing::warn!(%fault, "the last spans did not reach the collector of `telemetry.otlp`");
         }
     }
 }

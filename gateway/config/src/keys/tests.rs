@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 fn faults(text: &str) -> Vec<String> {
@@ -50,6 +49,29 @@ fn a_failed_write_leaves_the_old_file_and_no_other() {
 }
 
 #[cfg(unix)]
+#[test]
+fn changes_at_once_lose_none_and_no_change_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.yaml");
+    assert!(!change(&path, |_| false).unwrap());
+    assert!(!path.exists());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let path = &path;
+            scope.spawn(move || {
+                for n in 0..8 {
+                    let made = parse(&key(&format!("k{thread}-{n}"), &format!("{thread}{n}")), path).unwrap();
+                    assert!(change(path, |keys| made.into_iter().map(|key| keys.push(key)).count() == 1).unwrap());
+                }
+            });
+        }
+    });
+    assert_eq!(read(&path).unwrap().len(), 32);
+    fs::write(&path, "- nonsense").unwrap();
+    assert!(matches!(change(&path, |_| true), Err(ChangeFault::Malformed(_))));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "- nonsense");
+}
+
 #[test]
 fn the_file_is_for_its_owners_eyes() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tidegate_config::{load_str, schema};
+use tidegate_core::Clock as _;
+use tidegate_core::clock::SystemClock;
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
@@ -84,7 +86,7 @@ fn every_beginning_of_a_good_file_is_answered_and_none_leaves_the_gateway_open()
 
 #[test]
 fn large_and_twisted_files_are_answered_in_time() {
-    let clock = SystemTime::now();
+    let clock = SystemClock.wall();
     let many = |line: &dyn Fn(usize) -> String| {
         (0..)
             .map(line)

@@ -7,6 +7,9 @@ use tidegate_core::{Event, FaultKind, Outcome, SpanId, TraceId};
 pub trait Spans: Send + Sync + std::fmt::Debug {
     /// Takes the span of one call.
     fn export(&self, span: SpanRecord);
+
+    /// Sends what waits and takes nothing more. Blocks, a few seconds at most.
+    fn close(&self);
 }
 
 /// One finished span.

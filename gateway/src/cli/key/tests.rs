@@ -19,11 +19,11 @@ fn add(path: &Path, principal: &str) -> (Secret, KeyRecord) {
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let (secret, record) = new(path, principal, Some(Duration::from_secs(3600))).make(&clock).unwrap();
     let kept = record.clone();
-    change(path, |records| {
+    let is_added = keys::change(path, |records| {
         records.push(record);
-        Ok(())
-    })
-    .unwrap();
+        true
+    });
+    assert!(is_added.unwrap());
     (secret, kept)
 }
 
