@@ -13,5 +13,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before anything is allocated that a huge page would be taken for.
+    wire::pages::small();
     cli::run()
 }

@@ -16,7 +16,6 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// The configuration is wrong, an address cannot be had, a model cannot be loaded or the event store not be opened.
 pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     wire::log::begin();
-    wire::pages::small();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // One core needs no work stealing, and its price would be paid by every call.
     let mut builder = if threads == 1 {
