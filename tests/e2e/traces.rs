@@ -63,12 +63,19 @@ async fn a_call_is_a_span_below_its_callers_and_a_stop_loses_none() {
     let sent = stage.upstream.last();
     assert_eq!(sent.header("traceparent"), Some(format!("00-0af7651916cd43dd8448eb211c80319c-{span}-01").as_str()));
 
+    // What the caller does not record is not ours to export.
+    let unsampled = [("traceparent", "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")];
+    let quiet =
+        stage.client.send("POST", "/v1/chat/completions", &unsampled, chat("mock").to_string().as_bytes()).await;
+    assert_eq!(quiet.status(), 200);
+
     stage.gateway.signal("TERM");
     let export = soon("the export", exports.recv()).await.expect("the spans come before the end");
     assert!(stage.gateway.ended().await.success());
     let span = u64::from_str_radix(&span, 16).expect("a span id").to_be_bytes();
     let trace = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
     let caller = 0xb7ad_6b71_6920_3331_u64.to_be_bytes();
+    assert!(!holds(&export, &0x1af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes()), "an unsampled trace");
     for (what, bytes) in [
         ("its service", &b"edge-7"[..]),
         ("its name", b"chat mock"),

@@ -90,6 +90,9 @@ pub struct Event {
     /// The caller's span in it, where he named one; ours follows from `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span: Option<SpanId>,
+    /// Whether the caller records the trace, where it is his.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<bool>,
     /// Hash of the configuration that served it.
     pub config: Arc<str>,
     /// The key.

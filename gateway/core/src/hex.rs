@@ -3,8 +3,7 @@
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The two digits of a byte.
-#[must_use]
-pub(crate) const fn pair(byte: u8) -> [u8; 2] {
+const fn pair(byte: u8) -> [u8; 2] {
     [DIGITS[(byte >> 4) as usize], DIGITS[(byte & 0xF) as usize]]
 }
 

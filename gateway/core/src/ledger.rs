@@ -37,6 +37,7 @@ impl Ledger {
             client_request_id: None,
             trace_id: None,
             parent_span: None,
+            sampled: None,
             config,
             key: None,
             principal: None,

@@ -100,7 +100,7 @@ impl Server {
         let mut out = gate::forwarded(headers);
         ledger.note(|event| {
             let trace = TraceContext::of(event.id, headers, &*self.ports.dice);
-            (event.trace_id, event.parent_span) = (Some(trace.trace), trace.parent);
+            (event.trace_id, event.parent_span, event.sampled) = (Some(trace.trace), trace.parent, trace.sampled());
             trace.write(&mut out);
         });
         Arc::new(out)

@@ -44,7 +44,8 @@ impl Spans for OtlpSpans {
     fn export(&self, span: SpanRecord) {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half of the trace id is wanted")]
         let lower = span.trace_id.bits() as u64;
-        if lower >> 1 < self.threshold {
+        // A caller's decision is kept: a trace that he does not record would be a span without its tree.
+        if span.sampled.unwrap_or(lower >> 1 < self.threshold) {
             self.processor.on_end(self.data(span));
         }
     }

@@ -16,6 +16,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         client_request_id,
         trace_id,
         parent_span,
+        sampled,
         config,
         key,
         principal,
@@ -52,6 +53,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         raw(out, b",\"parent_span\":\"", &id.encode());
         out.push(b'"');
     }
+    number_if(out, b",\"sampled\":", sampled.as_ref())?;
     text(out, b",\"config\":", Some(config))?;
     text(out, b",\"key\":", key.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"principal\":", principal.as_ref().map(AsRef::<str>::as_ref))?;
@@ -179,6 +181,7 @@ mod tests {
             subject: Some("s".into()),
             client_request_id: Some("c".into()),
             parent_span: SpanId::new(7),
+            sampled: Some(false),
             attempts: vec![
                 Attempt {
                     variant: "a".parse().unwrap(),

@@ -24,6 +24,7 @@ pub(crate) fn event(n: u64) -> Event {
         client_request_id: None,
         trace_id: TraceId::new(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
         parent_span: None,
+        sampled: None,
         config: "0123456789abcdef".into(),
         key: Some("k-1".parse().unwrap()),
         principal: Some("alice".parse().unwrap()),

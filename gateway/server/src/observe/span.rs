@@ -21,6 +21,8 @@ pub struct SpanRecord {
     pub span_id: SpanId,
     /// The caller's span, where it is known.
     pub parent: Option<SpanId>,
+    /// Whether the caller records the trace, where it is his.
+    pub sampled: Option<bool>,
     /// `{operation} {route}`.
     pub name: String,
     /// Nanoseconds since 1970.
@@ -56,6 +58,7 @@ impl SpanRecord {
             trace_id: event.trace_id.unwrap_or_else(|| TraceId::from_random(event.id.as_u128())),
             span_id: SpanId::of(event.id),
             parent: event.parent_span,
+            sampled: event.sampled,
             name: event.route.as_ref().map_or_else(|| operation.to_owned(), |route| format!("{operation} {route}")),
             start_unix_ns,
             end_unix_ns: start_unix_ns.saturating_add(event.total_us.saturating_mul(1_000)),

@@ -36,10 +36,10 @@ impl TraceContext {
         Self { trace: TraceId::from_random(random), parent: None, span, flags: 1, state: None }
     }
 
-    /// Whether the caller records this trace; we do where it is ours.
+    /// Whether the caller records the trace, where it is his.
     #[must_use]
-    pub const fn is_sampled(&self) -> bool {
-        self.flags & 1 == 1
+    pub fn sampled(&self) -> Option<bool> {
+        self.parent.map(|_| self.flags & 1 == 1)
     }
 
     /// Puts the context into the headers that go on.
@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(context.trace.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(context.parent.map(SpanId::bits), Some(0x00f0_67aa_0ba9_02b7));
         let (trace, span) = (context.trace, context.span);
+        assert_eq!(context.sampled(), Some(true));
         assert_ne!(Some(span), context.parent);
         let mut out = HeaderMap::new();
         context.write(&mut out);
@@ -151,7 +152,7 @@ mod tests {
             "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             let context = TraceContext::of(ID, &headers(&[("traceparent", bad), ("tracestate", "a=1")]), &dice);
-            assert_eq!((context.parent, context.is_sampled()), (None, true), "{bad}");
+            assert_eq!((context.parent, context.flags, context.sampled()), (None, 1, None), "{bad}");
             assert_eq!(context.state, None);
         }
         let twice: HeaderMap = {
