@@ -1,6 +1,7 @@
 //! The command line: its arguments as types, and one file for each command below. Owns exit codes; what serving does is
 //! in `serve`, how models are fetched in `pull`.
 
+mod audit;
 mod chat;
 mod check;
 mod events;
@@ -79,6 +80,9 @@ enum Command {
     /// Look at the records of calls
     #[command(subcommand)]
     Events(events::Events),
+    /// Check the registry's audit log, or write it out
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print the version and the features built in
     Version,
 }
@@ -101,6 +105,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
+        Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
     }
 }
@@ -178,6 +183,8 @@ mod tests {
             "tidegate key revoke key-1",
             "tidegate events tail --follow --route a --json",
             "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
+            "tidegate audit verify --config c.yaml --anchor 1:00",
+            "tidegate audit export",
             "tidegate version",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");

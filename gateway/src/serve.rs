@@ -49,6 +49,7 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
     let running: Vec<_> =
         listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.server(), drain.clone()))).collect();
     let sweeping = gateway.sweep();
+    let following = gateway.follow();
     signals.until_told(&gateway).await;
 
     tracing::info!(connections = drain.open(), "stopping: running calls may end");
@@ -62,6 +63,9 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
     }
     drop(watching);
     sweeping.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     gateway.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -26,6 +26,8 @@ mod quickstart;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod routing;

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
-    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, Device, Durability, EventsSpec, GatewaySpec,
-    LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate,
-    RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
+    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability, EventsSpec,
+    GatewaySpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec,
+    Rate, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -14,13 +15,27 @@ const HIDDEN: &str = "***";
 /// The effective configuration without secrets.
 #[must_use]
 pub fn describe(spec: &GatewaySpec) -> Value {
-    let GatewaySpec { hash, listeners, admin, events, providers, models, routes, keys, limits, telemetry } = spec;
+    let GatewaySpec { hash, listeners, admin, events, registry, providers, models, routes, keys, limits, telemetry } =
+        spec;
     let object = |entries: Vec<(String, Value)>| Value::Object(entries.into_iter().collect::<Map<_, _>>());
     json!({
         "hash": **hash,
         "listeners": object(listeners.iter().map(|spec| (spec.name.clone(), listener(spec))).collect()),
         "admin": admin.as_ref().map(|AdminSpec { address, token }| json!({"address": address.to_string(), "token": token.as_ref().map(|_| HIDDEN)})),
-        "store": {"events": store_events(events)},
+        "store": {
+            "events": store_events(events),
+            "registry": registry.as_ref().map(|registry| match &registry.database {
+                DatabaseSpec::Sqlite(path) => format!("sqlite:{}", path.display()),
+                DatabaseSpec::Postgres(_) => format!("postgres://{HIDDEN}"),
+            }),
+            "artifacts": registry.as_ref().map(|registry| format!("file:{}", registry.artifacts.display())),
+            "max_artifact": registry.as_ref().map(|registry| format!("{}B", registry.largest_artifact)),
+            "tracking": registry.as_ref().and_then(|registry| registry.tracking.as_ref()).map(ToString::to_string),
+            "webhooks": registry.as_ref().map(|registry| match registry.webhooks {
+                Reach::Public => "public",
+                Reach::Any => "any",
+            }),
+        },
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),

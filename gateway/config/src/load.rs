@@ -239,11 +239,13 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         .collect();
     section::listener::check_all(&listeners, raw.admin.as_ref(), has_keys, desk);
     let has_keys_section = keys.is_some();
+    let (events, registry) = section::store::check(raw.store, desk);
     let spec = GatewaySpec {
         hash: "".into(),
         listeners: entries(raw.listeners, desk, section::listener::check),
         admin: raw.admin.and_then(|admin| section::listener::check_admin(admin, desk)),
-        events: section::store::check(raw.store, desk),
+        events,
+        registry,
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models: named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone()),
         routes: named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, desk)), |spec| {

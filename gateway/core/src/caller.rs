@@ -30,6 +30,19 @@ impl Role {
     pub const ALL: [Self; 6] = [Self::Infer, Self::Feedback, Self::Read, Self::Write, Self::Approve, Self::Admin];
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Infer => "infer",
+            Self::Feedback => "feedback",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Approve => "approve",
+            Self::Admin => "admin",
+        })
+    }
+}
+
 /// A key as it is stored: its secret only as a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {

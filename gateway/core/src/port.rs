@@ -1,8 +1,11 @@
 //! The ports: what organs ask of each other. Owns traits and the values that cross them, never an implementation.
 
 pub mod backend;
+pub mod blobs;
 pub mod events;
 pub mod limits;
+pub mod mount;
+pub mod outbound;
 
 use std::pin::Pin;
 

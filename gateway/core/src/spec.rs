@@ -6,6 +6,7 @@ pub mod limit;
 pub mod listener;
 pub mod model;
 pub mod provider;
+pub mod registry;
 pub mod route;
 pub mod telemetry;
 
@@ -16,6 +17,7 @@ pub use model::{ModelSpec, Source, SourceUri};
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
+pub use registry::{DatabaseSpec, RegistrySpec};
 pub use route::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
@@ -35,6 +37,8 @@ pub struct GatewaySpec {
     pub admin: Option<AdminSpec>,
     /// The event store.
     pub events: EventsSpec,
+    /// The registry of models, where there is one.
+    pub registry: Option<RegistrySpec>,
     /// The providers.
     pub providers: BTreeMap<ProviderName, ProviderSpec>,
     /// The models.

@@ -1,39 +1,64 @@
-//! The body of a response: nothing, a whole text or a stream of events. Owns how they meet hyper.
+//! The body of a response: nothing, a whole text, a stream of events or a file in parts. Owns how they meet hyper.
 
 use crate::path::reply::EventStream;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tidegate_core::Fault;
+use tidegate_core::port::mount::Frames;
+
+/// A body of known length failed in its midst: the connection is cut, so that nobody takes what came for all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the body ended early: {0}")]
+pub(crate) struct Cut(Fault);
 
 /// The body of a response.
-#[derive(Debug)]
 pub(crate) enum ReplyBody {
     /// All of it at once.
     Whole(Bytes),
     /// Server-sent events.
     Stream(Box<EventStream>),
+    /// A file.
+    Parts {
+        /// How many bytes there are.
+        length: u64,
+        /// They.
+        frames: Frames,
+    },
+}
+
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Stream(_) => "Stream",
+            Self::Parts { .. } => "Parts",
+        })
+    }
 }
 
 impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Stream(stream) => stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Parts { frames, .. } => {
+                frames.as_mut().poll_next(cx).map(|next| next.map(|part| part.map(Frame::data).map_err(Cut)))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Parts { .. } => false,
         }
     }
 
@@ -41,6 +66,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(_) => SizeHint::default(),
+            Self::Parts { length, .. } => SizeHint::with_exact(*length),
         }
     }
 }

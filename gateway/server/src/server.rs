@@ -5,6 +5,7 @@ use crate::api::{admin, cors, error, models, probe};
 use crate::closing::Closing;
 use crate::gate;
 use crate::listen::{Drain, Peer};
+use crate::mounted;
 use crate::observe::metrics::Metrics;
 use crate::observe::span::Spans;
 use crate::observe::trace::TraceContext;
@@ -21,6 +22,7 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tidegate_core::port::events::Events;
+use tidegate_core::port::mount::Mount;
 use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, InferenceId, Ledger, Role};
 
 /// The header by which a caller names an answer to us.
@@ -41,6 +43,8 @@ pub struct Ports {
     pub metrics: Arc<Metrics>,
     /// What the admin interface can do.
     pub operations: Arc<dyn Operations>,
+    /// Interfaces that other organs bring to the public listeners.
+    pub mounts: Vec<Arc<dyn Mount>>,
 }
 
 /// Serves requests from the snapshot that is in force.
@@ -154,6 +158,13 @@ impl Server {
                     response.headers_mut().insert(ALLOW, allowed);
                 }
                 response
+            }
+            Found::Nothing
+                if !peer.terms.admin
+                    && let Some((mount, passage)) = mounted::find(&self.ports.mounts, &head) =>
+            {
+                // Boxed, as above.
+                Box::pin(mounted::serve(self, &**mount, passage, *head, body, peer)).await
             }
             Found::Nothing => error::respond(&Fault::new(
                 FaultKind::NotFound,

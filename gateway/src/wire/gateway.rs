@@ -3,6 +3,7 @@
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
+use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
 use crate::pull::PullContext;
 use anyhow::Context as _;
@@ -30,6 +31,7 @@ pub(crate) struct Gateway {
     server: Arc<Server>,
     reloader: Arc<Reloader>,
     store: Option<Arc<EventStore>>,
+    registry: Option<OpenRegistry>,
 }
 
 impl Gateway {
@@ -67,12 +69,17 @@ impl Gateway {
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let ports = Ports { clock, dice, events, spans, metrics, operations };
+        let registry = match &spec.registry {
+            Some(wanted) => Some(super::registry::open(wanted, &clock, &dice).await?),
+            None => None,
+        };
+        let mounts = registry.iter().map(OpenRegistry::mount).collect();
+        let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store })
+        Ok(Self { spec, server, reloader, store, registry })
     }
 
     /// The server.
@@ -131,8 +138,16 @@ impl Gateway {
         })
     }
 
+    /// Follows what other replicas change in the registry.
+    pub(crate) fn follow(&self) -> Option<tokio::task::JoinHandle<()>> {
+        self.registry.as_ref().map(OpenRegistry::follow)
+    }
+
     /// Ends what must end in order: records are written, and spans sent.
     pub(crate) async fn close(self) {
+        if let Some(registry) = &self.registry {
+            registry.close().await;
+        }
         let spans = self.server.ports().spans.clone();
         let closed = tokio::task::spawn_blocking(move || {
             if let Some(store) = self.store {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_config::{Loaded, Report};
-use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, TelemetrySpec};
+use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, RegistrySpec, TelemetrySpec};
 use tidegate_core::{RouteName, VariantName};
 use tidegate_server::Server;
 use tidegate_server::listen::tls::Tls;
@@ -43,6 +43,7 @@ struct Fixed {
     listeners: Vec<ListenerSpec>,
     admin: Option<std::net::SocketAddr>,
     events: EventsSpec,
+    registry: Option<RegistrySpec>,
     telemetry: TelemetrySpec,
 }
 
@@ -53,6 +54,7 @@ impl Fixed {
             listeners: spec.listeners.clone(),
             admin,
             events: spec.events.clone(),
+            registry: spec.registry.clone(),
             telemetry: spec.telemetry.clone(),
         }
     }
@@ -62,6 +64,7 @@ impl Fixed {
             (self.listeners != new.listeners, "listeners"),
             (self.admin != new.admin, "admin.address"),
             (self.events != new.events, "store.events"),
+            (self.registry != new.registry, "store.registry"),
             (self.telemetry != new.telemetry, "telemetry"),
         ];
         pairs.into_iter().filter_map(|(changed, section)| changed.then_some(section)).collect()

@@ -1,4 +1,5 @@
-//! The event store: an append-only segment log, its index and its Parquet tables.
+//! What is kept on disk: the event store (an append-only segment log, its index and its Parquet tables) and, in
+//! [`blobs`], files of models and the like.
 //!
 //! A record goes from [`EventStore`] through a bounded queue to the writer's thread, which frames it into the live
 //! segment; full segments are sealed, indexed and later compacted to Parquet by the upkeep's thread. [`EventReader`]
@@ -12,6 +13,7 @@
 //! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
 //! ```
 
+pub mod blobs;
 mod compact;
 mod counters;
 mod day;

@@ -7,6 +7,7 @@
 
 pub mod balance;
 pub mod fetch;
+pub mod outbound;
 
 pub mod sse;
 

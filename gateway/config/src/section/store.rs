@@ -1,13 +1,16 @@
 //! `store`: where records are kept.
 
 use super::Desk;
-use crate::scalar::{At, Scalar as _, Span, Text};
+use super::provider::Url;
+use crate::scalar::{At, Scalar as _, Size, Span, Text};
 use crate::shape::{Read, choice, record};
 use crate::tree::{Kind, Node};
 use http::HeaderName;
 use std::path::PathBuf;
 use std::time::Duration;
-use tidegate_core::spec::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
+use tidegate_core::Secret;
+use tidegate_core::port::outbound::Reach;
+use tidegate_core::spec::{ContentPolicy, DatabaseSpec, Durability, EventsSpec, RegistrySpec, SubjectSpec};
 
 record! {
     /// Where records are kept.
@@ -15,8 +18,20 @@ record! {
         optional {
             /// The record of every call.
             events: EventsFile,
+            /// The registry of models: `sqlite:FILE`, relative to the working directory, or
+            /// `postgres://USER:PASSWORD@HOST/DATABASE`. Left out, there is none.
+            registry: At<Text>,
+            /// Where the registry's files lie: `file:FOLDER`, relative to the working directory;
+            /// `file:.tidegate/artifacts` by default.
+            artifacts: At<Text>,
+            /// The longest file that the registry takes; 100GiB by default.
+            max_artifact: At<Size>,
+            /// Where the registry's webhooks may go; `public` by default.
+            webhooks: ReachFile,
+            /// A tracking server of MLflow, asked where the files of a logged model lie that a version is made of.
+            tracking: At<Url>,
         }
-        later { "registry", "artifacts", "shared", "cache" }
+        later { "shared", "cache" }
     }
 }
 
@@ -34,6 +49,18 @@ record! {
             retention: Retention,
             /// Whose data a call is.
             subject: SubjectFile,
+        }
+    }
+}
+
+choice! {
+    /// Where webhooks may go.
+    ReachFile {
+        words {
+            /// By https to public addresses alone.
+            Public = "public",
+            /// Anywhere: whoever may make a webhook can send requests into your network.
+            Any = "any",
         }
     }
 }
@@ -103,8 +130,74 @@ impl schemars::JsonSchema for Retention {
     }
 }
 
-/// The event store.
-pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> EventsSpec {
+/// The event store, and the registry where there is one.
+pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec, Option<RegistrySpec>) {
+    let Some(raw) = raw else { return (check_events(None, desk), None) };
+    let webhooks = match raw.webhooks {
+        None | Some(ReachFile::Public) => Reach::Public,
+        Some(ReachFile::Any) => Reach::Any,
+    };
+    let registry = check_registry(raw.registry, raw.artifacts, raw.max_artifact, webhooks, raw.tracking, desk);
+    (check_events(raw.events, desk), registry)
+}
+
+fn check_registry(
+    to: Option<At<Text>>,
+    artifacts: Option<At<Text>>,
+    largest: Option<At<Size>>,
+    webhooks: Reach,
+    tracking: Option<At<Url>>,
+    desk: &mut Desk<'_>,
+) -> Option<RegistrySpec> {
+    let Some(to) = to else {
+        for at in artifacts.iter().map(|given| &given.at).chain(largest.iter().map(|given| &given.at)) {
+            desk.notes
+                .fault(at, "there is no registry that keeps files")
+                .remedy("add `registry: sqlite:.tidegate/registry.db`, or leave this out");
+        }
+        return None;
+    };
+    let artifacts = match artifacts {
+        None => Some(PathBuf::from(".tidegate/artifacts")),
+        Some(given) => {
+            let folder = file_of(&given.value.0);
+            if folder.is_none() {
+                desk.notes.fault(&given.at, "this is no place for files").remedy("write `file:FOLDER`");
+            }
+            folder
+        }
+    };
+    let text = to.value.0.as_str();
+    let database = if let Some(path) = text.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        (!path.is_empty() && path != ":memory:").then(|| DatabaseSpec::Sqlite(path.into()))
+    } else {
+        let is_server = text.starts_with("postgres://") || text.starts_with("postgresql://");
+        is_server.then(|| DatabaseSpec::Postgres(Secret::new(text)))
+    };
+    if database.is_none() {
+        desk.notes
+            .fault(&to.at, "this is no database for the registry")
+            .remedy("write `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`");
+    }
+    let largest_artifact = largest.map_or(100 << 30, |given| given.value.0);
+    Some(RegistrySpec {
+        database: database?,
+        artifacts: artifacts?,
+        largest_artifact,
+        webhooks,
+        tracking: tracking.map(|given| given.value.0),
+    })
+}
+
+/// The path of `file:PATH`.
+fn file_of(text: &str) -> Option<PathBuf> {
+    let path = text.strip_prefix("file:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (!path.is_empty()).then(|| path.into())
+}
+
+fn check_events(raw: Option<EventsFile>, desk: &mut Desk<'_>) -> EventsSpec {
     let mut spec = EventsSpec {
         folder: Some(".tidegate/events".into()),
         durability: Durability::Queue,
@@ -112,7 +205,7 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> EventsSpec {
         retention: Some(Duration::from_secs(30 * 86400)),
         subject: None,
     };
-    let Some(events) = raw.and_then(|store| store.events) else { return spec };
+    let Some(events) = raw else { return spec };
     if let Some(to) = &events.to {
         spec.folder = folder(to, desk);
     }
@@ -143,16 +236,13 @@ fn folder(to: &At<Text>, desk: &mut Desk<'_>) -> Option<PathBuf> {
     match to.value.0.as_str() {
         "none" => None,
         text => {
-            let folder = text
-                .strip_prefix("file:")
-                .map(|path| path.strip_prefix("//").unwrap_or(path))
-                .filter(|path| !path.is_empty());
+            let folder = file_of(text);
             if folder.is_none() {
                 desk.notes
                     .fault(&to.at, "this is no place for events")
                     .remedy("write `file:FOLDER`, or `none` to keep no events");
             }
-            folder.map(PathBuf::from)
+            folder
         }
     }
 }

@@ -1,0 +1,139 @@
+//! The tables, as steps that are only ever added to: a database made by an older program is brought up to date at
+//! opening, in one transaction.
+
+use super::{Db, Dialect, Sql};
+use crate::fault::{RegistryFault, RegistryFaultKind};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+/// The steps; `{text}` is a text column that sorts by its bytes.
+const STEPS: [&str; 1] = [r"
+CREATE TABLE models (
+    id BIGINT PRIMARY KEY,
+    name {text} NOT NULL UNIQUE,
+    owner {text} NOT NULL,
+    description {text} NOT NULL,
+    deployment_job {text} NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    last_version BIGINT NOT NULL
+);
+CREATE TABLE versions (
+    model BIGINT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    version BIGINT NOT NULL,
+    source {text} NOT NULL,
+    storage {text} NOT NULL,
+    run_id {text} NOT NULL,
+    run_link {text} NOT NULL,
+    logged_model {text} NOT NULL,
+    owner {text} NOT NULL,
+    description {text} NOT NULL,
+    stage {text} NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    PRIMARY KEY (model, version)
+);
+CREATE INDEX versions_by_time ON versions (updated, model, version);
+CREATE INDEX versions_by_run ON versions (run_id);
+CREATE TABLE model_tags (
+    model BIGINT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    key {text} NOT NULL,
+    value {text} NOT NULL,
+    PRIMARY KEY (model, key)
+);
+CREATE TABLE version_tags (
+    model BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    key {text} NOT NULL,
+    value {text} NOT NULL,
+    PRIMARY KEY (model, version, key),
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE TABLE aliases (
+    model BIGINT NOT NULL,
+    alias {text} NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (model, alias),
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE TABLE alias_moves (
+    revision BIGINT NOT NULL,
+    model BIGINT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    alias {text} NOT NULL,
+    version BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    actor {text} NOT NULL,
+    PRIMARY KEY (model, alias, revision)
+);
+CREATE TABLE webhooks (
+    id {text} PRIMARY KEY,
+    name {text} NOT NULL,
+    description {text} NOT NULL,
+    url {text} NOT NULL,
+    events {text} NOT NULL,
+    secret {text} NOT NULL,
+    status {text} NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL
+);
+CREATE TABLE kept_answers (
+    principal {text} NOT NULL,
+    key {text} NOT NULL,
+    request {text} NOT NULL,
+    answer {text} NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (principal, key)
+);
+CREATE TABLE audit (
+    seq BIGINT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    actor {text} NOT NULL,
+    action {text} NOT NULL,
+    subject {text} NOT NULL,
+    detail {text},
+    salt {text},
+    detail_hash {text} NOT NULL,
+    hash {text} NOT NULL
+);
+"];
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// The database was made by a newer program, or fails.
+pub(super) async fn migrate(db: &Db) -> Result<(), RegistryFault> {
+    let mut tx = db.pool.begin_with(db.dialect.begin()).await?;
+    if db.dialect == Dialect::Postgres {
+        // Several replicas may start at once; `CREATE … IF NOT EXISTS` alone does not order them.
+        tx.execute("SELECT pg_advisory_xact_lock(7449160)").await?;
+    }
+    tx.execute(
+        "CREATE TABLE IF NOT EXISTS head (one BIGINT PRIMARY KEY, schema BIGINT NOT NULL, revision BIGINT NOT NULL, \
+         last_id BIGINT NOT NULL, hash TEXT NOT NULL)",
+    )
+    .await?;
+    let mut insert = Sql::new("INSERT INTO head (one, schema, revision, last_id, hash) VALUES (1, 0, 0, 0, ");
+    insert.bind(crate::audit::GENESIS.to_string()).push(") ON CONFLICT (one) DO NOTHING");
+    insert.run(&mut tx).await?;
+    let row = Sql::new("SELECT schema FROM head WHERE one = 1").one(&mut tx).await?;
+    let found: i64 = row.map_or(Ok(0), |row| row.try_get(0))?;
+    let done = usize::try_from(found).unwrap_or(usize::MAX);
+    let Some(missing) = STEPS.get(done..) else {
+        return Err(RegistryFault::new(
+            RegistryFaultKind::Conflict,
+            format!(
+                "the registry's database has tables of version {found}, and this program knows up to {}: run a newer \
+                 program",
+                STEPS.len()
+            ),
+        ));
+    };
+    for step in missing {
+        for statement in step.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+            tx.execute(AssertSqlSafe(statement.replace("{text}", db.dialect.text()))).await?;
+        }
+    }
+    let mut update = Sql::new("UPDATE head SET schema = ");
+    update.bind(i64::try_from(STEPS.len()).unwrap_or(i64::MAX)).push(" WHERE one = 1");
+    update.run(&mut tx).await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,26 @@
+//! The registry of models: names, versions, aliases, tags and stages, each change in a hash-chained audit log, and the
+//! MLflow wire that serves them.
+//!
+//! It lives in `SQLite` or PostgreSQL, by one set of statements; the only crate that names sqlx. Files of versions lie
+//! behind the port `Blobs`, prompts behind the port `Prompts`.
+
+pub mod alias;
+pub mod audit;
+mod db;
+pub mod fault;
+pub mod filter;
+pub mod mlflow;
+pub mod model;
+pub mod page;
+pub mod registry;
+mod shape;
+pub mod source;
+mod store;
+pub mod tag;
+pub mod tracking;
+pub mod version;
+pub mod webhook;
+
+pub use fault::{RegistryFault, RegistryFaultKind};
+pub use registry::{Actor, Registry};
+pub use store::search::{Page, Range};

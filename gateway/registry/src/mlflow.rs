@@ -1,0 +1,199 @@
+//! The interface that MLflow's clients speak: paths, parameters, answers and errors of the model registry and of its
+//! artifacts, as the server of version 3.17 has them. Owns the wire; what is done is the registry's.
+
+mod artifacts;
+mod error;
+mod models;
+mod params;
+mod schema;
+mod table;
+mod versions;
+mod webhooks;
+
+use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::registry::{Actor, IdempotencyKey, Registry};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use params::Params;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use table::{Call, Found};
+use tidegate_core::digest::Digest;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::blobs::Blobs;
+use tidegate_core::port::mount::{Content, Frames, Mount, Passage};
+use tidegate_core::{Caller, Fault, FaultKind};
+
+/// The largest body of a call that is no file.
+const LARGEST: usize = 4 * 1024 * 1024;
+
+/// The MLflow interface of a registry.
+#[derive(Debug)]
+pub struct Mlflow {
+    registry: Arc<Registry>,
+    blobs: Arc<dyn Blobs>,
+    /// The longest file that is taken, in bytes.
+    largest_file: u64,
+}
+
+impl Mlflow {
+    /// The interface of `registry`, whose files lie in `blobs`, each of at most `largest_file` bytes.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, blobs: Arc<dyn Blobs>, largest_file: u64) -> Self {
+        Self { registry, blobs, largest_file }
+    }
+
+    async fn answer(
+        &self,
+        caller: Option<Caller>,
+        request: Request<Frames>,
+    ) -> Result<Response<Content>, RegistryFault> {
+        let (head, body) = request.into_parts();
+        let (call, rest) = match table::find(&head.method, head.uri.path()) {
+            Found::Call(row, rest) => (row.call, rest),
+            _ => return Err(no_such_call()),
+        };
+        match call {
+            Call::ServerInfo => return Ok(reply(&server_info())),
+            Call::Download => return artifacts::download(&*self.blobs, rest, &head.headers).await,
+            Call::Upload => {
+                return artifacts::upload(&*self.blobs, rest, body, self.largest_file).await;
+            }
+            Call::Remove => return artifacts::remove(&*self.blobs, rest).await,
+            Call::Multipart | Call::Presigned => return Err(artifacts::unsupported(call)),
+            _ => {}
+        }
+        let bytes = gather(body).await?;
+        let caller = caller.ok_or_else(|| RegistryFault::internal("a call that needs a role came without a caller"))?;
+        let actor = actor(&caller, &head, &bytes)?;
+        let params = Params::read(&head.method, head.uri.query(), &head.headers, &bytes)?;
+        params.check(schema::of(call))?;
+        let answer = match call {
+            Call::ListArtifacts => artifacts::list(&*self.blobs, &params).await?,
+            Call::CreateModel => models::create(&self.registry, &actor, &params).await?,
+            Call::GetModel => models::get(&self.registry, &params).await?,
+            Call::RenameModel => models::rename(&self.registry, &actor, &params).await?,
+            Call::UpdateModel => models::update(&self.registry, &actor, &params).await?,
+            Call::DeleteModel => models::delete(&self.registry, &actor, &params).await?,
+            Call::SearchModels => models::search(&self.registry, &params).await?,
+            Call::LatestVersions => versions::latest(&self.registry, &params).await?,
+            Call::SetModelTag => models::set_tag(&self.registry, &actor, &params).await?,
+            Call::DeleteModelTag => models::delete_tag(&self.registry, &actor, &params).await?,
+            Call::SetAlias => models::set_alias(&self.registry, &actor, &params).await?,
+            Call::DeleteAlias => models::delete_alias(&self.registry, &actor, &params).await?,
+            Call::GetAlias => models::get_alias(&self.registry, &params).await?,
+            Call::CreateVersion => versions::create(&self.registry, &actor, &params).await?,
+            Call::GetVersion => versions::get(&self.registry, &params).await?,
+            Call::UpdateVersion => versions::update(&self.registry, &actor, &params).await?,
+            Call::DeleteVersion => versions::delete(&self.registry, &actor, &params).await?,
+            Call::TransitionStage => versions::transition(&self.registry, &actor, &params).await?,
+            Call::SearchVersions => versions::search(&self.registry, &params).await?,
+            Call::DownloadUri => versions::download_uri(&self.registry, &params).await?,
+            Call::SetVersionTag => versions::set_tag(&self.registry, &actor, &params).await?,
+            Call::DeleteVersionTag => versions::delete_tag(&self.registry, &actor, &params).await?,
+            Call::CreateWebhook => webhooks::create(&self.registry, &actor, &params).await?,
+            Call::ListWebhooks => webhooks::list(&self.registry, &params).await?,
+            Call::GetWebhook => webhooks::get(&self.registry, rest).await?,
+            Call::UpdateWebhook => webhooks::update(&self.registry, &actor, rest, &params).await?,
+            Call::DeleteWebhook => webhooks::delete(&self.registry, &actor, rest).await?,
+            Call::TestWebhook => {
+                let id = rest.strip_suffix("/test").ok_or_else(no_such_call)?;
+                webhooks::test(&self.registry, id, &params).await?
+            }
+            Call::ServerInfo | Call::Download | Call::Upload | Call::Remove | Call::Multipart | Call::Presigned => {
+                return Err(RegistryFault::internal("a call without a handler"));
+            }
+        };
+        Ok(reply(&answer))
+    }
+}
+
+impl Mount for Mlflow {
+    fn find(&self, method: &Method, path: &str) -> Passage {
+        match table::find(method, path) {
+            Found::Call(row, _) => row.role.map_or(Passage::Open, Passage::Needs),
+            Found::WrongMethod(allowed) => Passage::WrongMethod(allowed),
+            Found::Nothing => Passage::Nothing,
+        }
+    }
+
+    fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
+        Box::pin(async move {
+            self.answer(caller, request).await.unwrap_or_else(|fault| {
+                if matches!(fault.kind, RegistryFaultKind::Internal | RegistryFaultKind::Unavailable) {
+                    tracing::error!(fault = %fault, "a call of the registry failed");
+                }
+                error::respond(&fault)
+            })
+        })
+    }
+
+    fn refuse(&self, fault: &Fault) -> Response<Content> {
+        error::refuse(fault)
+    }
+}
+
+/// Who asks, and his key for this request where he sent one.
+fn actor(caller: &Caller, head: &http::request::Parts, body: &Bytes) -> Result<Actor, RegistryFault> {
+    let idempotency = match head.headers.get("idempotency-key") {
+        None => None,
+        Some(value) => {
+            let mut content = format!("{} {}\n", head.method, head.uri).into_bytes();
+            content.extend_from_slice(body);
+            Some(IdempotencyKey::new(value.to_str().unwrap_or_default(), Digest::of(&content))?)
+        }
+    };
+    Ok(Actor { principal: caller.0.principal.as_str().to_owned(), idempotency })
+}
+
+fn no_such_call() -> RegistryFault {
+    RegistryFault::new(RegistryFaultKind::NoEndpoint, "there is no such call")
+}
+
+/// Reads a body that is no file.
+async fn gather(mut body: Frames) -> Result<Bytes, RegistryFault> {
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.next().await {
+        all.extend_from_slice(&frame.map_err(of_port)?);
+        if all.len() > LARGEST {
+            return Err(RegistryFault::new(RegistryFaultKind::TooLarge, "the body of a call is at most 4 MiB long"));
+        }
+    }
+    Ok(all.freeze())
+}
+
+fn reply(answer: &Value) -> Response<Content> {
+    let text = serde_json::to_string_pretty(answer).unwrap_or_default();
+    let mut response = Response::new(Content::Whole(text.into()));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// What the client asks before it transfers files: nothing but plain requests is offered.
+fn server_info() -> Value {
+    json!({
+        "store_type": "SqlStore",
+        "workspaces_enabled": false,
+        "trace_archival_enabled": false,
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
+        "presigned_upload_run_id_supported": false,
+        "presigned_upload_model_id_supported": false,
+        "features_enabled": {},
+    })
+}
+
+/// The fault of the port as one of the registry.
+fn of_port(fault: Fault) -> RegistryFault {
+    let kind = match fault.kind {
+        FaultKind::InvalidRequest => RegistryFaultKind::Invalid,
+        FaultKind::NotFound => RegistryFaultKind::Missing,
+        FaultKind::TooLarge => RegistryFaultKind::TooLarge,
+        FaultKind::Unavailable => RegistryFaultKind::Unavailable,
+        _ => return RegistryFault::internal(fault),
+    };
+    RegistryFault { kind, says: fault.says, detail: fault.detail }
+}

@@ -1,0 +1,314 @@
+//! The parameters of a call: from the query of a GET, else from a JSON body. Owns how MLflow's server reads them and
+//! what it says of wrong ones.
+
+use super::schema::{Kind, Parameter};
+use crate::fault::RegistryFault;
+use crate::model::RegisteredName;
+use crate::tag::{Tags, resolved};
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::{Map, Value};
+
+const HINT: &str = "See the API docs for more information about request parameters.";
+
+/// The parameters of a call.
+#[derive(Debug)]
+pub(super) struct Params(Map<String, Value>);
+
+impl Params {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// The body is not taken as JSON, or is none.
+    pub(super) fn read(
+        method: &Method,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Self, RegistryFault> {
+        let is_get = matches!(*method, Method::GET | Method::HEAD);
+        if is_get && query.is_some_and(|query| !query.is_empty()) {
+            return Self::of_query(query.unwrap_or_default());
+        }
+        if matches!(*method, Method::POST | Method::PUT) {
+            json_type(headers)?;
+        }
+        let map = match serde_json::from_slice(body) {
+            Ok(Value::Object(map)) => map,
+            // MLflow's server takes what it cannot read for nothing, and then misses what is required.
+            _ => Map::new(),
+        };
+        if body_has_nul(&map) {
+            return Err(RegistryFault::invalid("a text has a NUL character, which the registry does not keep"));
+        }
+        Ok(Self(map))
+    }
+
+    fn of_query(query: &str) -> Result<Self, RegistryFault> {
+        let mut map = Map::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (key, value) = (decoded(key)?, decoded(value)?);
+            match map.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+                Value::Array(values) => values.push(Value::String(value)),
+                _ => return Err(RegistryFault::internal("a parameter that is no list of its values")),
+            }
+        }
+        Ok(Self(map))
+    }
+
+    /// Checks them against the parameters of their call, in order.
+    ///
+    /// # Errors
+    /// The first that is missing or wrong.
+    pub(super) fn check(&self, parameters: &[Parameter]) -> Result<(), RegistryFault> {
+        for parameter in parameters {
+            let value = self.one(parameter.name, parameter.kind);
+            let is_missing = matches!(value, None | Some(Value::Null)) || value == Some(&Value::String(String::new()));
+            if is_missing {
+                if parameter.required {
+                    return Err(missing(parameter.name));
+                }
+                continue;
+            }
+            let Some(value) = value else { continue };
+            let fits = match parameter.kind {
+                Kind::Text => value.is_string(),
+                Kind::Flag => flag(value).is_some(),
+                Kind::List => value.is_array(),
+                Kind::Number(most) => number(value).is_some_and(|number| number <= most),
+            };
+            if !fits {
+                return Err(wrong(parameter.name, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a parameter: of one that a query repeats, the last, unless it is a list.
+    fn one(&self, name: &str, kind: Kind) -> Option<&Value> {
+        match self.0.get(name)? {
+            Value::Array(values) if kind != Kind::List && values.iter().all(Value::is_string) && !values.is_empty() => {
+                values.last()
+            }
+            value => Some(value),
+        }
+    }
+
+    /// A text; empty where it is not given.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.one(name, Kind::Text).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A text, if it is given.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.one(name, Kind::Text).and_then(Value::as_str)
+    }
+
+    /// A value of whatever kind, if it is given.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A flag; false where it is not given.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.one(name, Kind::Flag).and_then(flag).unwrap_or(false)
+    }
+
+    /// A number, if it is given.
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
+        self.one(name, Kind::Number(i64::MAX)).and_then(number)
+    }
+
+    /// The texts of a list.
+    ///
+    /// # Errors
+    /// One of them is no text.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, RegistryFault> {
+        let Some(Value::Array(values)) = self.0.get(name) else { return Ok(Vec::new()) };
+        values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(|| wrong(name, value))).collect()
+    }
+
+    /// The tags, as a list of `{key, value}`.
+    ///
+    /// # Errors
+    /// One of them is wrong.
+    pub(super) fn tags(&self) -> Result<Tags, RegistryFault> {
+        let mut tags = Tags::default();
+        let Some(Value::Array(values)) = self.0.get("tags") else { return Ok(tags) };
+        for value in values {
+            let text = |name: &str| match value.get(name) {
+                None | Some(Value::Null) => Some(""),
+                Some(value) => value.as_str(),
+            };
+            match (value.is_object(), text("key"), text("value")) {
+                (true, Some(key), Some(value)) => tags.add(key, value)?,
+                _ => return Err(wrong("tags", &Value::Array(values.clone()))),
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The name of a registered model.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn name(&self, parameter: &str) -> Result<RegisteredName, RegistryFault> {
+        let text = self.text(parameter);
+        if text.trim().is_empty() {
+            return Err(RegistryFault::invalid(format!("Missing value for required parameter '{parameter}'.")));
+        }
+        if !text.contains(['/', ':']) && (resolved(text) != text || text.starts_with("..")) {
+            return Err(RegistryFault::invalid(format!(
+                "Invalid value \"{text}\" for parameter 'name' supplied: Names may be treated as files in certain \
+                 cases, and must not resolve to other names when treated as such. This name would resolve to '{}'",
+                resolved(text)
+            )));
+        }
+        RegisteredName::new(text)
+    }
+
+    /// The number of a version.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn version(&self) -> Result<i64, RegistryFault> {
+        let text = self.text("version");
+        text.trim()
+            .parse()
+            .map_err(|_| RegistryFault::invalid(format!("Parameter 'version' must be an integer, got '{text}'.")))
+    }
+}
+
+fn json_type(headers: &HeaderMap) -> Result<(), RegistryFault> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Err(RegistryFault::invalid("Bad Request. Content-Type header is missing."));
+    };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(RegistryFault::invalid("Bad Request. Content-Type must be one of ['application/json']."))
+}
+
+fn missing(name: &str) -> RegistryFault {
+    RegistryFault::invalid(format!("Missing value for required parameter '{name}'. {HINT}"))
+}
+
+fn wrong(name: &str, value: &Value) -> RegistryFault {
+    let kind = match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    };
+    RegistryFault::invalid(format!(
+        "Invalid value {value} for parameter '{name}' supplied:  Hint: Value was of type '{kind}'. {HINT}"
+    ))
+}
+
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+    .filter(|number| *number >= 0)
+}
+
+/// Decodes a part of a query: `+` is a space.
+fn decoded(text: &str) -> Result<String, RegistryFault> {
+    let text = crate::source::percent_decoded(&text.replace('+', " "));
+    if text.contains('\0') {
+        return Err(RegistryFault::invalid("a parameter has a NUL character, which the registry does not keep"));
+    }
+    Ok(text)
+}
+
+fn body_has_nul(map: &Map<String, Value>) -> bool {
+    fn has(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(values) => values.iter().any(has),
+            Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has(value)),
+            _ => false,
+        }
+    }
+    map.iter().any(|(key, value)| key.contains('\0') || has(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::super::table::Call;
+    use super::*;
+
+    fn body(call: Call, text: &'static str) -> Result<Params, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        let params = Params::read(&Method::POST, None, &headers, &Bytes::from_static(text.as_bytes()))
+            .map_err(|fault| fault.says.into_owned())?;
+        params.check(schema::of(call)).map_err(|fault| fault.says.into_owned())?;
+        Ok(params)
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_said_in_mlflows_words() {
+        for (call, text, says) in [
+            (Call::CreateModel, "", "Missing value for required parameter 'name'. See the API docs"),
+            (Call::CreateModel, "{\"name\": \"\"}", "Missing value for required parameter 'name'. See"),
+            (Call::CreateModel, "[]", "Missing value for required parameter 'name'. See"),
+            (
+                Call::CreateModel,
+                "{\"name\": 5}",
+                "Invalid value 5 for parameter 'name' supplied:  Hint: Value was of type 'int'. See the API docs",
+            ),
+            (Call::CreateModel, "{\"name\": \"m\", \"tags\": 5}", "Invalid value 5 for parameter 'tags' supplied"),
+            (
+                Call::TransitionStage,
+                "{\"name\": \"m\", \"version\": \"1\", \"stage\": \"None\", \"archive_existing_versions\": 3}",
+                "Invalid value 3 for parameter 'archive_existing_versions'",
+            ),
+            (Call::SearchModels, "{\"max_results\": 1001}", "Invalid value 1001 for parameter 'max_results'"),
+            (Call::CreateModel, "{\"name\": \"a\\u0000\"}", "NUL"),
+        ] {
+            let fault = body(call, text).unwrap_err();
+            assert!(fault.starts_with(says) || says == "NUL" && fault.contains(says), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_decoded_and_its_repeated_keys_are_a_list() {
+        let query = "filter=name%20ILIKE+%27%25m%25%27&order_by=name&order_by=timestamp+DESC&max_results=7";
+        let params = Params::read(&Method::GET, Some(query), &HeaderMap::new(), &Bytes::new()).unwrap();
+        params.check(schema::of(Call::SearchModels)).unwrap();
+        assert_eq!(params.text("filter"), "name ILIKE '%m%'");
+        assert_eq!(params.texts("order_by").unwrap(), ["name", "timestamp DESC"]);
+        assert_eq!(params.number("max_results"), Some(7));
+    }
+
+    #[test]
+    fn tags_are_pairs_and_the_last_of_a_key_counts() {
+        let params = body(
+            Call::CreateModel,
+            "{\"name\": \"m\", \"tags\": [{\"key\": \"a\", \"value\": \"1\"}, {\"key\": \"a\", \"value\": \"2\"}]}",
+        )
+        .unwrap();
+        assert_eq!(params.tags().unwrap().iter().collect::<Vec<_>>(), [("a", "2")]);
+        let params = body(Call::CreateModel, "{\"name\": \"m\", \"tags\": [5]}").unwrap();
+        assert!(params.tags().is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! The registry: what can be done to models, versions, aliases and tags. Owns the order of checks and what each change
+//! says in the audit log; statements are `store`'s, grammars those of the words' own files.
+
+mod aliases;
+mod kept;
+mod models;
+mod tags;
+mod versions;
+mod webhooks;
+
+pub use kept::IdempotencyKey;
+pub use models::NewModel;
+pub use versions::VersionRequest;
+pub use webhooks::WebhookRequest;
+
+use crate::audit::{Chain, Entry, Tampering};
+use crate::db::{Change, Db, Deed, Sql};
+use crate::fault::RegistryFault;
+use crate::filter::{Filter, Target};
+use crate::model::RegisteredModel;
+use crate::page::Order;
+use crate::store::search::{self, Page, Range};
+use crate::tracking::Tracking;
+use crate::version::ModelVersion;
+use crate::webhook::delivery::Courier;
+use serde_json::Value;
+use sqlx::Row as _;
+use std::sync::Arc;
+use tidegate_core::spec::DatabaseSpec;
+use tidegate_core::{Clock, Dice};
+use tokio::sync::watch;
+
+/// Who asks, and by which key of his the same request is known again.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The principal.
+    pub principal: String,
+    /// His key for this request, where he sent one.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A change that begins, or the answer to the same request that was done before.
+enum Begun {
+    Now(Change),
+    Before(Value),
+}
+
+/// The registry of models.
+#[derive(Debug)]
+pub struct Registry {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    courier: Option<Courier>,
+    tracking: Option<Tracking>,
+    revision: watch::Sender<i64>,
+}
+
+impl Registry {
+    /// Opens the registry in `database`; `courier` tells webhooks, where there shall be any.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or was made by a newer program.
+    pub async fn open(
+        database: &DatabaseSpec,
+        clock: Arc<dyn Clock>,
+        dice: Arc<dyn Dice>,
+        courier: Option<Courier>,
+    ) -> Result<Self, RegistryFault> {
+        let db = Db::open(database).await?;
+        let registry = Self { db, clock, dice, courier, tracking: None, revision: watch::Sender::new(0) };
+        registry.refresh().await?;
+        Ok(registry)
+    }
+
+    /// Asks `tracking` where the files of logged models lie.
+    #[must_use]
+    pub fn beside(mut self, tracking: Option<Tracking>) -> Self {
+        self.tracking = tracking;
+        self
+    }
+
+    /// Ends its connections.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
+    /// Follows the registry's revision: it moves with every change, whoever made it.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<i64> {
+        self.revision.subscribe()
+    }
+
+    /// Asks the database for its revision: others may have changed it.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn refresh(&self) -> Result<i64, RegistryFault> {
+        let mut db = self.db.read().await?;
+        let row = Sql::new("SELECT revision FROM head WHERE one = 1").one(&mut db).await?;
+        let revision = row.ok_or_else(|| RegistryFault::internal("the registry has no head"))?.try_get(0)?;
+        self.revision.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        Ok(revision)
+    }
+
+    /// Models that a filter holds for.
+    ///
+    /// # Errors
+    /// The filter or the order is wrong, or the database fails.
+    pub async fn search_models(
+        &self,
+        filter: &str,
+        order: &[String],
+        range: Range,
+    ) -> Result<Page<RegisteredModel>, RegistryFault> {
+        let filter = Filter::parse(filter, Target::Models)?;
+        let order = Order::parse_all(order.iter().map(String::as_str), Target::Models)?;
+        if filter.prompts {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        search::models(&self.db, &filter, &order, range).await
+    }
+
+    /// Versions that a filter holds for.
+    ///
+    /// # Errors
+    /// The filter or the order is wrong, or the database fails.
+    pub async fn search_versions(
+        &self,
+        filter: &str,
+        order: &[String],
+        range: Range,
+    ) -> Result<Page<ModelVersion>, RegistryFault> {
+        let filter = Filter::parse(filter, Target::Versions)?;
+        let order = Order::parse_all(order.iter().map(String::as_str), Target::Versions)?;
+        if filter.prompts {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        search::versions(&self.db, &filter, &order, range).await
+    }
+
+    /// Entries of the audit log after `after`, the oldest first.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn audit(&self, after: i64, limit: u32) -> Result<Vec<Entry>, RegistryFault> {
+        crate::audit::read(&mut *self.db.read().await?, after, limit).await
+    }
+
+    /// Follows the whole audit log and compares its end with the registry's head.
+    ///
+    /// # Errors
+    /// The database fails; the inner error says how the log is not what was written.
+    pub async fn verify_audit(&self) -> Result<Result<Chain, Tampering>, RegistryFault> {
+        crate::audit::verify(&mut *self.db.read().await?).await
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.unix_ms()).unwrap_or(i64::MAX)
+    }
+
+    /// Begins a change, unless the same request was done before.
+    async fn begin(&self, by: &Actor) -> Result<Begun, RegistryFault> {
+        let mut change = self.db.change(&by.principal, self.now()).await?;
+        if let Some(key) = &by.idempotency
+            && let Some(answer) = kept::find(&mut change, &by.principal, key).await?
+        {
+            return Ok(Begun::Before(answer));
+        }
+        Ok(Begun::Now(change))
+    }
+
+    /// Makes a change durable, with its answer where the same request may come again.
+    async fn finish(&self, mut change: Change, by: &Actor, deed: Deed, answer: Value) -> Result<Value, RegistryFault> {
+        if let Some(key) = &by.idempotency {
+            kept::keep(&mut change, &by.principal, key, &answer).await?;
+        }
+        let revision = change.commit(deed).await?;
+        self.revision.send_if_modified(|known| {
+            *known < revision && {
+                *known = revision;
+                true
+            }
+        });
+        Ok(answer)
+    }
+}

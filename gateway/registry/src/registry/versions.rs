@@ -1,0 +1,237 @@
+//! Versions: made, described, put into stages, removed.
+
+use super::models::uri;
+use super::{Actor, Begun, Registry};
+use crate::db::{Change, Deed};
+use crate::fault::RegistryFault;
+use crate::model::RegisteredName;
+use crate::source::Source;
+use crate::store::{models, versions};
+use crate::tag::Tags;
+use crate::version::{ModelVersion, Stage};
+use serde_json::{Value, json};
+
+/// A version to be made.
+#[derive(Debug, Clone)]
+pub struct VersionRequest {
+    /// Of this model.
+    pub name: RegisteredName,
+    /// Where it is taken from.
+    pub source: Source,
+    /// The run that made it.
+    pub run_id: String,
+    /// A link to that run.
+    pub run_link: String,
+    /// The logged model behind it.
+    pub logged_model: String,
+    /// What it is, in words.
+    pub description: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Registry {
+    /// A version.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn version(&self, name: &RegisteredName, version: i64) -> Result<ModelVersion, RegistryFault> {
+        let mut db = self.db.read().await?;
+        let row = models::find(&mut db, name.as_str()).await?;
+        let row = row.ok_or_else(|| versions::missing(name.as_str(), version))?;
+        versions::get(&mut db, row.id, name.as_str(), version).await
+    }
+
+    /// The newest versions of a model by stage; of all stages where none is named.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn latest_versions(
+        &self,
+        name: &RegisteredName,
+        stages: &[Stage],
+    ) -> Result<Vec<ModelVersion>, RegistryFault> {
+        let mut db = self.db.read().await?;
+        let row = models::get(&mut db, name.as_str()).await?;
+        let mut latest = versions::latest(&mut db, &[row.id]).await?.remove(&row.id).unwrap_or_default();
+        latest.retain(|version| stages.is_empty() || stages.contains(&version.stage));
+        Ok(latest)
+    }
+
+    /// Makes a version; answers with it.
+    ///
+    /// # Errors
+    /// There is no such model, or its source names a version that is not there.
+    pub async fn create_version(&self, by: &Actor, new: VersionRequest) -> Result<Value, RegistryFault> {
+        // Asked before the change begins: nobody shall wait for another server.
+        let logged = self.files_of(&new.source).await?;
+        let mut change = match self.begin(by).await? {
+            Begun::Now(change) => change,
+            Begun::Before(answer) => return Ok(answer),
+        };
+        let mut run_id = new.run_id;
+        let (source, storage) = match new.source {
+            Source::Version { name, version } => {
+                let model = self.version_row(&mut change, &name, version).await?;
+                let of = versions::get(change.db(), model, name.as_str(), version).await?;
+                inherit(&mut run_id, &of, &new.logged_model)?;
+                (format!("models:/{name}/{version}"), of.storage)
+            }
+            Source::Alias { name, alias } => {
+                let row = models::get(change.db(), name.as_str()).await?;
+                let version = models::alias(change.db(), row.id, &alias)
+                    .await?
+                    .ok_or_else(|| RegistryFault::invalid(format!("Registered model alias {alias} not found.")))?;
+                let of = versions::get(change.db(), row.id, name.as_str(), version).await?;
+                inherit(&mut run_id, &of, &new.logged_model)?;
+                (format!("models:/{name}/{version}"), of.storage)
+            }
+            Source::Elsewhere(uri) => (uri.clone(), logged.unwrap_or(uri)),
+        };
+        let row = models::get(change.db(), new.name.as_str()).await?;
+        let fixed = versions::NewVersion {
+            source,
+            storage,
+            run_id,
+            run_link: new.run_link,
+            logged_model: new.logged_model,
+            description: new.description,
+        };
+        let detail = json!({"source": fixed.source, "run_id": fixed.run_id, "logged_model": fixed.logged_model});
+        let version = versions::insert(&mut change, row.id, fixed).await?;
+        for (key, value) in new.tags.iter() {
+            versions::set_tag(&mut change, row.id, version, key, value).await?;
+        }
+        let made = versions::get(change.db(), row.id, new.name.as_str(), version).await?;
+        let deed = Deed::new("version.create", format!("{}/{version}", uri(&new.name)), detail);
+        let answer = self.finish(change, by, deed, json!(made)).await?;
+        let data = json!({
+            "name": new.name.as_str(),
+            "version": version.to_string(),
+            "source": made.source,
+            "run_id": or_null(&made.run_id),
+            "tags": made.tags,
+            "description": or_null(&made.description),
+        });
+        self.tell("model_version", "created", data).await;
+        Ok(answer)
+    }
+
+    /// Describes a version anew. Answers with it.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub async fn describe_version(
+        &self,
+        by: &Actor,
+        name: &RegisteredName,
+        version: i64,
+        description: &str,
+    ) -> Result<Value, RegistryFault> {
+        let mut change = match self.begin(by).await? {
+            Begun::Now(change) => change,
+            Begun::Before(answer) => return Ok(answer),
+        };
+        let model = self.version_row(&mut change, name, version).await?;
+        versions::describe(&mut change, model, version, description).await?;
+        let made = versions::get(change.db(), model, name.as_str(), version).await?;
+        let subject = format!("{}/{version}", uri(name));
+        let deed = Deed::new("version.describe", subject, json!({"description": description}));
+        self.finish(change, by, deed, json!(made)).await
+    }
+
+    /// Puts a version into a stage, and with `archive` what stood there into `Archived`. Answers with it.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub async fn transition(
+        &self,
+        by: &Actor,
+        name: &RegisteredName,
+        version: i64,
+        stage: Stage,
+        archive: bool,
+    ) -> Result<Value, RegistryFault> {
+        let mut change = match self.begin(by).await? {
+            Begun::Now(change) => change,
+            Begun::Before(answer) => return Ok(answer),
+        };
+        let model = self.version_row(&mut change, name, version).await?;
+        let before = versions::get(change.db(), model, name.as_str(), version).await?.stage;
+        let archived = if archive { versions::archive(&mut change, model, version, stage).await? } else { 0 };
+        versions::stage(&mut change, model, version, stage).await?;
+        models::touch(&mut change, model).await?;
+        let made = versions::get(change.db(), model, name.as_str(), version).await?;
+        let detail = json!({"from": before.as_str(), "to": stage.as_str(), "archived": archived});
+        let deed = Deed::new("version.stage", format!("{}/{version}", uri(name)), detail);
+        self.finish(change, by, deed, json!(made)).await
+    }
+
+    /// Removes a version; its number is not used again.
+    ///
+    /// # Errors
+    /// There is no such version.
+    pub async fn delete_version(
+        &self,
+        by: &Actor,
+        name: &RegisteredName,
+        version: i64,
+    ) -> Result<Value, RegistryFault> {
+        let mut change = match self.begin(by).await? {
+            Begun::Now(change) => change,
+            Begun::Before(answer) => return Ok(answer),
+        };
+        let model = self.version_row(&mut change, name, version).await?;
+        let gone = versions::get(change.db(), model, name.as_str(), version).await?;
+        versions::delete(&mut change, model, version).await?;
+        models::touch(&mut change, model).await?;
+        let detail = json!({"source": gone.source, "aliases": gone.aliases});
+        let deed = Deed::new("version.delete", format!("{}/{version}", uri(name)), detail);
+        self.finish(change, by, deed, json!({})).await
+    }
+
+    /// Where the files of a logged model lie, if that is the source and somebody can tell.
+    async fn files_of(&self, source: &Source) -> Result<Option<String>, RegistryFault> {
+        match (&self.tracking, source) {
+            (Some(tracking), Source::Elsewhere(uri)) => match uri.strip_prefix("models:/") {
+                Some(logged_model) => tracking.artifacts_of(logged_model).await.map(Some),
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// The number of the model of a version that is there.
+    pub(super) async fn version_row(
+        &self,
+        change: &mut Change,
+        name: &RegisteredName,
+        version: i64,
+    ) -> Result<i64, RegistryFault> {
+        let row = models::find(change.db(), name.as_str()).await?;
+        let row = row.ok_or_else(|| versions::missing(name.as_str(), version))?;
+        if versions::is_there(change.db(), row.id, version).await? {
+            return Ok(row.id);
+        }
+        Err(versions::missing(name.as_str(), version))
+    }
+}
+
+/// MLflow tells of an empty text as of none.
+fn or_null(text: &str) -> Value {
+    if text.is_empty() { Value::Null } else { text.into() }
+}
+
+/// A version that is taken from another has that one's run.
+fn inherit(run_id: &mut String, of: &ModelVersion, logged_model: &str) -> Result<(), RegistryFault> {
+    let differs = |given: &str, kept: &str| !given.is_empty() && given != kept;
+    if differs(run_id, &of.run_id) || differs(logged_model, &of.logged_model) {
+        return Err(RegistryFault::invalid(format!(
+            "Invalid model version source: '{}'. The run_id and model_id request parameters must match the referenced \
+             model version.",
+            of.source
+        )));
+    }
+    run_id.clone_from(&of.run_id);
+    Ok(())
+}

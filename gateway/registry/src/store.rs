@@ -1,0 +1,21 @@
+//! Rows to values and back: every statement of the registry but the schema and the audit log. Each function takes the
+//! connection of a reader or of a change; none decides anything.
+
+pub(crate) mod models;
+pub(crate) mod search;
+pub(crate) mod versions;
+pub(crate) mod webhooks;
+
+use crate::fault::RegistryFault;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+/// A text column.
+fn text(row: &AnyRow, column: &str) -> Result<String, RegistryFault> {
+    Ok(row.try_get::<Option<String>, _>(column)?.unwrap_or_default())
+}
+
+/// A number column.
+fn number(row: &AnyRow, column: &str) -> Result<i64, RegistryFault> {
+    Ok(row.try_get(column)?)
+}

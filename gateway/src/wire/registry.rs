@@ -1,0 +1,77 @@
+//! The registry: opened from its spec with its files, and kept up to date with what other replicas change.
+
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::port::mount::Mount;
+use tidegate_core::spec::RegistrySpec;
+use tidegate_core::{Clock, Dice};
+use tidegate_registry::Registry;
+use tidegate_registry::mlflow::Mlflow;
+use tidegate_registry::tracking::Tracking;
+use tidegate_registry::webhook::delivery::Courier;
+use tidegate_storage::blobs::FolderBlobs;
+use tidegate_upstream::TlsRoots;
+use tidegate_upstream::outbound::OneShot;
+
+/// How often the registry is asked whether another replica changed it.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The registry and its interface.
+#[derive(Debug)]
+pub(crate) struct OpenRegistry {
+    registry: Arc<Registry>,
+    mlflow: Arc<Mlflow>,
+}
+
+/// Opens the registry of `spec`.
+///
+/// # Errors
+/// Its database cannot be opened, or its folder not be used.
+pub(crate) async fn open(
+    spec: &RegistrySpec,
+    clock: &Arc<dyn Clock>,
+    dice: &Arc<dyn Dice>,
+) -> anyhow::Result<OpenRegistry> {
+    let outbound = Arc::new(OneShot::new(TlsRoots::system));
+    let tracking = spec.tracking.clone().map(|url| Tracking::new(url, Arc::<OneShot>::clone(&outbound)));
+    let courier = Courier::new(outbound, spec.webhooks, Arc::clone(clock), Arc::clone(dice));
+    let registry = Registry::open(&spec.database, Arc::clone(clock), Arc::clone(dice), Some(courier))
+        .await
+        .context("store.registry cannot be opened")?;
+    let blobs = FolderBlobs::open(&spec.artifacts)
+        .with_context(|| format!("store.artifacts: the folder {} cannot be used", spec.artifacts.display()))?;
+    let registry = Arc::new(registry.beside(tracking));
+    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::new(blobs), spec.largest_artifact);
+    Ok(OpenRegistry { registry, mlflow: Arc::new(mlflow) })
+}
+
+impl OpenRegistry {
+    /// Its interface.
+    pub(crate) fn mount(&self) -> Arc<dyn Mount> {
+        Arc::<Mlflow>::clone(&self.mlflow)
+    }
+
+    /// Follows what other replicas change, until aborted.
+    pub(crate) fn follow(&self) -> tokio::task::JoinHandle<()> {
+        let registry = Arc::clone(&self.registry);
+        tokio::spawn(async move {
+            let mut is_lost = false;
+            loop {
+                tokio::time::sleep(POLL).await;
+                let asked = registry.refresh().await;
+                match &asked {
+                    Ok(_) if is_lost => tracing::info!("the registry's database answers again"),
+                    Err(fault) if !is_lost => tracing::error!(%fault, "the registry's database does not answer"),
+                    _ => {}
+                }
+                is_lost = asked.is_err();
+            }
+        })
+    }
+
+    /// Ends its connections.
+    pub(crate) async fn close(&self) {
+        self.registry.close().await;
+    }
+}

@@ -1,0 +1,234 @@
+//! Single requests to other servers. Owns their deadlines, the bound of an answer, and that an address which a caller
+//! wrote leads to nobody but the public: names are resolved once, checked, and what was checked is connected to.
+
+use crate::TlsRoots;
+use crate::dial::{Target, bare_host, dial};
+use crate::lane::{H1, Lane, Sent};
+use crate::patience::Patience;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use rustls::pki_types::ServerName;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::outbound::{Outbound, Reach};
+use tidegate_core::{Fault, FaultKind};
+use tokio::time::{Instant, timeout_at};
+
+/// Until when a connection must be there.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Until when the whole answer must be there.
+const TOTAL: Duration = Duration::from_secs(30);
+/// How much of an answer is read.
+const LARGEST: usize = 64 * 1024;
+
+/// Sends single requests.
+#[derive(Debug)]
+pub struct OneShot {
+    roots: fn() -> TlsRoots,
+}
+
+impl OneShot {
+    /// Requests whose servers are certified by what `roots` gives, asked anew for each: they are rare.
+    #[must_use]
+    pub const fn new(roots: fn() -> TlsRoots) -> Self {
+        Self { roots }
+    }
+
+    async fn exchange(&self, request: Request<Bytes>, reach: Reach) -> Result<Response<Bytes>, Fault> {
+        let until = Instant::now() + TOTAL;
+        let (mut head, body) = request.into_parts();
+        let url = std::mem::take(&mut head.uri);
+        let target = self.target(&url, reach).await?;
+        let (io, _) = dial(&target, CONNECT).await.map_err(|e| unreachable(&url, e))?;
+        let mut lane = Lane::H1(Box::new(H1::over(io).await.map_err(|e| unreachable(&url, e))?));
+        let authority = url.authority().map_or("", http::uri::Authority::as_str);
+        let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        head.uri = url.path_and_query().map_or_else(|| Uri::from_static("/"), |path| Uri::from(path.clone()));
+        let host = HeaderValue::try_from(bare).map_err(|_| refused("its host fits into no header"))?;
+        head.headers.insert(HOST, host);
+        head.headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let mut patience = Patience::until(until);
+        let answered = match lane.send(Request::from_parts(head, Full::new(body)), &mut patience, until).await {
+            Sent::Answered(response) => response,
+            Sent::Lost(e) | Sent::Garbled(e) => return Err(unreachable(&url, e)),
+            Sent::Late => return Err(late(&url)),
+        };
+        let (head, mut incoming) = answered.into_parts();
+        let mut all = BytesMut::new();
+        while all.len() < LARGEST {
+            let next = timeout_at(until, poll_fn(|cx| lane.poll_frame(&mut incoming, cx))).await;
+            match next.map_err(|_| late(&url))? {
+                None => break,
+                Some(frame) => {
+                    if let Ok(data) = frame.map_err(|e| unreachable(&url, e))?.into_data() {
+                        all.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+        all.truncate(LARGEST);
+        Ok(Response::from_parts(head, all.freeze()))
+    }
+
+    async fn target(&self, url: &Uri, reach: Reach) -> Result<Target, Fault> {
+        let is_tls = match url.scheme_str() {
+            Some("https") => true,
+            Some("http") if reach == Reach::Any => false,
+            _ => return Err(refused("it must start with `https://`")),
+        };
+        let name = bare_host(url.host().ok_or_else(|| refused("it names no host"))?);
+        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let tls = if is_tls {
+            let server = ServerName::try_from(name.to_owned()).map_err(|_| refused("its host is no DNS name"))?;
+            let config = (self.roots)().client(&[b"http/1.1"]).map_err(Fault::internal)?;
+            Some((config, server))
+        } else {
+            None
+        };
+        let host = if reach == Reach::Any { name.to_owned() } else { public_address(name, port).await?.to_string() };
+        Ok(Target { host: host.into(), port, tls, proxy: None })
+    }
+}
+
+impl Outbound for OneShot {
+    fn send(&self, request: Request<Bytes>, reach: Reach) -> BoxFuture<'_, Result<Response<Bytes>, Fault>> {
+        Box::pin(self.exchange(request, reach))
+    }
+}
+
+/// An address of `host`, all of whose addresses are public.
+async fn public_address(host: &str, port: u16) -> Result<IpAddr, Fault> {
+    let addresses: Vec<IpAddr> = match host.parse::<IpAddr>() {
+        Ok(ip) => vec![ip],
+        Err(_) => tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|e| Fault::new(FaultKind::Unreachable, format!("{host} has no address")).because(e))?
+            .map(|address: SocketAddr| address.ip())
+            .collect(),
+    };
+    if let Some(private) = addresses.iter().find(|address| !is_public(**address)) {
+        return Err(refused("it leads to an address that is not public").because(format!("{host} is {private}")));
+    }
+    addresses.first().copied().ok_or_else(|| Fault::new(FaultKind::Unreachable, format!("{host} has no address")))
+}
+
+/// Whether everybody could reach this address, by IANA's registries of special-purpose addresses. What only wraps an
+/// IPv4 address is judged by that.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => {
+            let parts = v6.segments();
+            let embedded = |high: u16, low: u16| {
+                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+                is_public_v4(Ipv4Addr::new(a, b, c, d))
+            };
+            match parts {
+                // Mapped, compatible and translated addresses, and those of NAT64 and 6to4.
+                [0, 0, 0, 0, 0, 0xFFFF | 0, high, low] | [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => embedded(high, low),
+                [0x2002, high, low, ..] => embedded(high, low),
+                _ => is_public_v6(v6),
+            }
+        }
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let is_special = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_documentation()
+        || address.is_multicast()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && matches!(b, 18 | 19));
+    !is_special
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let parts = address.segments();
+    // Global unicast is 2000::/3; within it documentation and the protocols' own block are not for anybody.
+    let is_global = parts[0] & 0xE000 == 0x2000;
+    let is_documentation = (parts[0] == 0x2001 && parts[1] == 0xDB8) || parts[0] == 0x3FFF;
+    let is_protocol = parts[0] == 0x2001 && parts[1] < 0x200;
+    is_global && !is_documentation && !is_protocol
+}
+
+fn refused(why: &'static str) -> Fault {
+    Fault::new(FaultKind::InvalidRequest, format!("the address cannot be sent to: {why}"))
+}
+
+fn unreachable(url: &Uri, why: impl std::fmt::Display) -> Fault {
+    let host = url.host().unwrap_or_default();
+    Fault::new(FaultKind::Unreachable, format!("{host} cannot be reached")).because(why)
+}
+
+fn late(url: &Uri) -> Fault {
+    let host = url.host().unwrap_or_default();
+    Fault::new(FaultKind::UpstreamTimeout, format!("{host} did not answer within {TOTAL:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_only_we_can_reach_are_not_public() {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "203.0.113.7",
+            "240.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+        for public in
+            ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::"]
+        {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_wrote_cannot_reach_this_machine() {
+        let sender = OneShot::new(TlsRoots::none);
+        for url in
+            ["http://example.com/", "https://127.0.0.1/", "https://[::1]/", "https://0x7f000001/", "https://localhost/"]
+        {
+            let request = Request::post(url).body(Bytes::new()).unwrap();
+            let fault = sender.send(request, Reach::Public).await.unwrap_err();
+            assert!(matches!(fault.kind, FaultKind::InvalidRequest | FaultKind::Unreachable), "{url}: {fault}");
+        }
+    }
+}
