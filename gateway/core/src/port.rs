@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod events;
 pub mod limits;
+pub mod prompts;
 
 use std::pin::Pin;
 
