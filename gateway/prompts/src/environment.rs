@@ -66,6 +66,7 @@ fn replace(state: &State<'_, '_>, text: &str, from: &str, to: &str) -> Result<St
     Ok(text.replace(from, to))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that the engine calls a filter in")]
 fn to_json(state: &State<'_, '_>, value: &Value, arguments: Kwargs) -> Result<String, Error> {
     if value.is_undefined() {
         return Err(Error::from(ErrorKind::UndefinedError));
@@ -88,6 +89,7 @@ fn to_json(state: &State<'_, '_>, value: &Value, arguments: Kwargs) -> Result<St
     Ok(text)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that the engine calls a function in")]
 fn range(arguments: Rest<Value>) -> Result<Vec<i64>, Error> {
     let wrong = |why: &'static str| Error::new(ErrorKind::InvalidOperation, why);
     let mut numbers = Vec::new();

@@ -3,7 +3,9 @@
 use crate::fault::PromptFault;
 use crate::repository::View;
 use gix::ObjectId;
-use std::collections::BTreeMap;
+use gix::objs::TreeRefIter;
+use gix::objs::tree::{EntryKind, EntryRef};
+use std::cmp::Ordering;
 use tidegate_core::PromptName;
 
 /// What a commit did to a prompt's folder.
@@ -49,31 +51,55 @@ pub(crate) fn walk(view: &View<'_>, head: ObjectId, stop: Option<ObjectId>) -> R
     if follows && let Some(step) = stop.map(|stop| view.step(stop)).transpose()?.flatten() {
         tree = view.prompts_tree(step.tree)?;
     }
-    let mut before = view.prompts(tree)?.0;
+    let mut before = view.raw_prompts(tree)?;
     let mut changes = Vec::new();
     for (commit, now) in way.into_iter().rev() {
         if now != tree {
-            let after = view.prompts(now)?.0;
-            differ(&before, &after, commit, &mut changes);
+            let after = view.raw_prompts(now)?;
+            differ(&before, &after, commit, &mut changes)?;
             (tree, before) = (now, after);
         }
     }
     Ok(Walked { changes, follows })
 }
 
-fn differ(
-    before: &BTreeMap<PromptName, ObjectId>,
-    after: &BTreeMap<PromptName, ObjectId>,
-    commit: ObjectId,
-    changes: &mut Vec<Change>,
-) {
-    for (name, tree) in after {
-        if before.get(name) != Some(tree) {
-            changes.push(Change { name: name.clone(), commit, tree: Some(*tree) });
+/// The folders of a raw tree, as they stand in it.
+fn folders(raw: &[u8]) -> Result<Vec<EntryRef<'_>>, PromptFault> {
+    let mut found = Vec::new();
+    for entry in TreeRefIter::from_bytes(raw, gix::hash::Kind::Sha1) {
+        let entry = entry.map_err(PromptFault::git("read a tree"))?;
+        if entry.mode.kind() == EntryKind::Tree {
+            found.push(entry);
         }
     }
-    for name in before.keys().filter(|name| !after.contains_key(*name)) {
-        changes.push(Change { name: name.clone(), commit, tree: None });
+    // Git sorts them; a tree that is not sorted was made to deceive, and is read all the same.
+    found.sort();
+    found.dedup_by(|a, b| a.filename == b.filename);
+    Ok(found)
+}
+
+/// Notes the folders that differ. Both trees are walked side by side, and only what differs costs anything.
+fn differ(before: &[u8], after: &[u8], commit: ObjectId, changes: &mut Vec<Change>) -> Result<(), PromptFault> {
+    let (before, after) = (folders(before)?, folders(after)?);
+    let mut note = |entry: &EntryRef<'_>, tree: Option<ObjectId>| {
+        let name = std::str::from_utf8(entry.filename).ok().and_then(|name| name.parse().ok());
+        changes.extend(name.map(|name| Change { name, commit, tree }));
+    };
+    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.cmp(new),
+        };
+        let gone = if order.is_le() { old.next() } else { None };
+        let here = if order.is_ge() { new.next() } else { None };
+        match (gone, here) {
+            (Some(gone), None) => note(gone, None),
+            (gone, Some(here)) if gone.is_none_or(|gone| gone.oid != here.oid) => note(here, Some(here.oid.to_owned())),
+            _ => {}
+        }
     }
 }
 

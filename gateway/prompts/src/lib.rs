@@ -16,6 +16,7 @@ mod book;
 mod cache;
 mod capped;
 mod case;
+mod checkout;
 mod dev;
 mod diff;
 mod disk;

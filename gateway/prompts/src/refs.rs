@@ -172,8 +172,14 @@ fn unpack(common: &Path, name: &str) -> Result<bool, PromptFault> {
             after.push('\n');
         }
     }
-    let Some(locked) = take(common, "packed-refs", after.as_bytes())? else { return Ok(false) };
-    if fs::read_to_string(&path).ok().as_deref() != Some(before.as_str()) {
+    replace(common, "packed-refs", Some(before.as_bytes()), after.as_bytes())
+}
+
+/// Replaces a file under its git lock, where it still says `before`; whether it did.
+pub(crate) fn replace(root: &Path, relative: &str, before: Option<&[u8]>, after: &[u8]) -> Result<bool, PromptFault> {
+    let path = inside(root, relative)?;
+    let Some(locked) = take(root, relative, after)? else { return Ok(false) };
+    if fs::read(&path).ok().as_deref() != before {
         return Ok(false);
     }
     locked.commit(&path)?;

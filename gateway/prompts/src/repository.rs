@@ -205,6 +205,13 @@ impl View<'_> {
         self.folder_in(prompts, name.as_str())
     }
 
+    /// The folder of prompts as git stores it; empty where it is missing or too large.
+    pub(crate) fn raw_prompts(&self, tree: Option<ObjectId>) -> Result<Vec<u8>, PromptFault> {
+        let Some(tree) = tree else { return Ok(Vec::new()) };
+        let object = self.object(tree, Kind::Tree, OBJECT_BYTES)?;
+        Ok(object.map(|mut object| std::mem::take(&mut object.data)).unwrap_or_default())
+    }
+
     /// The prompts of the folder of prompts, and what in it is none.
     pub(crate) fn prompts(
         &self,
@@ -222,10 +229,11 @@ impl View<'_> {
             match (entry.mode.kind(), name.parse::<PromptName>()) {
                 (EntryKind::Tree, Ok(name)) => drop(found.insert(name, entry.oid.to_owned())),
                 (EntryKind::Tree, Err(why)) => {
-                    skipped.push(Skipped::new(name.escape_debug().to_string(), why.to_string()))
+                    skipped.push(Skipped::new(name.escape_debug().to_string(), why.to_string()));
                 }
                 (EntryKind::Link, _) => {
-                    skipped.push(Skipped::new(name.escape_debug().to_string(), "is a link, and links are not followed"))
+                    skipped
+                        .push(Skipped::new(name.escape_debug().to_string(), "is a link, and links are not followed"));
                 }
                 (EntryKind::Commit, _) => {
                     skipped.push(Skipped::new(

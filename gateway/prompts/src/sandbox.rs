@@ -68,7 +68,7 @@ pub(crate) fn scan(source: &str) -> Result<Scan, Refused> {
         }
         match tokens.first() {
             Some(Token::Word("raw")) => {
-                at += raw_end(&source[at..]).ok_or_else(|| refuse("`raw` has no `endraw`".into()))?
+                at += raw_end(&source[at..]).ok_or_else(|| refuse("`raw` has no `endraw`".into()))?;
             }
             Some(Token::Word("for")) => {
                 loops += 1;

@@ -110,7 +110,7 @@ impl PromptStore {
             let now = i64::try_from(self.options.clock.unix_ms() / 1000).unwrap_or(i64::MAX);
             let is_settled = state.seen == Some(signature) && signature.1 + 2 < now;
             state.looks += 1;
-            if is_settled && state.looks % LOOK_ANYWAY != 0 && !state.journal.has_news() {
+            if is_settled && !state.looks.is_multiple_of(LOOK_ANYWAY) && !state.journal.has_news() {
                 let head = view.head()?.1.map(|id| sha_of(&id));
                 if head.is_none() || head == state.book.head {
                     return Ok(false);

@@ -207,7 +207,7 @@ impl PromptStore {
             let is_head = self.options.branch.is_none();
             let git = is_head.then(|| self.repository.git());
             if shift(view, common, &branch, (head, Some(commit)), &self.reason(by, &why), git)? == Moved::Done {
-                self.write_out(view, name, (old, new));
+                self.check_out(view, name, (old, new));
                 self.catch_up(&mut session.state, view)?;
                 return Ok(Some(commit));
             }
@@ -277,45 +277,6 @@ fn commit_text(tree: ObjectId, parent: Option<ObjectId>, by: &Author, unix_s: u6
     let who = by.line();
     let end = if message.ends_with('\n') { "" } else { "\n" };
     format!("tree {tree}\n{parent}author {who} {unix_s} +0000\ncommitter {who} {unix_s} +0000\n\n{message}{end}")
-}
-
-impl PromptStore {
-    /// Writes a new version into the work tree, where the folder there is what the branch had before: so a checkout
-    /// of the branch shows what was committed, and nobody's changes are lost. Else it is left, and the log says so.
-    fn write_out(&self, view: &View<'_>, name: &PromptName, (old, new): (Option<ObjectId>, Option<ObjectId>)) {
-        let Some(work) = self.repository.work_folder().filter(|_| self.options.branch.is_none()) else { return };
-        if let Err(fault) = write_out(view, &work.join(name.as_str()), old, new) {
-            tracing::warn!(prompt = %name, %fault, "the version is committed, but the work tree was left as it is");
-        }
-    }
-}
-
-fn write_out(
-    view: &View<'_>,
-    path: &std::path::Path,
-    old: Option<ObjectId>,
-    new: Option<ObjectId>,
-) -> Result<(), PromptFault> {
-    let folder = |tree: Option<ObjectId>| tree.map(|tree| view.folder(tree)).transpose();
-    let (before, after) = (folder(old)?.unwrap_or_default(), folder(new)?.unwrap_or_default());
-    let there = crate::dev::read(path)?.unwrap_or_default();
-    if there != before {
-        return Err(PromptFault::Conflict(format!("{} has changes of its own", path.display())));
-    }
-    for (file, _) in before.files().filter(|(file, _)| after.read(file).is_err()) {
-        let file = path.join(file);
-        std::fs::remove_file(&file).map_err(PromptFault::io("remove", &file))?;
-    }
-    if new.is_none() {
-        drop(std::fs::remove_dir(path));
-        return Ok(());
-    }
-    std::fs::create_dir_all(path).map_err(PromptFault::io("make", path))?;
-    for (file, text) in after.files().filter(|(file, text)| before.read(file) != Ok(*text)) {
-        let file = path.join(file);
-        std::fs::write(&file, text).map_err(PromptFault::io("write", &file))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

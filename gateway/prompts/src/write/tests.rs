@@ -185,6 +185,64 @@ fn a_commit_whose_number_was_not_written_gets_it_at_the_next_start() {
     }
 }
 
+/// Run by the next test in a process of its own: writes until it is killed, and says what was acknowledged.
+#[test]
+fn a_writer_that_is_killed() {
+    use std::io::Write;
+    let Some(folder) = std::env::var_os("TIDEGATE_TEST_WRITES_TO") else { return };
+    let store = PromptStore::open(folder.as_ref(), options()).unwrap();
+    let mut out = std::io::stdout();
+    for turn in 0.. {
+        let stamp = store.register(&name("a"), &text(&format!("turn {turn}")), &by(), "").unwrap();
+        let labelled = store.set_label(&name("a"), &label("blue"), &PromptPick::Number(stamp.n), &by(), "").unwrap();
+        writeln!(out, "acknowledged {} {} {}", stamp.n, stamp.sha.unwrap(), labelled.n).unwrap();
+        out.flush().unwrap();
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged_and_needs_no_repair() {
+    use std::io::{BufRead, BufReader};
+    let bare = Bare::new();
+    let mut acknowledged: Vec<(u32, String)> = Vec::new();
+    for round in 0..12 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "write::tests::a_writer_that_is_killed", "--nocapture"])
+            .env("TIDEGATE_TEST_WRITES_TO", bare.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut take = |line: &str| {
+            let Some((_, said)) = line.split_once("acknowledged ") else { return };
+            let mut words = said.split(' ');
+            let n = words.next().unwrap().parse().unwrap();
+            acknowledged.push((n, words.next().unwrap().to_owned()));
+        };
+        for line in lines.by_ref().take(4 + round) {
+            take(&line);
+        }
+        // At whatever point of the next write it is by now.
+        for _ in 0..round * 20_000 {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines.for_each(|line| take(&line));
+        let store = bare.open();
+        let book = store.book();
+        let entry = book.entry(&name("a")).unwrap();
+        for (n, sha) in &acknowledged {
+            assert_eq!(entry.version(*n).unwrap().sha.to_string(), *sha);
+        }
+        let last = acknowledged.last().map_or(0, |(n, _)| *n);
+        assert!(entry.labels[&label("blue")] >= last && entry.newest >= last);
+        assert!(entry.versions.iter().enumerate().all(|(at, version)| version.n as usize == at + 1));
+        assert!(store.register(&name("a"), &text("after"), &by(), "").unwrap().n > last);
+    }
+    assert!(acknowledged.len() > 24);
+}
+
 #[test]
 fn what_has_no_place_in_git_is_kept_beside_it() {
     let bare = Bare::new();
@@ -233,6 +291,9 @@ fn a_work_tree_follows_where_it_has_no_changes_of_its_own() {
     store.register(&name("a"), &text("one"), &by(), "").unwrap();
     let file = folder.path().join("prompts/a/template.md");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "one\n");
+    let index = gix::open_opts(folder.path(), gix::open::Options::isolated()).unwrap().open_index().unwrap();
+    let staged: Vec<String> = index.entries().iter().map(|entry| entry.path(&index).to_string()).collect();
+    assert_eq!(staged, ["prompts/a/prompt.yaml", "prompts/a/template.md"]);
     let chat =
         Draft::of(Body::Chat(vec![(PromptRole::System, "be kind".into()), (PromptRole::User, "{{ q }}".into())]));
     store.register(&name("a"), &chat, &by(), "").unwrap();
