@@ -13,7 +13,7 @@ use std::path::Path;
 use tidegate_core::{PromptLabel, PromptName};
 
 const OWN: &str = "refs/tidegate/labels/";
-const TAGS: &str = "refs/tags/prompts/";
+pub(crate) const TAGS: &str = "refs/tags/prompts/";
 /// The most labels in all.
 const MOST: usize = 20_000;
 
