@@ -25,7 +25,7 @@ impl PromptStore {
         name: &PromptName,
         (old, new): (Option<ObjectId>, Option<ObjectId>),
     ) {
-        let Some(work) = self.repository.work_folder().filter(|_| self.options.branch.is_none()) else { return };
+        let Some(work) = self.repository.work_folder() else { return };
         let done = write_out(view, &work.join(name.as_str()), old, new).and_then(|after| {
             let under = [self.repository.path(), &[name.as_str().to_owned()]].concat().join("/");
             index(self.repository.git(), &under, &after)

@@ -135,6 +135,12 @@ impl View<'_> {
         Ok((name.clone(), self.target(&name)?))
     }
 
+    /// Whether `branch` is the one that `HEAD` names.
+    pub(crate) fn is_checked_out(&self, branch: &str) -> bool {
+        let head = self.git.head_name().ok().flatten();
+        head.is_some_and(|head| head.as_bstr() == branch)
+    }
+
     /// What a ref points to, unpeeled; `None` where there is no such ref.
     pub(crate) fn target(&self, name: &str) -> Result<Option<ObjectId>, PromptFault> {
         let found = self.git.try_find_reference(name).map_err(PromptFault::git("read a ref"))?;

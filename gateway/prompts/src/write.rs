@@ -204,10 +204,12 @@ impl PromptStore {
             let commit = staging.put(Kind::Commit, text.as_bytes())?;
             staging.publish()?;
             let why = format!("commit: {}", said(message, edit, name).lines().next().unwrap_or_default());
-            let is_head = self.options.branch.is_none();
+            let is_head = view.is_checked_out(&branch);
             let git = is_head.then(|| self.repository.git());
             if shift(view, common, &branch, (head, Some(commit)), &self.reason(by, &why), git)? == Moved::Done {
-                self.check_out(view, name, (old, new));
+                if is_head {
+                    self.check_out(view, name, (old, new));
+                }
                 self.catch_up(&mut session.state, view)?;
                 return Ok(Some(commit));
             }
