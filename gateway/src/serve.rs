@@ -63,7 +63,7 @@ async fn serve(config: &Path) -> anyhow::Result<()> {
     }
     drop(watching);
     sweeping.abort();
-    if let Some(following) = following {
+    for following in following {
         following.abort();
     }
     gateway.close().await;

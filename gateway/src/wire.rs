@@ -10,6 +10,7 @@ pub(crate) mod operations;
 pub(crate) mod otlp;
 pub(crate) mod pages;
 pub(crate) mod parts;
+pub(crate) mod prompts;
 pub(crate) mod registry;
 pub(crate) mod reload;
 pub(crate) mod snapshot;

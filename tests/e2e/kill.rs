@@ -2,10 +2,9 @@
 
 use crate::harness::home::{BASE, PROGRAM};
 use crate::harness::upstream::{Act, chunk, done, opening, piece, usage};
-use crate::harness::{Client, Gateway, Home, Stage, Upstream, chat, chat_stream, eventually, may_be_left_out};
+use crate::harness::{Client, Gateway, Home, Stage, Strace, Upstream, chat, chat_stream, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -199,59 +198,16 @@ fn newest_segment(home: &Home) -> std::path::PathBuf {
         .expect("there is a segment")
 }
 
-/// `strace` on a running program, failing its syncs; they work again when it is dropped.
-struct FailingDisk(Child);
-
-impl FailingDisk {
-    async fn of(pid: u32) -> Self {
-        let mut strace = Command::new("strace");
-        strace.args([
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=fsync,fdatasync",
-            "-e",
-            "inject=fsync,fdatasync:error=EIO",
-            "-p",
-            &pid.to_string(),
-        ]);
-        let child =
-            strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace starts");
-        eventually("strace to be attached to every thread", async || {
-            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-            let is_traced = |status: String| {
-                status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
-            };
-            let mut statuses = threads.map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok());
-            statuses.all(|status| status.is_some_and(is_traced)).then_some(())
-        })
-        .await;
-        Self(child)
-    }
-}
-
-impl Drop for FailingDisk {
-    fn drop(&mut self) {
-        // SIGTERM, so that strace lets the program go on.
-        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().map(drop).unwrap_or_default();
-        self.0.wait().map(drop).unwrap_or_default();
-    }
-}
-
 #[tokio::test]
 async fn an_answer_whose_record_is_not_durable_is_none() {
-    if Command::new("strace").arg("-V").output().is_err()
-        && may_be_left_out("an_answer_whose_record_is_not_durable_is_none", "strace")
-    {
+    if Strace::is_missing("an_answer_whose_record_is_not_durable_is_none") {
         return;
     }
     let upstream = Upstream::start().await;
     let text = configuration(&upstream, "ack");
     let stage = Stage::of(upstream, &text).await;
     assert_eq!(stage.client.chat(&chat("mock")).await.status(), 200);
-    let disk = FailingDisk::of(stage.gateway.pid()).await;
+    let disk = Strace::inject(stage.gateway.pid(), "fsync,fdatasync", "error=EIO").await;
     let answer = stage.client.chat(&chat("mock")).await;
     assert_eq!((answer.status(), answer.error()["code"].clone()), (503, json!("not_durable")));
     assert_eq!(answer.header("x-should-retry"), Some("false"), "a second try would be billed twice");

@@ -22,6 +22,8 @@ mod load;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod prompts;
+#[cfg(test)]
 mod quickstart;
 #[cfg(test)]
 mod records;

@@ -3,7 +3,7 @@
 
 use crate::harness::client::Answer;
 use crate::harness::home::BASE;
-use crate::harness::{Client, Gateway, Home, Upstream};
+use crate::harness::{Client, Gateway, Home, Strace, Upstream};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -263,6 +263,73 @@ async fn what_was_acknowledged_survives_every_kill() {
     println!(
         "figure: {} kills, {acknowledged} acknowledged writes all there once, {cut} cut ones done once when sent again",
         kills()
+    );
+}
+
+/// Whether every system call is struck, not each third: `./verify full` asks for it.
+fn is_full() -> bool {
+    std::env::var_os("TIDEGATE_REGISTRY_KILLS").is_some()
+}
+
+/// Kills the gateway at the `nth` of these system calls while `write` is under way; tells whether it was killed.
+async fn strike(gateway: &mut Gateway, client: &Client, write: &mut Write, call: &str, nth: usize) -> bool {
+    let strace = Strace::inject(gateway.pid(), call, &format!("signal=SIGKILL:when={nth}")).await;
+    let sent = tokio::time::timeout(std::time::Duration::from_secs(5), send(client, write)).await;
+    write.is_done = sent == Ok(Some(200));
+    drop(strace);
+    gateway.has_ended()
+}
+
+#[tokio::test]
+async fn a_kill_at_any_system_call_of_a_write_leaves_it_done_or_not_and_never_half() {
+    if Strace::is_missing("a_kill_at_any_system_call_of_a_write_leaves_it_done_or_not_and_never_half") {
+        return;
+    }
+    const MOST: usize = 61;
+    let Stage { home, mut gateway, _upstream, .. } = Stage::new().await;
+    let key = home.key(&["read", "write"]);
+    gateway.kill();
+    gateway = home.serve().await;
+    let mut client = gateway.client().with_key(&key);
+    call(&client, "POST", "/registered-models/create", &json!({"name": "m"})).await;
+    call(&client, "POST", "/model-versions/create", &json!({"name": "m", "source": "s3://b/first"})).await;
+    let (mut strikes, mut acknowledged) = (0, 0);
+    for (name, kind) in [
+        ("model", Kind::Model),
+        ("version", Kind::Version),
+        ("tag", Kind::Tag),
+        ("alias", Kind::Alias),
+        ("file", Kind::File),
+    ] {
+        for syscall in ["pwrite64", "write", "fsync", "fdatasync", "rename", "ftruncate", "unlink", "mkdir"] {
+            for nth in (1..=MOST).filter(|nth| is_full() || nth % 3 == 1) {
+                assert!(nth < MOST, "{name}: a write has no end of {syscall}");
+                let mut write = Write { id: format!("{name}-{syscall}-{nth}"), kind, is_done: false };
+                let was_killed = strike(&mut gateway, &client, &mut write, syscall, nth).await;
+                if was_killed {
+                    strikes += 1;
+                    gateway = home.serve().await;
+                    client = gateway.client().with_key(&key);
+                }
+                let times = found(&client, &write).await;
+                if write.is_done {
+                    assert_eq!(times, 1, "{write:?} was acknowledged");
+                    acknowledged += 1;
+                } else {
+                    assert!(times <= 1, "{write:?} is there {times} times");
+                    assert_eq!(send(&client, &write).await, Some(200), "{write:?}");
+                    assert_eq!(found(&client, &write).await, 1, "{write:?} was sent again");
+                }
+                if !was_killed {
+                    break;
+                }
+            }
+        }
+    }
+    let ran = home.run(&["audit", "verify", "--config", "config.yaml"]);
+    assert_eq!(ran.code(), 0, "{}", ran.err());
+    println!(
+        "figure: {strikes} kills at single system calls, {acknowledged} writes acknowledged, none lost, doubled or half"
     );
 }
 

@@ -12,7 +12,7 @@ mod arrows {
 
     /// Each crate of ours and those of ours that it may name. A crate that is not here is refused: put it in with its
     /// arrows, and into ARCHITECTURE.md.
-    const SEES: [(&str, &[&str]); 11] = [
+    const SEES: [(&str, &[&str]); 12] = [
         ("tidegate-core", &[]),
         ("tidegate-config", &["tidegate-core"]),
         ("tidegate-route", &["tidegate-core"]),
@@ -21,6 +21,7 @@ mod arrows {
         ("tidegate-upstream", &["tidegate-core"]),
         ("tidegate-engine", &["tidegate-core"]),
         ("tidegate-registry", &["tidegate-core"]),
+        ("tidegate-prompts", &["tidegate-core"]),
         ("tidegate-server", &["tidegate-core", "tidegate-config", "tidegate-route"]),
         ("tidegate-loadtest", &[]),
         (
@@ -33,6 +34,7 @@ mod arrows {
                 "tidegate-storage",
                 "tidegate-upstream",
                 "tidegate-engine",
+                "tidegate-prompts",
                 "tidegate-registry",
                 "tidegate-server",
             ],

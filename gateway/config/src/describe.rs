@@ -15,8 +15,20 @@ const HIDDEN: &str = "***";
 /// The effective configuration without secrets.
 #[must_use]
 pub fn describe(spec: &GatewaySpec) -> Value {
-    let GatewaySpec { hash, listeners, admin, events, registry, providers, models, routes, keys, limits, telemetry } =
-        spec;
+    let GatewaySpec {
+        hash,
+        listeners,
+        admin,
+        events,
+        registry,
+        prompts,
+        providers,
+        models,
+        routes,
+        keys,
+        limits,
+        telemetry,
+    } = spec;
     let object = |entries: Vec<(String, Value)>| Value::Object(entries.into_iter().collect::<Map<_, _>>());
     json!({
         "hash": **hash,
@@ -36,6 +48,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
                 Reach::Any => "any",
             }),
         },
+        "prompts": prompts.as_ref().map(|prompts| json!({"repository": prompts.repository, "path": prompts.path, "branch": prompts.branch})),
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),

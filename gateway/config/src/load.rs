@@ -246,6 +246,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         admin: raw.admin.and_then(|admin| section::listener::check_admin(admin, desk)),
         events,
         registry,
+        prompts: section::prompts::check(raw.prompts, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models: named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone()),
         routes: named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, desk)), |spec| {

@@ -5,6 +5,7 @@ pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;
 pub(crate) mod model;
+pub(crate) mod prompts;
 pub(crate) mod provider;
 pub(crate) mod route;
 pub(crate) mod store;
@@ -31,6 +32,8 @@ record! {
             admin: listener::AdminFile,
             /// Where records are kept.
             store: store::StoreFile,
+            /// Prompts versioned in git.
+            prompts: prompts::PromptsFile,
             /// Connections to what runs models.
             providers: Map<provider::ProviderFile>,
             /// Names bound to a provider and the model there.
@@ -44,7 +47,7 @@ record! {
             /// Traces.
             telemetry: telemetry::TelemetryFile,
         }
-        later { "plugins", "monitors", "prompts", "rewards", "alerts", "experiments", "guardrails", "cache" }
+        later { "plugins", "monitors", "rewards", "alerts", "experiments", "guardrails", "cache" }
     }
 }
 

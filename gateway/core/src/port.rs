@@ -6,6 +6,7 @@ pub mod events;
 pub mod limits;
 pub mod mount;
 pub mod outbound;
+pub mod prompts;
 
 use std::pin::Pin;
 

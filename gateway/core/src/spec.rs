@@ -5,6 +5,7 @@ pub mod events;
 pub mod limit;
 pub mod listener;
 pub mod model;
+pub mod prompts;
 pub mod provider;
 pub mod registry;
 pub mod route;
@@ -14,6 +15,7 @@ pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use limit::{LimitSpec, OnFailure, Per, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
+pub use prompts::PromptsSpec;
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
@@ -39,6 +41,8 @@ pub struct GatewaySpec {
     pub events: EventsSpec,
     /// The registry of models, where there is one.
     pub registry: Option<RegistrySpec>,
+    /// The prompts, where there are any.
+    pub prompts: Option<PromptsSpec>,
     /// The providers.
     pub providers: BTreeMap<ProviderName, ProviderSpec>,
     /// The models.

@@ -8,11 +8,11 @@ use std::fmt;
 pub struct AliasName(String);
 
 impl AliasName {
-    /// Checks a text.
+    /// Checks the characters and the length of a text, which may be reserved.
     ///
     /// # Errors
-    /// It is empty, too long, has a character that an alias must not have, or could be taken for a version.
-    pub fn new(text: &str) -> Result<Self, RegistryFault> {
+    /// It is empty, too long or has a character that an alias must not have.
+    pub fn check(text: &str) -> Result<(), RegistryFault> {
         let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         if text.is_empty() {
             return Err(RegistryFault::invalid("Registered model alias name cannot be empty."));
@@ -22,12 +22,20 @@ impl AliasName {
                 "Invalid alias name: '{text}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
             )));
         }
-        if text.len() > 255 {
-            return Err(RegistryFault::invalid(format!(
-                "Registered model alias name '{}' is too long: at most 255 bytes.",
-                &text.chars().take(64).collect::<String>()
-            )));
+        if text.chars().count() > 255 {
+            return Err(RegistryFault::invalid(
+                "'Registered model alias name' exceeds the maximum length of 255 characters",
+            ));
         }
+        Ok(())
+    }
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// It is no alias, or could be taken for a version.
+    pub fn new(text: &str) -> Result<Self, RegistryFault> {
+        Self::check(text)?;
         if text.eq_ignore_ascii_case("latest") {
             return Err(RegistryFault::invalid("'latest' alias name (case insensitive) is reserved."));
         }

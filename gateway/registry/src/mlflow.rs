@@ -14,7 +14,7 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::registry::{Actor, IdempotencyKey, Registry};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response, StatusCode};
 use params::Params;
 use serde_json::{Value, json};
@@ -121,12 +121,15 @@ impl Mount for Mlflow {
 
     fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
         Box::pin(async move {
-            self.answer(caller, request).await.unwrap_or_else(|fault| {
+            let mut response = self.answer(caller, request).await.unwrap_or_else(|fault| {
                 if matches!(fault.kind, RegistryFaultKind::Internal | RegistryFaultKind::Unavailable) {
                     tracing::error!(fault = %fault, "a call of the registry failed");
                 }
                 error::respond(&fault)
-            })
+            });
+            // What others put here must never run as a page of ours.
+            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            response
         })
     }
 

@@ -65,7 +65,9 @@ fn version<M: serde::ser::SerializeMap>(map: &mut M, version: &ModelVersion) -> 
     map.serialize_entry("creation_timestamp", &version.created)?;
     map.serialize_entry("last_updated_timestamp", &version.updated)?;
     map.serialize_entry("current_stage", version.stage.as_str())?;
-    map.serialize_entry("description", &version.description)?;
+    if let Some(description) = &version.description {
+        map.serialize_entry("description", description)?;
+    }
     map.serialize_entry("source", &version.source)?;
     map.serialize_entry("run_id", &version.run_id)?;
     map.serialize_entry("status", "READY")?;
@@ -98,7 +100,7 @@ mod tests {
             run_link: String::new(),
             logged_model: String::new(),
             owner: "ann".into(),
-            description: String::new(),
+            description: Some(String::new()),
             stage: Stage::None,
             created: 5,
             updated: 6,

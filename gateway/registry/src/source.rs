@@ -3,6 +3,7 @@
 
 use crate::fault::RegistryFault;
 use crate::model::RegisteredName;
+use crate::version::Stage;
 
 /// A checked source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +15,19 @@ pub enum Source {
         /// With this number.
         version: i64,
     },
-    /// The version that an alias stands for when it is read.
+    /// The version that an alias stands for when it is read; `latest` is that with the highest number.
     Alias {
         /// Of this model.
         name: RegisteredName,
         /// This alias.
         alias: String,
+    },
+    /// The newest version of a stage when it is read.
+    Stage {
+        /// Of this model.
+        name: RegisteredName,
+        /// This stage.
+        stage: Stage,
     },
     /// Anything else, as it was written.
     Elsewhere(String),
@@ -54,7 +62,7 @@ impl Source {
                  the local path has to be contained within the artifact directory of the run specified by the {owner}."
             )));
         }
-        if has_relative_parts(rest) {
+        if has_relative_parts(rest) || !rest.starts_with('/') || matches!(rest, "/" | "//") {
             return Err(invalid(
                 "If supplying a source as an http, https, local file path, ftp, objectstore, or mlflow-artifacts uri, \
                  an absolute path must be provided without relative path references present. Please provide an \
@@ -93,8 +101,12 @@ fn models(
         None => Err(unparsed()),
         Some((name, "latest")) => Ok(Source::Alias { name: RegisteredName::new(name)?, alias: "latest".into() }),
         Some((name, version)) => {
-            let version = version.parse().map_err(|_| unparsed())?;
-            Ok(Source::Version { name: RegisteredName::new(name)?, version })
+            let name = RegisteredName::new(name)?;
+            if let Ok(version) = version.parse() {
+                return Ok(Source::Version { name, version });
+            }
+            let stage = Stage::read(version).map_err(|_| unparsed())?;
+            Ok(Source::Stage { name, stage })
         }
     }
 }
@@ -169,6 +181,8 @@ mod tests {
             ("mlflow-artifacts:/a/%2e%2e/b", "an absolute path must be provided"),
             ("mlflow-artifacts:/a/%252e%252e/b", "an absolute path must be provided"),
             ("s3://bucket/../x", "an absolute path must be provided"),
+            ("x:y", "an absolute path must be provided"),
+            ("runs:/", "an absolute path must be provided"),
             ("s3://bucket/a%00", "an absolute path must be provided"),
             ("http://127.0.0.1/", "cannot use the 'http' scheme"),
             ("HTTPS://h/", "cannot use the 'https' scheme"),
@@ -193,6 +207,8 @@ mod tests {
         assert_eq!(check("models:/m-12", "", "m-12"), elsewhere("models:/m-12"));
         let name = RegisteredName::new("n").unwrap();
         assert_eq!(check("models:/n/3", "", ""), Ok(Source::Version { name: name.clone(), version: 3 }));
+        let stage = Source::Stage { name: name.clone(), stage: Stage::Staging };
+        assert_eq!(check("models:/n/staging", "", ""), Ok(stage));
         assert_eq!(check("models:/n@champ", "", ""), Ok(Source::Alias { name, alias: "champ".into() }));
     }
 }

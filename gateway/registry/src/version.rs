@@ -23,8 +23,8 @@ pub struct ModelVersion {
     pub logged_model: String,
     /// Who made it.
     pub owner: String,
-    /// What it is, in words.
-    pub description: String,
+    /// What it is, in words; none once it was taken away.
+    pub description: Option<String>,
     /// Its stage.
     pub stage: Stage,
     /// Milliseconds since 1970 at which it was made.

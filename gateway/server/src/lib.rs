@@ -8,7 +8,7 @@ mod body;
 mod closing;
 mod gate;
 pub mod listen;
-mod mounted;
+pub mod mounted;
 pub mod observe;
 pub mod operations;
 mod path;

@@ -1,6 +1,7 @@
 //! A request for an interface that an organ brings: who asks and whether he may, and the body handed over in parts.
 //! Owns how such an interface meets hyper; its paths and answers are its own.
 
+use crate::api::error;
 use crate::listen::Peer;
 use crate::path::caller;
 use crate::reply::ReplyBody;
@@ -98,6 +99,33 @@ where
     }))
 }
 
+/// A fault in OpenAI's form, for interfaces that have none of their own.
+#[must_use]
+pub fn refusal(fault: &Fault) -> Response<Content> {
+    error::respond(fault).map(|body| match body {
+        ReplyBody::Whole(bytes) => Content::Whole(bytes),
+        // A refusal is one text.
+        ReplyBody::Stream(_) | ReplyBody::Parts { .. } => Content::Whole(Bytes::new()),
+    })
+}
+
+/// A part of a path or query, percent-decoded; what is no escape stays, and what is no text is replaced.
+#[must_use]
+pub fn decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = (first == b'%')
+            .then(|| after.get(..2))
+            .flatten()
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        out.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn answer(response: Response<Content>) -> Response<ReplyBody> {
     let (mut head, content) = response.into_parts();
     let body = match content {
@@ -115,6 +143,13 @@ mod tests {
     use super::*;
     use futures_util::StreamExt as _;
     use http_body_util::StreamBody;
+
+    #[test]
+    fn escapes_are_decoded_and_everything_else_stays() {
+        assert_eq!(decoded("a%20b%2fc%C3%A9"), "a b/cé");
+        assert_eq!(decoded("100%%4x%"), "100%%4x%");
+        assert_eq!(decoded("%ff"), "\u{fffd}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_ends_with_a_fault() {

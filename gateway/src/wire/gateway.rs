@@ -3,6 +3,7 @@
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
+use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
 use crate::pull::PullContext;
@@ -12,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::events::Events;
+use tidegate_core::port::mount::Mount;
 use tidegate_core::spec::{CorsSpec, GatewaySpec};
 use tidegate_core::{Clock, Dice};
 use tidegate_server::Server;
@@ -32,6 +34,7 @@ pub(crate) struct Gateway {
     reloader: Arc<Reloader>,
     store: Option<Arc<EventStore>>,
     registry: Option<OpenRegistry>,
+    prompts: Option<Arc<PromptMount>>,
 }
 
 impl Gateway {
@@ -73,13 +76,18 @@ impl Gateway {
             Some(wanted) => Some(super::registry::open(wanted, &clock, &dice).await?),
             None => None,
         };
-        let mounts = registry.iter().map(OpenRegistry::mount).collect();
+        let prompts = match &spec.prompts {
+            Some(wanted) => Some(super::prompts::open(wanted, &clock).await?),
+            None => None,
+        };
+        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().map(OpenRegistry::mount).collect();
+        mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry })
+        Ok(Self { spec, server, reloader, store, registry, prompts })
     }
 
     /// The server.
@@ -138,9 +146,10 @@ impl Gateway {
         })
     }
 
-    /// Follows what other replicas change in the registry.
-    pub(crate) fn follow(&self) -> Option<tokio::task::JoinHandle<()>> {
-        self.registry.as_ref().map(OpenRegistry::follow)
+    /// Follows what others change in the registry and in the prompts' repository, and keeps the artifact store clean.
+    pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
+        let registry = self.registry.iter().flat_map(|registry| [registry.follow(), registry.sweep()]);
+        registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
     }
 
     /// Ends what must end in order: records are written, and spans sent.

@@ -17,11 +17,15 @@ use tidegate_upstream::outbound::OneShot;
 /// How often the registry is asked whether another replica changed it.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How often files that nothing leads to are removed.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// The registry and its interface.
 #[derive(Debug)]
 pub(crate) struct OpenRegistry {
     registry: Arc<Registry>,
     mlflow: Arc<Mlflow>,
+    blobs: Arc<FolderBlobs>,
 }
 
 /// Opens the registry of `spec`.
@@ -42,8 +46,9 @@ pub(crate) async fn open(
     let blobs = FolderBlobs::open(&spec.artifacts)
         .with_context(|| format!("store.artifacts: the folder {} cannot be used", spec.artifacts.display()))?;
     let registry = Arc::new(registry.beside(tracking));
-    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::new(blobs), spec.largest_artifact);
-    Ok(OpenRegistry { registry, mlflow: Arc::new(mlflow) })
+    let blobs = Arc::new(blobs);
+    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact);
+    Ok(OpenRegistry { registry, mlflow: Arc::new(mlflow), blobs })
 }
 
 impl OpenRegistry {
@@ -66,6 +71,21 @@ impl OpenRegistry {
                     _ => {}
                 }
                 is_lost = asked.is_err();
+            }
+        })
+    }
+
+    /// Removes files that nothing leads to any more, now and each day, until aborted.
+    pub(crate) fn sweep(&self) -> tokio::task::JoinHandle<()> {
+        let blobs = Arc::clone(&self.blobs);
+        tokio::spawn(async move {
+            loop {
+                match blobs.sweep().await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, "files that nothing led to any more were removed"),
+                    Err(fault) => tracing::error!(%fault, "the artifact store cannot be swept"),
+                }
+                tokio::time::sleep(DAY).await;
             }
         })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_config::{Loaded, Report};
-use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, RegistrySpec, TelemetrySpec};
+use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, TelemetrySpec};
 use tidegate_core::{RouteName, VariantName};
 use tidegate_server::Server;
 use tidegate_server::listen::tls::Tls;
@@ -44,6 +44,7 @@ struct Fixed {
     admin: Option<std::net::SocketAddr>,
     events: EventsSpec,
     registry: Option<RegistrySpec>,
+    prompts: Option<PromptsSpec>,
     telemetry: TelemetrySpec,
 }
 
@@ -55,6 +56,7 @@ impl Fixed {
             admin,
             events: spec.events.clone(),
             registry: spec.registry.clone(),
+            prompts: spec.prompts.clone(),
             telemetry: spec.telemetry.clone(),
         }
     }
@@ -65,6 +67,7 @@ impl Fixed {
             (self.admin != new.admin, "admin.address"),
             (self.events != new.events, "store.events"),
             (self.registry != new.registry, "store.registry"),
+            (self.prompts != new.prompts, "prompts"),
             (self.telemetry != new.telemetry, "telemetry"),
         ];
         pairs.into_iter().filter_map(|(changed, section)| changed.then_some(section)).collect()

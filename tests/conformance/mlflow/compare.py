@@ -25,6 +25,8 @@ run names      | the tracking server makes them up at random
 ports          | http://127.0.0.1:port becomes <server>: the ports are free ones
 page tokens    | opaque by contract: only whether there is one is compared; a token that no answer gave stays as it is
 sets           | {'a', 'b'} in a text is printed by Python in an order that changes with each start: put in order
+tags, stages   | tags are a set of keys, and latest_versions has one version for each stage: both put in order; the real server gives
+               | tags as they were first set, and stages in an order that differs between get and search
 logged files   | the client writes a model with ids, times and pickles in it: of a file that this run put, the answer must be what was put
 html           | the words of an HTML error page of the web framework: status and content type are compared
 """
@@ -97,6 +99,9 @@ class Recording:
                     out[self.text(key)] = self.value(item, path + (key,))
             return out
         if isinstance(value, list):
+            by = {"tags": "key", "latest_versions": "current_stage"}.get(path[-1] if path else None)
+            if by and all(isinstance(item, dict) for item in value):
+                value = sorted(value, key=lambda item: str(item.get(by)))
             return [self.value(item, path + (i,)) for i, item in enumerate(value)]
         if isinstance(value, bool) or value is None:
             return value

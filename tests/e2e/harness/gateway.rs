@@ -94,6 +94,11 @@ impl Gateway {
         Client::of(self.address("admin")).with_key(ADMIN_TOKEN)
     }
 
+    /// Whether it is gone.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be asked").is_some()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -5,12 +5,14 @@ pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod home;
+pub(crate) mod strace;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 
 pub(crate) use client::Client;
 pub(crate) use gateway::Gateway;
 pub(crate) use home::Home;
+pub(crate) use strace::Strace;
 pub(crate) use upstream::Upstream;
 
 use serde_json::{Value, json};

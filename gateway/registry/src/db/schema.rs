@@ -26,7 +26,7 @@ CREATE TABLE versions (
     run_link {text} NOT NULL,
     logged_model {text} NOT NULL,
     owner {text} NOT NULL,
-    description {text} NOT NULL,
+    description {text},
     stage {text} NOT NULL,
     created BIGINT NOT NULL,
     updated BIGINT NOT NULL,

@@ -56,6 +56,12 @@ impl Sql {
         self
     }
 
+    /// Adds a number as it is: of a bound limit `SQLite` does not know that it is small, and sorts everything.
+    pub(crate) fn number(&mut self, number: u64) -> &mut Self {
+        self.text.push_str(&number.to_string());
+        self
+    }
+
     /// Adds values in brackets, with commas between; none at all is a list that holds nothing.
     pub(crate) fn list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         self.push("(");

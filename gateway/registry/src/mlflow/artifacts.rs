@@ -7,8 +7,8 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::source::{has_relative_parts, percent_decoded};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    HeaderValue, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    LAST_MODIFIED, RANGE,
 };
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -94,7 +94,6 @@ pub(super) async fn download(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(path.name())));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     let range = match part {
         Some(Some(part)) => Some(format!("bytes {}-{}/{}", part.start, part.end - 1, blob.length)),
         Some(None) => Some(format!("bytes */{}", blob.length)),

@@ -14,7 +14,11 @@ const HINT: &str = "See the API docs for more information about request paramete
 
 /// The parameters of a call.
 #[derive(Debug)]
-pub(super) struct Params(Map<String, Value>);
+pub(super) struct Params {
+    values: Map<String, Value>,
+    /// Of a query every value is a list of texts.
+    is_query: bool,
+}
 
 impl Params {
     /// Reads them.
@@ -34,15 +38,11 @@ impl Params {
         if matches!(*method, Method::POST | Method::PUT) {
             json_type(headers)?;
         }
-        let map = match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => map,
-            // MLflow's server takes what it cannot read for nothing, and then misses what is required.
-            _ => Map::new(),
-        };
+        let map = object(body);
         if body_has_nul(&map) {
             return Err(RegistryFault::invalid("a text has a NUL character, which the registry does not keep"));
         }
-        Ok(Self(map))
+        Ok(Self { values: map, is_query: false })
     }
 
     fn of_query(query: &str) -> Result<Self, RegistryFault> {
@@ -55,7 +55,7 @@ impl Params {
                 _ => return Err(RegistryFault::internal("a parameter that is no list of its values")),
             }
         }
-        Ok(Self(map))
+        Ok(Self { values: map, is_query: true })
     }
 
     /// Checks them against the parameters of their call, in order.
@@ -64,6 +64,13 @@ impl Params {
     /// The first that is missing or wrong.
     pub(super) fn check(&self, parameters: &[Parameter]) -> Result<(), RegistryFault> {
         for parameter in parameters {
+            let other = camel(parameter.name);
+            if other != parameter.name && self.values.contains_key(parameter.name) && self.values.contains_key(&other) {
+                return Err(RegistryFault::invalid(format!(
+                    "Request specifies both '{}' and '{other}'; provide only one of them.",
+                    parameter.name
+                )));
+            }
             let value = self.one(parameter.name, parameter.kind);
             let is_missing = matches!(value, None | Some(Value::Null)) || value == Some(&Value::String(String::new()));
             if is_missing {
@@ -88,10 +95,8 @@ impl Params {
 
     /// The value of a parameter: of one that a query repeats, the last, unless it is a list.
     fn one(&self, name: &str, kind: Kind) -> Option<&Value> {
-        match self.0.get(name)? {
-            Value::Array(values) if kind != Kind::List && values.iter().all(Value::is_string) && !values.is_empty() => {
-                values.last()
-            }
+        match self.value(name)? {
+            Value::Array(values) if self.is_query && kind != Kind::List => values.last(),
             value => Some(value),
         }
     }
@@ -108,7 +113,8 @@ impl Params {
 
     /// A value of whatever kind, if it is given.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        let value = self.values.get(name).or_else(|| self.values.get(&camel(name)));
+        value.filter(|value| !value.is_null())
     }
 
     /// A flag; false where it is not given.
@@ -126,7 +132,7 @@ impl Params {
     /// # Errors
     /// One of them is no text.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, RegistryFault> {
-        let Some(Value::Array(values)) = self.0.get(name) else { return Ok(Vec::new()) };
+        let Some(Value::Array(values)) = self.value(name) else { return Ok(Vec::new()) };
         values.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(|| wrong(name, value))).collect()
     }
 
@@ -136,16 +142,11 @@ impl Params {
     /// One of them is wrong.
     pub(super) fn tags(&self) -> Result<Tags, RegistryFault> {
         let mut tags = Tags::default();
-        let Some(Value::Array(values)) = self.0.get("tags") else { return Ok(tags) };
+        let Some(Value::Array(values)) = self.value("tags") else { return Ok(tags) };
         for value in values {
-            let text = |name: &str| match value.get(name) {
-                None | Some(Value::Null) => Some(""),
-                Some(value) => value.as_str(),
-            };
-            match (value.is_object(), text("key"), text("value")) {
-                (true, Some(key), Some(value)) => tags.add(key, value)?,
-                _ => return Err(wrong("tags", &Value::Array(values.clone()))),
-            }
+            // What is no text counts as none, and no key is one.
+            let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+            tags.add(text("key"), text("value"))?;
         }
         Ok(tags)
     }
@@ -159,7 +160,7 @@ impl Params {
         if text.trim().is_empty() {
             return Err(RegistryFault::invalid(format!("Missing value for required parameter '{parameter}'.")));
         }
-        if !text.contains(['/', ':']) && (resolved(text) != text || text.starts_with("..")) {
+        if !text.contains(['/', ':']) && (resolved(text) != text || text == "." || text.starts_with("..")) {
             return Err(RegistryFault::invalid(format!(
                 "Invalid value \"{text}\" for parameter 'name' supplied: Names may be treated as files in certain \
                  cases, and must not resolve to other names when treated as such. This name would resolve to '{}'",
@@ -179,6 +180,31 @@ impl Params {
             .parse()
             .map_err(|_| RegistryFault::invalid(format!("Parameter 'version' must be an integer, got '{text}'.")))
     }
+}
+
+/// The object of a body, or of a text within it; MLflow's server takes what it cannot read for nothing, and then
+/// misses what is required.
+fn object(body: &[u8]) -> Map<String, Value> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => map,
+        Ok(Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        },
+        _ => Map::new(),
+    }
+}
+
+/// The other way of writing a name: `newName` for `new_name`.
+fn camel(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+    }
+    text
 }
 
 fn json_type(headers: &HeaderMap) -> Result<(), RegistryFault> {
@@ -276,6 +302,7 @@ mod tests {
                 "{\"name\": 5}",
                 "Invalid value 5 for parameter 'name' supplied:  Hint: Value was of type 'int'. See the API docs",
             ),
+            (Call::CreateModel, "{\"name\": [\"x\"]}", "Invalid value [\"x\"] for parameter 'name' supplied"),
             (Call::CreateModel, "{\"name\": \"m\", \"tags\": 5}", "Invalid value 5 for parameter 'tags' supplied"),
             (
                 Call::TransitionStage,
@@ -310,5 +337,9 @@ mod tests {
         assert_eq!(params.tags().unwrap().iter().collect::<Vec<_>>(), [("a", "2")]);
         let params = body(Call::CreateModel, "{\"name\": \"m\", \"tags\": [5]}").unwrap();
         assert!(params.tags().is_err());
+        let params = body(Call::RenameModel, "{\"name\": \"m\", \"newName\": \"n\"}").unwrap();
+        assert_eq!(params.text("new_name"), "n");
+        let fault = body(Call::RenameModel, "{\"name\": \"m\", \"newName\": \"n\", \"new_name\": \"o\"}").unwrap_err();
+        assert_eq!(fault, "Request specifies both 'new_name' and 'newName'; provide only one of them.");
     }
 }

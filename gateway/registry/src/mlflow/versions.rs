@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 const PAGE: i64 = 10_000;
 
 pub(super) async fn create(registry: &Registry, by: &Actor, params: &Params) -> Result<Value, RegistryFault> {
-    let (run_id, logged_model) = (params.text("run_id").to_owned(), params.text("model_id").to_owned());
+    let (run_id, logged_model) = (params.given("run_id"), params.text("model_id").to_owned());
     let tags = params.tags()?;
     not_a_prompt(tags.get(IS_PROMPT))?;
     let new = VersionRequest {
-        source: Source::check(params.text("source"), &run_id, &logged_model)?,
+        source: Source::check(params.text("source"), run_id.unwrap_or_default(), &logged_model)?,
         name: params.name("name")?,
-        run_id,
+        run_id: run_id.map(str::to_owned),
         run_link: params.text("run_link").to_owned(),
         logged_model,
         description: params.text("description").to_owned(),
@@ -36,7 +36,7 @@ pub(super) async fn get(registry: &Registry, params: &Params) -> Result<Value, R
 
 pub(super) async fn update(registry: &Registry, by: &Actor, params: &Params) -> Result<Value, RegistryFault> {
     let (name, version) = (params.name("name")?, params.version()?);
-    let made = registry.describe_version(by, &name, version, params.text("description")).await?;
+    let made = registry.describe_version(by, &name, version, params.given("description")).await?;
     Ok(json!({"model_version": made}))
 }
 

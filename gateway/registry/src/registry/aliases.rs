@@ -41,6 +41,7 @@ impl Registry {
     /// # Errors
     /// There is no such model.
     pub async fn delete_alias(&self, by: &Actor, name: &RegisteredName, alias: &str) -> Result<Value, RegistryFault> {
+        AliasName::check(alias)?;
         let mut change = match self.begin(by).await? {
             Begun::Now(change) => change,
             Begun::Before(answer) => return Ok(answer),
@@ -61,6 +62,7 @@ impl Registry {
     /// # Errors
     /// There is no such model, or no such alias of it.
     pub async fn version_by_alias(&self, name: &RegisteredName, alias: &str) -> Result<ModelVersion, RegistryFault> {
+        AliasName::check(alias)?;
         let mut db = self.db.read().await?;
         let row = models::get(&mut db, name.as_str()).await?;
         if alias.eq_ignore_ascii_case("latest") {

@@ -8,6 +8,7 @@ use crate::model::RegisteredName;
 use crate::source::Source;
 use crate::store::{models, versions};
 use crate::tag::Tags;
+use crate::tracking::LoggedModel;
 use crate::version::{ModelVersion, Stage};
 use serde_json::{Value, json};
 
@@ -18,8 +19,8 @@ pub struct VersionRequest {
     pub name: RegisteredName,
     /// Where it is taken from.
     pub source: Source,
-    /// The run that made it.
-    pub run_id: String,
+    /// The run that made it; not given, it is that of what the version is made of.
+    pub run_id: Option<String>,
     /// A link to that run.
     pub run_link: String,
     /// The logged model behind it.
@@ -64,29 +65,24 @@ impl Registry {
     /// There is no such model, or its source names a version that is not there.
     pub async fn create_version(&self, by: &Actor, new: VersionRequest) -> Result<Value, RegistryFault> {
         // Asked before the change begins: nobody shall wait for another server.
-        let logged = self.files_of(&new.source).await?;
+        let logged = self.tracked(&new).await?;
         let mut change = match self.begin(by).await? {
             Begun::Now(change) => change,
             Begun::Before(answer) => return Ok(answer),
         };
-        let mut run_id = new.run_id;
-        let (source, storage) = match new.source {
-            Source::Version { name, version } => {
-                let model = self.version_row(&mut change, &name, version).await?;
-                let of = versions::get(change.db(), model, name.as_str(), version).await?;
-                inherit(&mut run_id, &of, &new.logged_model)?;
-                (format!("models:/{name}/{version}"), of.storage)
+        let (source, storage, run_id) = match self.original(&mut change, &new.source).await? {
+            Some(of) => {
+                let run_id = inherited(new.run_id, &of, &new.logged_model)?;
+                (format!("models:/{}/{}", of.name, of.version), of.storage, run_id)
             }
-            Source::Alias { name, alias } => {
-                let row = models::get(change.db(), name.as_str()).await?;
-                let version = models::alias(change.db(), row.id, &alias)
-                    .await?
-                    .ok_or_else(|| RegistryFault::invalid(format!("Registered model alias {alias} not found.")))?;
-                let of = versions::get(change.db(), row.id, name.as_str(), version).await?;
-                inherit(&mut run_id, &of, &new.logged_model)?;
-                (format!("models:/{name}/{version}"), of.storage)
+            None => {
+                let Source::Elsewhere(uri) = new.source else {
+                    return Err(RegistryFault::internal("a source that names a version has none"));
+                };
+                let run_id = new.run_id.or_else(|| logged.as_ref().map(|logged| logged.run_id.clone()));
+                let storage = logged.map_or_else(|| uri.clone(), |logged| logged.artifacts);
+                (uri, storage, run_id.unwrap_or_default())
             }
-            Source::Elsewhere(uri) => (uri.clone(), logged.unwrap_or(uri)),
         };
         let row = models::get(change.db(), new.name.as_str()).await?;
         let fixed = versions::NewVersion {
@@ -111,13 +107,13 @@ impl Registry {
             "source": made.source,
             "run_id": or_null(&made.run_id),
             "tags": made.tags,
-            "description": or_null(&made.description),
+            "description": or_null(made.description.as_deref().unwrap_or_default()),
         });
         self.tell("model_version", "created", data).await;
         Ok(answer)
     }
 
-    /// Describes a version anew. Answers with it.
+    /// Describes a version anew, or takes its description away. Answers with it.
     ///
     /// # Errors
     /// There is no such version.
@@ -126,7 +122,7 @@ impl Registry {
         by: &Actor,
         name: &RegisteredName,
         version: i64,
-        description: &str,
+        description: Option<&str>,
     ) -> Result<Value, RegistryFault> {
         let mut change = match self.begin(by).await? {
             Begun::Now(change) => change,
@@ -190,15 +186,54 @@ impl Registry {
         self.finish(change, by, deed, json!({})).await
     }
 
-    /// Where the files of a logged model lie, if that is the source and somebody can tell.
-    async fn files_of(&self, source: &Source) -> Result<Option<String>, RegistryFault> {
-        match (&self.tracking, source) {
-            (Some(tracking), Source::Elsewhere(uri)) => match uri.strip_prefix("models:/") {
-                Some(logged_model) => tracking.artifacts_of(logged_model).await.map(Some),
-                None => Ok(None),
-            },
-            _ => Ok(None),
+    /// What a tracking server knows of a source, where there is one: of a logged model, where its files lie; of files
+    /// that were uploaded, that they belong to the run or logged model that is named with them.
+    async fn tracked(&self, new: &VersionRequest) -> Result<Option<LoggedModel>, RegistryFault> {
+        let (Some(tracking), Source::Elsewhere(uri)) = (&self.tracking, &new.source) else { return Ok(None) };
+        if let Some(logged_model) = uri.strip_prefix("models:/") {
+            return tracking.logged_model(logged_model).await.map(Some);
         }
+        if uri.starts_with("mlflow-artifacts:") {
+            let (owner, root) = if new.logged_model.is_empty() {
+                ("run_id", tracking.artifacts_of_run(new.run_id.as_deref().unwrap_or_default()).await?)
+            } else {
+                ("model_id", tracking.logged_model(&new.logged_model).await.map(|logged| logged.artifacts).ok())
+            };
+            let is_within =
+                |root: &String| uri == root || uri.strip_prefix(&**root).is_some_and(|rest| rest.starts_with('/'));
+            if !root.as_ref().is_some_and(is_within) {
+                return Err(RegistryFault::invalid(format!(
+                    "Invalid model version source: '{uri}'. The {owner} request parameter must identify the resource \
+                     that contains the source."
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The version that a source names.
+    async fn original(&self, change: &mut Change, source: &Source) -> Result<Option<ModelVersion>, RegistryFault> {
+        let name = match source {
+            Source::Version { name, .. } | Source::Alias { name, .. } | Source::Stage { name, .. } => name,
+            Source::Elsewhere(_) => return Ok(None),
+        };
+        let model = models::get(change.db(), name.as_str()).await?.id;
+        let none = || RegistryFault::missing(format!("Latest version not found for model {name}."));
+        let version = match source {
+            Source::Version { version, .. } => *version,
+            Source::Alias { alias, .. } if alias == "latest" => {
+                versions::highest(change.db(), model).await?.ok_or_else(none)?
+            }
+            Source::Alias { alias, .. } => models::alias(change.db(), model, alias)
+                .await?
+                .ok_or_else(|| RegistryFault::invalid(format!("Registered model alias {alias} not found.")))?,
+            Source::Stage { stage, .. } => {
+                let latest = versions::latest(change.db(), &[model]).await?.remove(&model).unwrap_or_default();
+                latest.into_iter().find(|version| version.stage == *stage).ok_or_else(none)?.version
+            }
+            Source::Elsewhere(_) => return Ok(None),
+        };
+        versions::get(change.db(), model, name.as_str(), version).await.map(Some)
     }
 
     /// The number of the model of a version that is there.
@@ -222,16 +257,15 @@ fn or_null(text: &str) -> Value {
     if text.is_empty() { Value::Null } else { text.into() }
 }
 
-/// A version that is taken from another has that one's run.
-fn inherit(run_id: &mut String, of: &ModelVersion, logged_model: &str) -> Result<(), RegistryFault> {
-    let differs = |given: &str, kept: &str| !given.is_empty() && given != kept;
-    if differs(run_id, &of.run_id) || differs(logged_model, &of.logged_model) {
+/// The run of a version that is made of another: that one's.
+fn inherited(run_id: Option<String>, of: &ModelVersion, logged_model: &str) -> Result<String, RegistryFault> {
+    let is_other_run = run_id.is_some_and(|given| given != of.run_id);
+    if is_other_run || (!logged_model.is_empty() && logged_model != of.logged_model) {
         return Err(RegistryFault::invalid(format!(
-            "Invalid model version source: '{}'. The run_id and model_id request parameters must match the referenced \
-             model version.",
-            of.source
+            "Invalid model version source: 'models:/{}/{}'. The run_id and model_id request parameters must match the \
+             referenced model version.",
+            of.name, of.version
         )));
     }
-    run_id.clone_from(&of.run_id);
-    Ok(())
+    Ok(of.run_id.clone())
 }

@@ -1,7 +1,7 @@
 //! Searches: a checked filter as one statement. Owns how each comparison is said in SQL, on both databases.
 
 use super::{models, versions};
-use crate::db::{Db, Sql};
+use crate::db::{Db, Dialect, Sql};
 use crate::fault::RegistryFault;
 use crate::filter::{Clause, Filter, Key, Operand, Operator, Target};
 use crate::model::RegisteredModel;
@@ -63,7 +63,13 @@ pub(crate) async fn versions(
     order: &[Order],
     range: Range,
 ) -> Result<Page<ModelVersion>, RegistryFault> {
-    let mut sql = Sql::new(versions::COLUMNS);
+    let is_by_time = order.first().is_none_or(|order| order.by == By::Updated);
+    let is_narrow = filter.clauses.iter().any(|clause| matches!(clause.key, Key::Name | Key::RunId));
+    let mut sql = Sql::new(if db.dialect() == Dialect::Sqlite && is_by_time && !is_narrow {
+        versions::COLUMNS_BY_TIME
+    } else {
+        versions::COLUMNS
+    });
     sql.push(" WHERE 1 = 1");
     for clause in &filter.clauses {
         sql.push(" AND ");
@@ -153,6 +159,6 @@ fn sort(sql: &mut Sql, order: &[Order], target: Target) {
 
 /// One more than the page holds tells whether there is a next one.
 fn part(sql: &mut Sql, range: Range) {
-    sql.push(" LIMIT ").bind(i64::from(range.limit) + 1);
-    sql.push(" OFFSET ").bind(i64::try_from(range.offset).unwrap_or(i64::MAX));
+    sql.push(" LIMIT ").number(u64::from(range.limit) + 1);
+    sql.push(" OFFSET ").number(range.offset.min(i64::MAX as u64));
 }

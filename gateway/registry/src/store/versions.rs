@@ -5,14 +5,20 @@ use crate::db::{Change, Sql};
 use crate::fault::RegistryFault;
 use crate::model::RegisteredName;
 use crate::version::{ModelVersion, Stage};
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 use std::collections::HashMap;
 
 /// The columns of a version.
 pub(crate) const COLUMNS: &str = "SELECT v.model, m.name, v.version, v.source, v.storage, v.run_id, v.run_link, \
      v.logged_model, v.owner, v.description, v.stage, v.created, v.updated \
      FROM versions v JOIN models m ON m.id = v.model";
+
+/// The same, for a listing by time over all models, on `SQLite`: left to itself it sorts all versions for the tie-breaks
+/// of the order, where the index has them in order but for those.
+pub(crate) const COLUMNS_BY_TIME: &str = "SELECT v.model, m.name, v.version, v.source, v.storage, v.run_id, v.run_link, \
+     v.logged_model, v.owner, v.description, v.stage, v.created, v.updated \
+     FROM versions v INDEXED BY versions_by_time JOIN models m ON m.id = v.model";
 
 /// Reads a row of [`COLUMNS`]: the model's number, and the version without tags and aliases.
 fn row(row: &AnyRow) -> Result<(i64, ModelVersion), RegistryFault> {
@@ -25,7 +31,7 @@ fn row(row: &AnyRow) -> Result<(i64, ModelVersion), RegistryFault> {
         run_link: text(row, "run_link")?,
         logged_model: text(row, "logged_model")?,
         owner: text(row, "owner")?,
-        description: text(row, "description")?,
+        description: row.try_get("description")?,
         stage: Stage::read(&text(row, "stage")?)?,
         created: number(row, "created")?,
         updated: number(row, "updated")?,
@@ -161,11 +167,15 @@ pub(crate) async fn describe(
     change: &mut Change,
     model: i64,
     version: i64,
-    description: &str,
+    description: Option<&str>,
 ) -> Result<(), RegistryFault> {
     let now = change.now();
     let mut sql = Sql::new("UPDATE versions SET description = ");
-    sql.bind(description).push(", updated = ").bind(now);
+    match description {
+        Some(description) => sql.bind(description),
+        None => sql.push("NULL"),
+    };
+    sql.push(", updated = ").bind(now);
     sql.push(" WHERE model = ").bind(model).push(" AND version = ").bind(version);
     sql.run(change.db()).await?;
     Ok(())

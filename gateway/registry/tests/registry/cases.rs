@@ -66,7 +66,7 @@ fn version_of(text: &str, source: &str) -> VersionRequest {
     VersionRequest {
         name: name(text),
         source: Source::check(source, "", "").unwrap(),
-        run_id: String::new(),
+        run_id: None,
         run_link: String::new(),
         logged_model: String::new(),
         description: String::new(),
@@ -236,7 +236,7 @@ async fn searches_find_what_their_filter_says(place: Place) {
 
     for run in ["r1", "r2"] {
         let mut new = version_of("Alpha", "s3://b/x");
-        new.run_id = run.into();
+        new.run_id = Some(run.into());
         new.tags.add("k", run).unwrap();
         registry.create_version(&ann(), new).await.unwrap();
     }
@@ -323,7 +323,7 @@ async fn times_move_as_mlflow_says(place: Place) {
     moved(true, "a version").await;
     registry.set_tag(&ann(), &name("m"), None, "a", "b").await.unwrap();
     registry.set_alias(&ann(), &name("m"), &alias("x"), 1).await.unwrap();
-    registry.describe_version(&ann(), &name("m"), 1, "new").await.unwrap();
+    registry.describe_version(&ann(), &name("m"), 1, Some("new")).await.unwrap();
     moved(false, "a tag, an alias, a version's description").await;
     registry.transition(&ann(), &name("m"), 1, Stage::Staging, false).await.unwrap();
     moved(true, "a stage").await;
