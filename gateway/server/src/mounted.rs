@@ -45,7 +45,9 @@ where
         Passage::WrongMethod(allowed) => {
             let says = format!("this path takes {allowed} only");
             let mut response = answer(mount.refuse(&Fault::new(FaultKind::MethodNotAllowed, says)));
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            if let Ok(allowed) = HeaderValue::try_from(allowed) {
+                response.headers_mut().insert(ALLOW, allowed);
+            }
             return response;
         }
         Passage::Nothing => return answer(mount.refuse(&Fault::new(FaultKind::NotFound, "there is nothing here"))),

@@ -76,7 +76,7 @@ impl PromptMount {
             let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             let principal = caller.0.principal.as_str();
             store.answer(&Asked {
-                method: if head.method == Method::HEAD { &Method::GET } else { &head.method },
+                method: as_get(&head.method),
                 segments: &segments,
                 query: &query,
                 body: &body,
@@ -97,17 +97,14 @@ impl Mount for PromptMount {
     fn find(&self, method: &Method, path: &str) -> Passage {
         let Some(segments) = segments(path) else { return Passage::Nothing };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let wanted = if method == Method::HEAD { &Method::GET } else { method };
-        match need(wanted, &segments) {
+        match need(as_get(method), &segments) {
             Some(Need::Read) => Passage::Needs(Role::Read),
             Some(Need::Write) => Passage::Needs(Role::Write),
             None => {
-                match [Method::GET, Method::POST, Method::PUT].iter().find(|other| need(other, &segments).is_some()) {
-                    Some(&Method::GET) => Passage::WrongMethod("GET, HEAD"),
-                    Some(&Method::POST) => Passage::WrongMethod("POST"),
-                    Some(_) => Passage::WrongMethod("GET, HEAD, PUT, DELETE"),
-                    None => Passage::Nothing,
-                }
+                let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+                let taken = methods.iter().filter(|method| need(as_get(method), &segments).is_some());
+                let taken: Vec<&str> = taken.map(Method::as_str).collect();
+                if taken.is_empty() { Passage::Nothing } else { Passage::WrongMethod(taken.join(", ")) }
             }
         }
     }
@@ -127,6 +124,11 @@ impl Mount for PromptMount {
     fn refuse(&self, fault: &Fault) -> Response<Content> {
         refusal(fault)
     }
+}
+
+/// `HEAD` is answered wherever `GET` is.
+fn as_get(method: &Method) -> &Method {
+    if *method == Method::HEAD { &Method::GET } else { method }
 }
 
 /// The parts of a path behind the root, decoded; `None` where it lies elsewhere.

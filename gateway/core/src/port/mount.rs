@@ -22,14 +22,14 @@ pub trait Mount: Send + Sync + std::fmt::Debug {
 }
 
 /// What a method and a path lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passage {
     /// A handler that needs this role.
     Needs(Role),
     /// A handler that is open to anybody.
     Open,
     /// The path is there, but takes only these methods, as they stand in an `Allow` header.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// Nothing of this interface.
     Nothing,
 }

@@ -72,6 +72,8 @@ impl Params {
                 )));
             }
             let value = self.one(parameter.name, parameter.kind);
+            // What is required is asked for by this name alone, though the other is read too.
+            let value = value.filter(|_| !parameter.required || self.values.contains_key(parameter.name));
             let is_missing = matches!(value, None | Some(Value::Null)) || value == Some(&Value::String(String::new()));
             if is_missing {
                 if parameter.required {
@@ -337,8 +339,10 @@ mod tests {
         assert_eq!(params.tags().unwrap().iter().collect::<Vec<_>>(), [("a", "2")]);
         let params = body(Call::CreateModel, "{\"name\": \"m\", \"tags\": [5]}").unwrap();
         assert!(params.tags().is_err());
-        let params = body(Call::RenameModel, "{\"name\": \"m\", \"newName\": \"n\"}").unwrap();
-        assert_eq!(params.text("new_name"), "n");
+        let params = body(Call::SearchModels, "{\"pageToken\": \"n\"}").unwrap();
+        assert_eq!(params.text("page_token"), "n");
+        let fault = body(Call::RenameModel, "{\"name\": \"m\", \"newName\": \"n\"}").unwrap_err();
+        assert!(fault.starts_with("Missing value for required parameter 'new_name'."), "{fault}");
         let fault = body(Call::RenameModel, "{\"name\": \"m\", \"newName\": \"n\", \"new_name\": \"o\"}").unwrap_err();
         assert_eq!(fault, "Request specifies both 'new_name' and 'newName'; provide only one of them.");
     }

@@ -101,12 +101,12 @@ const TABLE: [Row; 36] = [
 const SERVER_INFO: Row = Row { method: "GET", path: "", call: Call::ServerInfo, role: None };
 
 /// What a method and a path lead to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Found<'a> {
     /// This call, with the rest of the path where its row has one.
     Call(&'static Row, &'a str),
     /// The path is there for other methods.
-    WrongMethod(&'static str),
+    WrongMethod(String),
     /// Nothing.
     Nothing,
 }
@@ -115,27 +115,24 @@ pub(super) enum Found<'a> {
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     if matches!(path, "/api/3.0/mlflow/server-info" | "/ajax-api/3.0/mlflow/server-info") {
-        return if method == "GET" { Found::Call(&SERVER_INFO, "") } else { Found::WrongMethod("GET, HEAD") };
+        return if method == "GET" {
+            Found::Call(&SERVER_INFO, "")
+        } else {
+            Found::WrongMethod("GET, HEAD".to_owned())
+        };
     }
     let Some(below) = path.strip_prefix("/api/2.0").or_else(|| path.strip_prefix("/ajax-api/2.0")) else {
         return Found::Nothing;
     };
-    let mut allowed: Option<&'static str> = None;
+    let mut allowed: Vec<&str> = Vec::new();
     for row in &TABLE {
         let Some(rest) = matches(row.path, below) else { continue };
         if row.method == method {
             return Found::Call(row, rest);
         }
-        allowed = Some(match (allowed, row.method) {
-            (None, "GET") => "GET, HEAD",
-            (None, other) => other,
-            (Some("GET, HEAD"), "POST") => "GET, HEAD, POST",
-            (Some("POST"), "DELETE") => "POST, DELETE",
-            (Some("POST, DELETE"), _) => "GET, HEAD, POST, DELETE",
-            (Some(_), _) => "GET, HEAD, PUT, DELETE",
-        });
+        allowed.extend(if row.method == "GET" { &["GET", "HEAD"][..] } else { std::slice::from_ref(&row.method) });
     }
-    allowed.map_or(Found::Nothing, Found::WrongMethod)
+    if allowed.is_empty() { Found::Nothing } else { Found::WrongMethod(allowed.join(", ")) }
 }
 
 fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
@@ -174,11 +171,12 @@ mod tests {
     fn other_methods_learn_what_is_allowed() {
         let allowed = |method, path| match find(&method, path) {
             Found::WrongMethod(allowed) => allowed,
-            _ => "",
+            _ => String::new(),
         };
         assert_eq!(allowed(Method::GET, "/api/2.0/mlflow/registered-models/create"), "POST");
         assert_eq!(allowed(Method::PUT, "/api/2.0/mlflow/registered-models/get-latest-versions"), "GET, HEAD, POST");
-        assert_eq!(allowed(Method::PATCH, "/api/2.0/mlflow/registered-models/alias"), "GET, HEAD, POST, DELETE");
+        assert_eq!(allowed(Method::PATCH, "/api/2.0/mlflow/registered-models/alias"), "POST, DELETE, GET, HEAD");
+        assert_eq!(allowed(Method::PUT, "/api/2.0/mlflow/webhooks/x"), "GET, HEAD, PATCH, DELETE, POST");
         assert_eq!(allowed(Method::POST, "/api/2.0/mlflow-artifacts/artifacts/x"), "GET, HEAD, PUT, DELETE");
         assert!(matches!(find(&Method::GET, "/api/2.0/mlflow/runs/get"), Found::Nothing));
         assert!(matches!(find(&Method::GET, "/v1/models"), Found::Nothing));
