@@ -13,6 +13,7 @@ mod hex;
 pub mod id;
 pub mod ledger;
 pub mod name;
+pub mod percent;
 pub mod port;
 pub mod prompt;
 pub mod secret;

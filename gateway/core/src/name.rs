@@ -38,8 +38,9 @@ pub fn check(text: &str) -> Result<(), NameFault> {
     Ok(())
 }
 
-macro_rules! names {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+/// Texts with a grammar, each a type of its own: `TYPE by CHECK`, where CHECK refuses with the fault named first.
+macro_rules! texts {
+    ($fault:ty: $($(#[$doc:meta])* $name:ident by $check:ident)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
@@ -53,10 +54,10 @@ macro_rules! names {
         }
 
         impl FromStr for $name {
-            type Err = NameFault;
+            type Err = $fault;
 
-            fn from_str(text: &str) -> Result<Self, NameFault> {
-                check(text)?;
+            fn from_str(text: &str) -> Result<Self, $fault> {
+                $check(text)?;
                 Ok(Self(text.into()))
             }
         }
@@ -99,23 +100,25 @@ macro_rules! names {
     )*};
 }
 
-names! {
+pub(crate) use texts;
+
+texts! { NameFault:
     /// What callers name as `model`.
-    RouteName
+    RouteName by check
     /// One arm of a route.
-    VariantName
+    VariantName by check
     /// A name bound to a provider and the model there.
-    ModelName
+    ModelName by check
     /// A connection to something that runs models.
-    ProviderName
+    ProviderName by check
     /// One address of a provider, as `host:port`.
-    EndpointName
+    EndpointName by check
     /// The public part of a key.
-    KeyId
+    KeyId by check
     /// Who calls.
-    Principal
+    Principal by check
     /// For whom a principal calls.
-    Tenant
+    Tenant by check
 }
 
 #[cfg(test)]

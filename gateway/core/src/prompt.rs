@@ -2,7 +2,7 @@
 //! and how they are rendered is the prompt organ's business.
 
 use crate::hex;
-use crate::name::{NameFault, check};
+use crate::name::{NameFault, check, texts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 use std::fmt;
@@ -56,62 +56,7 @@ fn check_label(text: &str) -> Result<(), PromptRefFault> {
     Ok(())
 }
 
-macro_rules! parts {
-    ($($(#[$doc:meta])* $name:ident by $check:ident)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = PromptRefFault;
-
-            fn from_str(text: &str) -> Result<Self, PromptRefFault> {
-                $check(text)?;
-                Ok(Self(text.into()))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", &*self.0)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-
-parts! {
+texts! { PromptRefFault:
     /// The name of a prompt: a folder's name, and a part of a git ref.
     PromptName by check_part
     /// A name that is moved from version to version: `production`.

@@ -14,7 +14,7 @@ pub use versions::VersionRequest;
 pub use webhooks::WebhookRequest;
 
 use crate::audit::{Chain, Entry, Tampering};
-use crate::db::{Change, Db, Deed, Sql};
+use crate::db::{Change, Db, Deed};
 use crate::fault::RegistryFault;
 use crate::filter::{Filter, Target};
 use crate::model::RegisteredModel;
@@ -24,11 +24,9 @@ use crate::tracking::Tracking;
 use crate::version::ModelVersion;
 use crate::webhook::delivery::Courier;
 use serde_json::Value;
-use sqlx::Row as _;
 use std::sync::Arc;
 use tidegate_core::spec::DatabaseSpec;
 use tidegate_core::{Clock, Dice};
-use tokio::sync::watch;
 
 /// Who asks, and by which key of his the same request is known again.
 #[derive(Debug, Clone)]
@@ -53,7 +51,6 @@ pub struct Registry {
     dice: Arc<dyn Dice>,
     courier: Option<Courier>,
     tracking: Option<Tracking>,
-    revision: watch::Sender<i64>,
 }
 
 impl Registry {
@@ -68,9 +65,7 @@ impl Registry {
         courier: Option<Courier>,
     ) -> Result<Self, RegistryFault> {
         let db = Db::open(database).await?;
-        let registry = Self { db, clock, dice, courier, tracking: None, revision: watch::Sender::new(0) };
-        registry.refresh().await?;
-        Ok(registry)
+        Ok(Self { db, clock, dice, courier, tracking: None })
     }
 
     /// Asks `tracking` where the files of logged models lie.
@@ -83,24 +78,6 @@ impl Registry {
     /// Ends its connections.
     pub async fn close(&self) {
         self.db.close().await;
-    }
-
-    /// Follows the registry's revision: it moves with every change, whoever made it.
-    #[must_use]
-    pub fn follow(&self) -> watch::Receiver<i64> {
-        self.revision.subscribe()
-    }
-
-    /// Asks the database for its revision: others may have changed it.
-    ///
-    /// # Errors
-    /// The database fails.
-    pub async fn refresh(&self) -> Result<i64, RegistryFault> {
-        let mut db = self.db.read().await?;
-        let row = Sql::new("SELECT revision FROM head WHERE one = 1").one(&mut db).await?;
-        let revision = row.ok_or_else(|| RegistryFault::internal("the registry has no head"))?.try_get(0)?;
-        self.revision.send_if_modified(|known| std::mem::replace(known, revision) != revision);
-        Ok(revision)
     }
 
     /// Models that a filter holds for.
@@ -175,13 +152,7 @@ impl Registry {
         if let Some(key) = &by.idempotency {
             kept::keep(&mut change, &by.principal, key, &answer).await?;
         }
-        let revision = change.commit(deed).await?;
-        self.revision.send_if_modified(|known| {
-            *known < revision && {
-                *known = revision;
-                true
-            }
-        });
+        change.commit(deed).await?;
         Ok(answer)
     }
 }

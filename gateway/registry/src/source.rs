@@ -4,6 +4,7 @@
 use crate::fault::RegistryFault;
 use crate::model::RegisteredName;
 use crate::version::Stage;
+use tidegate_core::percent;
 
 /// A checked source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub(crate) fn has_relative_parts(path: &str) -> bool {
     let mut decoded = path.to_owned();
     // Each round shortens it, so it ends; a text that needs more rounds than this is no honest path.
     for _ in 0..16 {
-        let next = percent_decoded(&decoded);
+        let next = percent::decoded(&decoded);
         if next == decoded {
             let path = decoded.split(['?', '#']).next().unwrap_or_default();
             return path.contains('\0') || path.split(['/', '\\']).any(|part| matches!(part, "." | ".."));
@@ -130,32 +131,6 @@ pub(crate) fn has_relative_parts(path: &str) -> bool {
         decoded = next;
     }
     true
-}
-
-/// One round of percent-decoding; what is no escape stays.
-pub(crate) fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

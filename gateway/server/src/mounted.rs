@@ -111,23 +111,6 @@ pub fn refusal(fault: &Fault) -> Response<Content> {
     })
 }
 
-/// A part of a path or query, percent-decoded; what is no escape stays, and what is no text is replaced.
-#[must_use]
-pub fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escaped = (first == b'%')
-            .then(|| after.get(..2))
-            .flatten()
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        out.push(escaped.unwrap_or(first));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
 fn answer(response: Response<Content>) -> Response<ReplyBody> {
     let (mut head, content) = response.into_parts();
     let body = match content {
@@ -145,13 +128,6 @@ mod tests {
     use super::*;
     use futures_util::StreamExt as _;
     use http_body_util::StreamBody;
-
-    #[test]
-    fn escapes_are_decoded_and_everything_else_stays() {
-        assert_eq!(decoded("a%20b%2fc%C3%A9"), "a b/cé");
-        assert_eq!(decoded("100%%4x%"), "100%%4x%");
-        assert_eq!(decoded("%ff"), "\u{fffd}");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_ends_with_a_fault() {

@@ -1,6 +1,7 @@
 //! Method and path to endpoint, and the role that each needs: the one table of everything served.
 
 use http::Method;
+use tidegate_core::port::mount::rest_of;
 use tidegate_core::{Api, Role};
 
 /// What is asked for.
@@ -103,7 +104,7 @@ pub fn find<'a>(method: &Method, path: &'a str, admin: bool) -> Found<'a> {
     let mut allowed: Vec<&'static str> = Vec::new();
     for row in &TABLE {
         let served_here = row.side == Side::Both || (row.side == Side::Admin) == admin;
-        let Some(rest) = served_here.then(|| matches(row.path, path)).flatten() else { continue };
+        let Some(rest) = served_here.then(|| rest_of(row.path, path)).flatten() else { continue };
         if row.method == *method {
             return Found::Endpoint(row.endpoint, row.role, rest);
         }
@@ -122,13 +123,6 @@ pub fn find<'a>(method: &Method, path: &'a str, admin: bool) -> Found<'a> {
 
 fn method_name(method: &Method) -> &'static &'static str {
     if *method == Method::DELETE { &"DELETE" } else { &"POST" }
-}
-
-fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    match pattern.strip_suffix("{}") {
-        None => (pattern == path).then_some(""),
-        Some(stem) => path.strip_prefix(stem).filter(|rest| !rest.is_empty()),
-    }
 }
 
 #[cfg(test)]

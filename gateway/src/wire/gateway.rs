@@ -146,9 +146,9 @@ impl Gateway {
         })
     }
 
-    /// Follows what others change in the registry and in the prompts' repository, and keeps the artifact store clean.
+    /// Follows what others push into the prompts' repository, and keeps the artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
-        let registry = self.registry.iter().flat_map(|registry| [registry.follow(), registry.sweep()]);
+        let registry = self.registry.iter().map(OpenRegistry::sweep);
         registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
     }
 

@@ -10,9 +10,9 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::mount::{Content, Frames, Mount, Passage};
 use tidegate_core::port::prompts::Reach;
 use tidegate_core::spec::PromptsSpec;
-use tidegate_core::{Caller, Clock, Fault, FaultKind, Role};
+use tidegate_core::{Caller, Clock, Fault, FaultKind, Role, percent};
 use tidegate_prompts::{Asked, Author, Need, Options, PromptStore, need};
-use tidegate_server::mounted::{decoded, refusal};
+use tidegate_server::mounted::refusal;
 use tokio::task::spawn_blocking;
 
 /// How often the repository is looked at.
@@ -72,7 +72,7 @@ impl PromptMount {
         let (status, value) = spawn_blocking(move || {
             let segments = segments(head.uri.path()).unwrap_or_default();
             let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-            let query = pairs(head.uri.query().unwrap_or_default());
+            let query: Vec<_> = percent::pairs(head.uri.query().unwrap_or_default()).collect();
             let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             let principal = caller.0.principal.as_str();
             store.answer(&Asked {
@@ -137,17 +137,7 @@ fn segments(path: &str) -> Option<Vec<String>> {
     if rest.is_empty() {
         return Some(Vec::new());
     }
-    rest.strip_prefix('/').map(|rest| rest.split('/').map(decoded).collect())
-}
-
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(&key.replace('+', " ")), decoded(&value.replace('+', " ")))
-        })
-        .collect()
+    rest.strip_prefix('/').map(|rest| rest.split('/').map(percent::decoded).collect())
 }
 
 async fn gather(mut body: Frames) -> Result<Bytes, Fault> {

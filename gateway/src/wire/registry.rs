@@ -1,4 +1,4 @@
-//! The registry: opened from its spec with its files, and kept up to date with what other replicas change.
+//! The registry: opened from its spec with its files, which are swept each day.
 
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -13,9 +13,6 @@ use tidegate_registry::webhook::delivery::Courier;
 use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::OneShot;
-
-/// How often the registry is asked whether another replica changed it.
-const POLL: Duration = Duration::from_millis(500);
 
 /// How often files that nothing leads to are removed.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -55,24 +52,6 @@ impl OpenRegistry {
     /// Its interface.
     pub(crate) fn mount(&self) -> Arc<dyn Mount> {
         Arc::<Mlflow>::clone(&self.mlflow)
-    }
-
-    /// Follows what other replicas change, until aborted.
-    pub(crate) fn follow(&self) -> tokio::task::JoinHandle<()> {
-        let registry = Arc::clone(&self.registry);
-        tokio::spawn(async move {
-            let mut is_lost = false;
-            loop {
-                tokio::time::sleep(POLL).await;
-                let asked = registry.refresh().await;
-                match &asked {
-                    Ok(_) if is_lost => tracing::info!("the registry's database answers again"),
-                    Err(fault) if !is_lost => tracing::error!(%fault, "the registry's database does not answer"),
-                    _ => {}
-                }
-                is_lost = asked.is_err();
-            }
-        })
     }
 
     /// Removes files that nothing leads to any more, now and each day, until aborted.

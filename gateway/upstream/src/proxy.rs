@@ -44,7 +44,7 @@ fn parse(uri: &Uri) -> Result<Proxy, BuildFault> {
     let authorization = match authority.rsplit_once('@') {
         None => None,
         Some((user, _)) => {
-            let plain = percent_decoded(user);
+            let plain = tidegate_core::percent::bytes(user);
             let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain)))
                 .map_err(|_| fault("its credentials fit into no header"))?;
             value.set_sensitive(true);
@@ -52,25 +52,6 @@ fn parse(uri: &Uri) -> Result<Proxy, BuildFault> {
         }
     };
     Ok(Proxy { host: host.into(), port: uri.port_u16().unwrap_or(80), authorization })
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&b, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
-        match (b, hex) {
-            (b'%', Some(decoded)) => {
-                out.push(decoded);
-                rest = &tail[2..];
-            }
-            _ => {
-                out.push(b);
-                rest = tail;
-            }
-        }
-    }
-    out
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -180,6 +180,14 @@ fn check_registry(
             .fault(&to.at, "this is no database for the registry")
             .remedy("write `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`");
     }
+    let has_password =
+        text.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(who, _)| who.contains(':'));
+    if has_password && !to.is_referred {
+        desk.notes.conceal(&to.at);
+        desk.notes
+            .fault(&to.at, "a secret stands in the file itself")
+            .remedy("put it into the environment: `postgres://USER:${env:NAME}@HOST/DATABASE`");
+    }
     let largest_artifact = largest.map_or(100 << 30, |given| given.value.0);
     Some(RegistrySpec {
         database: database?,

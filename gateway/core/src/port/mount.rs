@@ -59,3 +59,26 @@ impl std::fmt::Debug for Content {
         }
     }
 }
+
+/// What stands behind a path's pattern: nothing where it is that path, the rest where it ends in `{}` and there is one.
+/// `None` where it is another path.
+#[must_use]
+pub fn rest_of<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    match pattern.strip_suffix("{}") {
+        None => (pattern == path).then_some(""),
+        Some(stem) => path.strip_prefix(stem).filter(|rest| !rest.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_path_or_the_beginning_of_one() {
+        assert_eq!(rest_of("/a", "/a"), Some(""));
+        assert_eq!(rest_of("/a", "/a/b"), None);
+        assert_eq!(rest_of("/a/{}", "/a/b/c"), Some("b/c"));
+        assert_eq!(rest_of("/a/{}", "/a/"), None);
+    }
+}

@@ -82,11 +82,6 @@ impl Change {
         &self.actor
     }
 
-    /// The revision that the registry will have.
-    pub(crate) const fn revision(&self) -> i64 {
-        self.revision + 1
-    }
-
     /// A number that nothing else has.
     pub(crate) const fn new_id(&mut self) -> i64 {
         self.last_id += 1;
@@ -97,8 +92,8 @@ impl Change {
     ///
     /// # Errors
     /// The database fails: then nothing was changed.
-    pub(crate) async fn commit(mut self, deed: Deed) -> Result<i64, RegistryFault> {
-        let revision = self.revision();
+    pub(crate) async fn commit(mut self, deed: Deed) -> Result<(), RegistryFault> {
+        let revision = self.revision + 1;
         let entry = Entry::new(self.hash, revision, self.now, &self.actor, deed)?;
         let mut insert =
             Sql::new("INSERT INTO audit (seq, at, actor, action, subject, detail, salt, detail_hash, hash) VALUES (");
@@ -112,7 +107,6 @@ impl Change {
         head.bind(revision).push(", last_id = ").bind(self.last_id).push(", hash = ");
         head.bind(entry.hash.to_string()).push(" WHERE one = 1");
         head.run(&mut self.tx).await?;
-        self.tx.commit().await?;
-        Ok(revision)
+        Ok(self.tx.commit().await?)
     }
 }

@@ -55,15 +55,6 @@ CREATE TABLE aliases (
     PRIMARY KEY (model, alias),
     FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
 );
-CREATE TABLE alias_moves (
-    revision BIGINT NOT NULL,
-    model BIGINT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
-    alias {text} NOT NULL,
-    version BIGINT NOT NULL,
-    at BIGINT NOT NULL,
-    actor {text} NOT NULL,
-    PRIMARY KEY (model, alias, revision)
-);
 CREATE TABLE webhooks (
     id {text} PRIMARY KEY,
     name {text} NOT NULL,

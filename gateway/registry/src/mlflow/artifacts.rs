@@ -4,7 +4,7 @@ use super::params::Params;
 use super::table::Call;
 use super::{of_port, reply};
 use crate::fault::{RegistryFault, RegistryFaultKind};
-use crate::source::{has_relative_parts, percent_decoded};
+use crate::source::has_relative_parts;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
@@ -13,9 +13,9 @@ use http::header::{
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::ops::Range;
-use tidegate_core::FaultKind;
 use tidegate_core::port::blobs::{BlobPath, Blobs};
 use tidegate_core::port::mount::{Content, Frames};
+use tidegate_core::{FaultKind, percent};
 
 /// Ends of names of files that are text.
 const TEXTS: [&str; 24] = [
@@ -146,7 +146,7 @@ pub(super) fn unsupported(call: Call) -> RegistryFault {
 
 /// The path of a URL, decoded once and checked; one that is escaped twice to get past a check is refused.
 fn checked(path: &str) -> Result<BlobPath, RegistryFault> {
-    decoded(&percent_decoded(path))
+    decoded(&percent::decoded(path))
 }
 
 fn decoded(text: &str) -> Result<BlobPath, RegistryFault> {

@@ -9,8 +9,11 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Map, Value};
+use tidegate_core::percent;
 
 const HINT: &str = "See the API docs for more information about request parameters.";
+
+const NUL: &str = "a text has a NUL character, which the registry does not keep";
 
 /// The parameters of a call.
 #[derive(Debug)]
@@ -40,16 +43,17 @@ impl Params {
         }
         let map = object(body);
         if body_has_nul(&map) {
-            return Err(RegistryFault::invalid("a text has a NUL character, which the registry does not keep"));
+            return Err(RegistryFault::invalid(NUL));
         }
         Ok(Self { values: map, is_query: false })
     }
 
     fn of_query(query: &str) -> Result<Self, RegistryFault> {
         let mut map = Map::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (key, value) = (decoded(key)?, decoded(value)?);
+        for (key, value) in percent::pairs(query) {
+            if key.contains('\0') || value.contains('\0') {
+                return Err(RegistryFault::invalid(NUL));
+            }
             match map.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
                 Value::Array(values) => values.push(Value::String(value)),
                 _ => return Err(RegistryFault::internal("a parameter that is no list of its values")),
@@ -255,15 +259,6 @@ fn number(value: &Value) -> Option<i64> {
         _ => None,
     }
     .filter(|number| *number >= 0)
-}
-
-/// Decodes a part of a query: `+` is a space.
-fn decoded(text: &str) -> Result<String, RegistryFault> {
-    let text = crate::source::percent_decoded(&text.replace('+', " "));
-    if text.contains('\0') {
-        return Err(RegistryFault::invalid("a parameter has a NUL character, which the registry does not keep"));
-    }
-    Ok(text)
 }
 
 fn body_has_nul(map: &Map<String, Value>) -> bool {

@@ -2,6 +2,7 @@
 
 use http::Method;
 use tidegate_core::Role;
+use tidegate_core::port::mount::rest_of;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,20 +127,13 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     };
     let mut allowed: Vec<&str> = Vec::new();
     for row in &TABLE {
-        let Some(rest) = matches(row.path, below) else { continue };
+        let Some(rest) = rest_of(row.path, below) else { continue };
         if row.method == method {
             return Found::Call(row, rest);
         }
         allowed.extend(if row.method == "GET" { &["GET", "HEAD"][..] } else { std::slice::from_ref(&row.method) });
     }
     if allowed.is_empty() { Found::Nothing } else { Found::WrongMethod(allowed.join(", ")) }
-}
-
-fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    match pattern.strip_suffix("{}") {
-        None => (pattern == path).then_some(""),
-        Some(stem) => path.strip_prefix(stem).filter(|rest| !rest.is_empty()),
-    }
 }
 
 #[cfg(test)]

@@ -169,7 +169,6 @@ pub(crate) async fn touch(change: &mut Change, id: i64) -> Result<(), RegistryFa
 pub(crate) async fn delete(change: &mut Change, id: i64) -> Result<(), RegistryFault> {
     // Children first, so that no cascade is needed of a database that was told to have none.
     for text in [
-        "DELETE FROM alias_moves WHERE model = ",
         "DELETE FROM aliases WHERE model = ",
         "DELETE FROM version_tags WHERE model = ",
         "DELETE FROM versions WHERE model = ",
@@ -199,34 +198,20 @@ pub(crate) async fn delete_tag(change: &mut Change, id: i64, key: &str) -> Resul
     Ok(sql.run(change.db()).await? > 0)
 }
 
-/// Lets an alias stand for a version, and keeps the move.
+/// Lets an alias stand for a version.
 pub(crate) async fn set_alias(change: &mut Change, id: i64, alias: &str, version: i64) -> Result<(), RegistryFault> {
     let mut sql = Sql::new("INSERT INTO aliases (model, alias, version) VALUES (");
     sql.bind(id).push(", ").bind(alias).push(", ").bind(version);
     sql.push(") ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version");
     sql.run(change.db()).await?;
-    note_move(change, id, alias, version).await
+    Ok(())
 }
 
 /// Removes an alias; false where there was none.
 pub(crate) async fn delete_alias(change: &mut Change, id: i64, alias: &str) -> Result<bool, RegistryFault> {
     let mut sql = Sql::new("DELETE FROM aliases WHERE model = ");
     sql.bind(id).push(" AND alias = ").bind(alias);
-    let was_there = sql.run(change.db()).await? > 0;
-    if was_there {
-        note_move(change, id, alias, 0).await?;
-    }
-    Ok(was_there)
-}
-
-/// Keeps a move of an alias; version 0 is its removal.
-async fn note_move(change: &mut Change, id: i64, alias: &str, version: i64) -> Result<(), RegistryFault> {
-    let (revision, now, actor) = (change.revision(), change.now(), change.actor().to_owned());
-    let mut sql = Sql::new("INSERT INTO alias_moves (revision, model, alias, version, at, actor) VALUES (");
-    sql.bind(revision).push(", ").bind(id).push(", ").bind(alias).push(", ").bind(version).push(", ");
-    sql.bind(now).push(", ").bind(actor).push(")");
-    sql.run(change.db()).await?;
-    Ok(())
+    Ok(sql.run(change.db()).await? > 0)
 }
 
 /// The version that an alias stands for.
