@@ -84,3 +84,23 @@ fn a_literal_credential_among_headers_is_refused() {
         assert!(!report.to_string().contains("hunter2"), "{report}");
     }
 }
+
+#[test]
+fn a_databases_password_is_a_reference_or_refused_and_never_shown() {
+    let text = |url: &str| {
+        format!(
+            "listeners: {{p: {{address: \"127.0.0.1:0\"}}}}\nstore: {{registry: \"{url}\", artifacts: \"s3://b/x\"}}\nproviders: {{a: {{openai: {{endpoints: [{{url: \"http://h/v1\"}}]}}}}}}\nmodels: {{m: {{provider: a}}}}\nroutes: {{r: {{model: m}}}}\n"
+        )
+    };
+    let report_of =
+        |url: &str| load_str(&text(url), Path::new("c.yaml"), &|_| Some("hunter2".to_owned())).unwrap_err().to_string();
+    let literal = report_of("postgres://u:hunter2@db/r");
+    assert!(literal.contains("a secret stands in the file itself") && !literal.contains("hunter2"), "{literal}");
+    // The other fault of each is the place of files, so that a good database is seen to be none.
+    for good in ["postgres://u:${env:PW}@db/r", "postgres://u@db/r", "sqlite:r.db"] {
+        let report = report_of(good);
+        assert!(!report.contains("secret") && !report.contains("hunter2"), "{good}: {report}");
+        assert!(report.contains("this is no place for files"), "{good}: {report}");
+    }
+    assert!(report_of("mysql://h/r").contains("this is no database for the registry"));
+}
