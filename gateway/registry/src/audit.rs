@@ -2,8 +2,8 @@
 //! is part of every change (`db::Change`).
 //!
 //! Each entry's hash covers the one before it, so that a changed, missing or moved entry shows; the newest hash stands
-//! in the registry's head and, as an anchor, outside of the database, so that a cut tail shows too. The particulars
-//! enter by a salted hash of theirs: they can be erased, and the chain stays whole.
+//! in the registry's head, so that a cut tail shows too, and whoever notes it elsewhere sees a head that was changed with
+//! it. The particulars enter by a salted hash of theirs: a chain without them is whole.
 
 use crate::db::{Deed, Sql};
 use crate::fault::RegistryFault;

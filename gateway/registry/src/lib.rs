@@ -2,7 +2,7 @@
 //! MLflow wire that serves them.
 //!
 //! It lives in `SQLite` or PostgreSQL, by one set of statements; the only crate that names sqlx. Files of versions lie
-//! behind the port `Blobs`, prompts behind the port `Prompts`.
+//! behind the port `Blobs`.
 
 pub mod alias;
 pub mod audit;
