@@ -7,6 +7,7 @@ mod check;
 mod events;
 mod key;
 mod models;
+mod prompt;
 mod when;
 
 use crate::terminal::Style;
@@ -80,6 +81,9 @@ enum Command {
     /// Look at the records of calls
     #[command(subcommand)]
     Events(events::Events),
+    /// List, show, render, compare, label and test the prompts of a repository
+    #[command(subcommand)]
+    Prompt(prompt::Prompt),
     /// Check the registry's audit log, or write it out
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -105,6 +109,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
+        Command::Prompt(prompt) => block_on(prompt.run()),
         Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
     }
@@ -185,6 +190,13 @@ mod tests {
             "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
             "tidegate audit verify --config c.yaml --anchor 1:00",
             "tidegate audit export",
+            "tidegate prompt list",
+            "tidegate prompt show a@production --config c.yaml",
+            "tidegate prompt render a/3 --var x=1 --var y=z",
+            "tidegate prompt diff a 1 2",
+            "tidegate prompt label a production 3 --why better",
+            "tidegate prompt rollback a production",
+            "tidegate prompt test a@candidate --route r --judge-route j",
             "tidegate version",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -196,6 +208,8 @@ mod tests {
             "tidegate key new",
             "tidegate key new --principal p --role none",
             "tidegate events show x",
+            "tidegate prompt test a",
+            "tidegate prompt test ../a --route r",
         ] {
             let fault = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(fault.exit_code(), 2, "{line}");

@@ -86,6 +86,9 @@ impl Wanted {
 pub(crate) async fn ensure(source: &Source, ctx: &PullContext) -> Result<ModelFiles, PullFault> {
     match source {
         Source::Catalogue(name) => ensure_entry(catalogue::find(name)?, ctx).await,
+        Source::Registry(reference) => {
+            Err(PullFault::NoSource(format!("{reference} lies in the registry: a gateway takes it from there")))
+        }
         Source::Uris { uris, sha256 } => {
             let name = uris.first().map_or("model", source::file_name).to_owned();
             let wanted = Wanted { name, sha256: *sha256, bytes: None, uris: uris.clone() };

@@ -1,5 +1,9 @@
 //! The wiring: checked specs to built parts. The only place that constructs organs, and the only one that sees all.
 
+#[cfg(feature = "engine")]
+mod admission;
+#[cfg(feature = "engine")]
+pub(crate) mod artifacts;
 pub(crate) mod events;
 pub(crate) mod gateway;
 #[cfg(feature = "engine")]

@@ -33,6 +33,7 @@ mod registry;
 mod reload;
 #[cfg(test)]
 mod routing;
+mod serving;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Prompts from a git repository: written and read by the interface, labelled, rendered, and followed when others push.
 
+use crate::harness::git_server::GitServer;
 use crate::harness::home::BASE;
 use crate::harness::{Client, Gateway, Home, Upstream, eventually, may_be_left_out};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ struct Stage {
     home: Home,
     gateway: Gateway,
     writer: Client,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 impl Stage {
@@ -21,13 +22,12 @@ impl Stage {
         }
         let upstream = Upstream::start().await;
         let home = Home::new();
-        git(&home, &["init", "--quiet", "--bare", "--initial-branch=main", "repository"]);
         let sections = format!("{}{}", crate::harness::provider("pool", &[&upstream]), crate::harness::ROUTES);
-        home.write("config.yaml", &format!("{BASE}{sections}prompts: {{repository: repository}}\n"));
+        home.write("config.yaml", &format!("{BASE}{sections}prompts: {{repository: prompts.git}}\n"));
         let key = home.key(&["read", "write"]);
         let gateway = home.serve().await;
         let writer = gateway.client().with_key(&key);
-        Some(Self { home, gateway, writer, _upstream: upstream })
+        Some(Self { home, gateway, writer, upstream })
     }
 }
 
@@ -73,7 +73,7 @@ async fn a_prompt_is_written_labelled_rendered_and_rolled_back() {
     assert_eq!(client.get("/v1/prompts/absent").await.status(), 404);
     // It outlives the process, and is a repository that git knows.
     drop(stage.gateway);
-    git(&stage.home, &["-C", "repository", "fsck", "--strict"]);
+    git(&stage.home, &["-C", "prompts.git", "fsck", "--strict"]);
     let gateway = stage.home.serve().await;
     let reader = gateway.client().with_key(&stage.home.key(&["read"]));
     eventually("the key", async || (reader.get("/v1/prompts").await.status() == 200).then_some(())).await;
@@ -89,7 +89,7 @@ async fn a_prompt_is_written_labelled_rendered_and_rolled_back() {
 async fn a_push_shows_within_two_seconds() {
     let Some(stage) = Stage::new("a_push_shows_within_two_seconds").await else { return };
     write(&stage.writer, "Hi {{ who }}").await;
-    git(&stage.home, &["clone", "--quiet", "repository", "clone"]);
+    git(&stage.home, &["clone", "--quiet", "prompts.git", "clone"]);
     stage.home.write("clone/prompts/greet/prompt.yaml", "text: {content: \"Good day {{ who }}\"}\n");
     git(&stage.home, &["-C", "clone", "commit", "--quiet", "-am", "politer"]);
     git(&stage.home, &["-C", "clone", "push", "--quiet"]);
@@ -102,4 +102,269 @@ async fn a_push_shows_within_two_seconds() {
     let took = pushed.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
     println!("figure: a push showed after {took:?}");
+}
+
+#[tokio::test]
+async fn a_remote_repository_is_fetched_by_https_and_only_read() {
+    if Command::new("git").arg("--version").output().is_err()
+        && may_be_left_out("a_remote_repository_is_fetched_by_https_and_only_read", "git")
+    {
+        return;
+    }
+    let upstream = Upstream::start().await;
+    let home = Home::new();
+    git(&home, &["init", "--quiet", "--initial-branch=main", "work"]);
+    std::fs::create_dir_all(home.path().join("work/prompts/greet")).expect("a folder");
+    let commit = |text: &str| {
+        home.write("work/prompts/greet/prompt.yaml", &format!("text: {{content: {text}}}\n"));
+        git(&home, &["-C", "work", "add", "."]);
+        git(&home, &["-C", "work", "commit", "--quiet", "-m", text]);
+    };
+    commit("one");
+    git(&home, &["-C", "work", "tag", "prompts/greet/production"]);
+    // `git:secret`, as it is sent.
+    let server = GitServer::start(&home.path().join("work"), "Z2l0OnNlY3JldA==");
+    let sections = format!("{}{}", crate::harness::provider("pool", &[&upstream]), crate::harness::ROUTES);
+    let prompts = format!("prompts: {{repository: \"{}\", token: \"${{file:token}}\", poll: 1s}}\n", server.url());
+    home.write("config.yaml", &format!("{BASE}{sections}{prompts}"));
+    home.write("token", "wrong");
+    let key = home.key(&["read", "write"]);
+    let refused = home.run(&["serve", "--config", "config.yaml"]);
+    assert!(refused.code() != 0 && refused.err().contains("prompts.token"), "{}", refused.err());
+    home.write("token", "secret");
+    let gateway = home.serve().await;
+    let client = gateway.client().with_key(&key);
+    let text = async |reference: &str| {
+        let answer = client.post(&format!("/v1/prompts/{reference}/render"), &json!({})).await;
+        answer.json()["messages"][0]["content"].as_str().map(str::to_owned)
+    };
+    assert_eq!(text("greet@production").await.as_deref(), Some("one"));
+    let written = client.post("/v1/prompts", &json!({"name": "x", "template": "y"})).await;
+    assert_eq!(written.status(), 409, "{}", written.text());
+    commit("two");
+    git(&home, &["-C", "work", "tag", "--force", "prompts/greet/production"]);
+    let pushed = Instant::now();
+    eventually("the push", async || (text("greet@production").await.as_deref() == Some("two")).then_some(())).await;
+    assert!(pushed.elapsed() < Duration::from_secs(5), "{:?}", pushed.elapsed());
+}
+
+/// A gateway with a route of two variants, each with a label of the prompt `greet`, and one without a prompt.
+async fn tried(test: &str) -> Option<(Stage, Client)> {
+    let mut stage = Stage::new(test).await?;
+    write(&stage.writer, "Hi {{ who }}").await;
+    write(&stage.writer, "Hello {{ who }}").await;
+    for (label, version) in [("production", 1), ("candidate", 2)] {
+        point(&stage.writer, label, version).await;
+    }
+    let text = stage.home.read("config.yaml");
+    let tried =
+        "tried: {variants: {old: {model: up, prompt: greet@production}, new: {model: up, prompt: greet@candidate}}}";
+    stage.home.replace("config.yaml", &text.replace("routes: {", &format!("routes: {{{tried}, ")));
+    let key = stage.home.key(&["infer", "read", "write"]);
+    drop(stage.gateway);
+    stage.gateway = stage.home.serve().await;
+    stage.writer = stage.gateway.client().with_key(&key);
+    let admin = stage.gateway.admin();
+    Some((stage, admin))
+}
+
+async fn point(client: &Client, label: &str, version: u32) {
+    let body = json!({"version": version, "why": "tried"}).to_string();
+    let moved = client.send("PUT", &format!("/v1/prompts/greet/labels/{label}"), &[], body.as_bytes()).await;
+    assert_eq!(moved.status(), 200, "{}", moved.text());
+}
+
+fn asked(route: &str, prompt: &Value) -> Value {
+    json!({"model": route, "prompt": prompt, "messages": [{"role": "user", "content": "and now?"}]})
+}
+
+#[tokio::test]
+async fn two_versions_of_a_prompt_are_tried_against_each_other_and_rolled_back() {
+    let test = "two_versions_of_a_prompt_are_tried_against_each_other_and_rolled_back";
+    let Some((stage, admin)) = tried(test).await else { return };
+    let (mut by_version, mut last) = ([0, 0, 0], Value::Null);
+    for _ in 0..40 {
+        let answer = stage.writer.chat(&asked("tried", &json!({"variables": {"who": "Bo"}}))).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let id = answer.head.header("x-request-id").expect("an id").to_owned();
+        let event = crate::harness::events::event(&admin, &id).await;
+        let n = event["prompt"]["n"].as_u64().expect("a version");
+        by_version[usize::try_from(n).expect("a small number")] += 1;
+        let wanted = if n == 1 { ("old", "Hi Bo") } else { ("new", "Hello Bo") };
+        assert_eq!((&event["variant"], &event["prompt"]["name"]), (&json!(wanted.0), &json!("greet")));
+        assert_eq!(event["prompt"]["sha"].as_str().map(str::len), Some(40));
+        last = serde_json::from_slice(&stage.upstream.seen().last().expect("a call").body).expect("JSON");
+        assert_eq!(last["messages"][0], json!({"role": "user", "content": wanted.1}));
+    }
+    assert!(by_version[1] > 5 && by_version[2] > 5, "{by_version:?}");
+    assert_eq!(last["messages"][1], json!({"role": "user", "content": "and now?"}));
+    assert_eq!(last.get("prompt"), None);
+    // The label moves: from then on both arms have the version that it points to.
+    point(&stage.writer, "candidate", 1).await;
+    let moved = Instant::now();
+    eventually("both arms at the first version", async || {
+        let mut is_old = true;
+        for _ in 0..8 {
+            let answer = stage.writer.chat(&asked("tried", &json!({"variables": {"who": "Bo"}}))).await;
+            is_old &= answer.status() == 200;
+            let body: Value = serde_json::from_slice(&stage.upstream.seen().last()?.body).ok()?;
+            is_old &= body["messages"][0]["content"] == "Hi Bo";
+        }
+        is_old.then_some(())
+    })
+    .await;
+    let took = moved.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    println!("figure: a label that was moved back served after {took:?}");
+    let log = stage.writer.get("/v1/prompts/greet/labels/candidate").await.text();
+    assert!(log.contains("tester"), "{log}");
+}
+
+#[tokio::test]
+async fn callers_name_a_prompt_and_its_variables_are_strict() {
+    let Some((stage, admin)) = tried("callers_name_a_prompt_and_its_variables_are_strict").await else { return };
+    let client = &stage.writer;
+    let named = json!({"id": "greet", "version": 2, "variables": {"who": "Bo"}});
+    let answer = client.chat(&json!({"model": "mock", "prompt": named})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let body: Value = serde_json::from_slice(&stage.upstream.seen().last().expect("a call").body).expect("JSON");
+    assert_eq!(body["messages"], json!([{"role": "user", "content": "Hello Bo"}]));
+    for (route, prompt, status, param) in [
+        ("tried", json!({}), 400, "prompt.variables.who"),
+        ("tried", json!({"variables": {"who": "Bo", "more": 1}}), 400, "prompt.variables.more"),
+        ("tried", json!({"id": "greet", "variables": {"who": "Bo"}}), 400, "prompt.id"),
+        ("mock", json!({"variables": {"who": "Bo"}}), 400, "prompt.id"),
+        ("mock", json!({"id": "absent"}), 404, "prompt.id"),
+        ("mock", json!({"id": "greet", "version": "../x", "variables": {"who": "Bo"}}), 400, "prompt.version"),
+        ("mock", json!({"id": "greet", "version": 7, "variables": {"who": "Bo"}}), 404, "prompt.id"),
+        ("mock", json!({"name": "greet"}), 400, "prompt"),
+    ] {
+        let answer = client.chat(&asked(route, &prompt)).await;
+        assert_eq!((answer.status(), &answer.error()["param"]), (status, &json!(param)), "{prompt}: {}", answer.text());
+    }
+    // The same interface for operators, and nothing of it for callers.
+    let body = json!({"name": "greet", "ref": "main", "template": "Good day {{ who }}"});
+    let made = admin.post("/admin/v1/prompts", &body).await;
+    assert_eq!((made.status(), made.json()["n"].clone()), (201, json!(3)), "{}", made.text());
+    assert_eq!(client.post("/admin/v1/prompts", &body).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_route_whose_prompt_is_not_there_is_refused() {
+    let Some(stage) = Stage::new("a_route_whose_prompt_is_not_there_is_refused").await else { return };
+    let text = stage.home.read("config.yaml");
+    let config = text.replace("routes: {", "routes: {lost: {model: up, prompt: absent@production}, ");
+    // Beside the gateway that runs.
+    stage.home.write("lost.yaml", &config.replace("file:events", "file:elsewhere"));
+    let ran = stage.home.run(&["serve", "--config", "lost.yaml"]);
+    assert!(ran.code() != 0 && ran.err().contains("absent@production"), "{}", ran.err());
+    stage.home.write("none.yaml", &config.replace("prompts: {repository: prompts.git}\n", ""));
+    let ran = stage.home.run(&["check", "none.yaml"]);
+    assert!(ran.code() == 2 && (ran.err() + &ran.out()).contains("no repository"), "{}{}", ran.err(), ran.out());
+}
+
+#[tokio::test]
+async fn mlflows_prompt_calls_are_answered_from_git() {
+    let Some(mut stage) = Stage::new("mlflows_prompt_calls_are_answered_from_git").await else { return };
+    let text = stage.home.read("config.yaml");
+    stage.home.write("config.yaml", &text.replace("store: {", "store: {registry: \"sqlite:registry.db\", "));
+    let key = stage.home.key(&["read", "write"]);
+    drop(stage.gateway);
+    stage.gateway = stage.home.serve().await;
+    let client = stage.gateway.client().with_key(&key);
+    let call = async |method: &str, path: &str, body: Value| {
+        let path = format!("/api/2.0/mlflow/{path}");
+        let json = [("content-type", "application/json")];
+        let answer = client.send(method, &path, &json, body.to_string().as_bytes()).await;
+        (answer.status(), serde_json::from_str::<Value>(&answer.text()).unwrap_or(Value::Null))
+    };
+    let is_prompt = json!({"key": "mlflow.prompt.is_prompt", "value": "true"});
+    let of = |tags: Value| {
+        let mut all = vec![is_prompt.clone()];
+        all.extend(tags.as_array().cloned().unwrap_or_default());
+        all
+    };
+    let new = json!({"name": "support", "tags": of(json!([{"key": "team", "value": "a"}]))});
+    assert_eq!(call("POST", "registered-models/create", new.clone()).await.0, 200);
+    let (status, again) = call("POST", "registered-models/create", new).await;
+    assert_eq!((status, &again["error_code"]), (400, &json!("RESOURCE_ALREADY_EXISTS")), "{again}");
+    let (status, mixed) = call("POST", "registered-models/create", json!({"name": "support"})).await;
+    assert!(status == 400 && mixed["message"].as_str().unwrap_or_default().contains("already taken"), "{mixed}");
+    for (kind, text) in
+        [("text", "Hi {{ who }}"), ("chat", r#"[{"role": "system", "content": "Gr\\u00fc\\u00dfe {{ who }}"}]"#)]
+    {
+        let text = text.replace("\\\\", "\\");
+        let tags =
+            of(json!([{"key": "_mlflow_prompt_type", "value": kind}, {"key": "mlflow.prompt.text", "value": text}]));
+        let version = json!({"name": "support", "source": "dummy-source", "description": kind, "tags": tags});
+        let (status, made) = call("POST", "model-versions/create", version).await;
+        assert_eq!(status, 200, "{made}");
+        let kept = made["model_version"]["tags"].as_array().expect("tags").clone();
+        assert!(kept.contains(&json!({"key": "mlflow.prompt.text", "value": text})), "{kept:?}");
+        assert_eq!(made["model_version"]["description"], kind);
+    }
+    let alias = json!({"name": "support", "alias": "production", "version": "1"});
+    assert_eq!(call("POST", "registered-models/alias", alias).await, (200, json!({})));
+    let (_, got) = call("GET", "registered-models/alias?name=support&alias=production", Value::Null).await;
+    assert_eq!(got["model_version"]["version"], "1");
+    let (_, got) = call("GET", "registered-models/alias?name=support&alias=latest", Value::Null).await;
+    assert_eq!(got["model_version"]["version"], "2");
+    let search = "registered-models/search?filter=tags.%60mlflow.prompt.is_prompt%60%20%3D%20%27true%27%20AND%20name%20LIKE%20%27sup%25%27";
+    let (_, found) = call("GET", search, Value::Null).await;
+    assert_eq!(found["registered_models"][0]["aliases"], json!([{"alias": "production", "version": "1"}]));
+    assert_eq!(call("GET", "registered-models/search", Value::Null).await.1, json!({}));
+    // What git knows of it: two commits of the caller, and the label's ref.
+    git(&stage.home, &["-C", "prompts.git", "rev-parse", "refs/tidegate/labels/support/production"]);
+    let rendered = client.post("/v1/prompts/support@production/render", &json!({"variables": {"who": "Bo"}})).await;
+    assert_eq!(rendered.json()["messages"][0]["content"], "Hi Bo");
+    assert_eq!(call("DELETE", "registered-models/delete", json!({"name": "support"})).await, (200, json!({})));
+    assert_eq!(call("GET", "registered-models/get?name=support", Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn the_command_line_moves_labels_and_tries_cases_at_a_route() {
+    let Some(stage) = Stage::new("the_command_line_moves_labels_and_tries_cases_at_a_route").await else { return };
+    let run = async |arguments: &[&str]| {
+        let mut command = stage.home.command(crate::harness::home::PROGRAM);
+        command.args(arguments).args(["--config", "config.yaml"]);
+        // Elsewhere, as the upstream runs on this thread.
+        let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
+        let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        (ran.status.code().expect("a code"), said)
+    };
+    for text in ["Hi {{ who }}", "Hello {{ who }}"] {
+        write(&stage.writer, text).await;
+    }
+    for version in ["1", "2"] {
+        assert_eq!(run(&["prompt", "label", "greet", "production", version, "--why", "better"]).await.0, 0);
+    }
+    let (code, said) = run(&["prompt", "diff", "greet", "1"]).await;
+    assert!(code == 0 && said.contains("-") && said.contains("Hello {{ who }}"), "{said}");
+    let (code, said) = run(&["prompt", "rollback", "greet", "production"]).await;
+    assert!(code == 0 && said.contains("\"n\": 1"), "{said}");
+    let (code, said) = run(&["prompt", "list"]).await;
+    assert!(code == 0 && said.contains("production=1"), "{said}");
+    let (code, said) = run(&["prompt", "render", "greet@production", "--var", "who=Bo"]).await;
+    assert!(code == 0 && said.contains("Hi Bo"), "{said}");
+    let (code, said) = run(&["prompt", "render", "greet"]).await;
+    assert!(code == 1 && said.contains("`who` is missing"), "{said}");
+
+    git(&stage.home, &["clone", "--quiet", "prompts.git", "clone"]);
+    let cases = "tests:\n- {name: greets, variables: {who: Bo}, expect: [{contains: hello}, {regex: \"there$\"}]}\n- {name: leaves, variables: {who: Bo}, expect: [{contains: bye}]}\n";
+    stage.home.write("clone/prompts/greet/prompt.yaml", &format!("text: {{content: \"Hi {{{{ who }}}}\"}}\n{cases}"));
+    git(&stage.home, &["-C", "clone", "commit", "--quiet", "-am", "cases"]);
+    git(&stage.home, &["-C", "clone", "push", "--quiet"]);
+    eventually("the push", async || (stage.writer.get("/v1/prompts/greet").await.json()["n"] == 3).then_some(())).await;
+    stage.upstream.always(crate::harness::upstream::stream(&["hello", " there"], true));
+    let (key, url) = (stage.home.key(&["infer"]), format!("http://{}", stage.gateway.address("public")));
+    let mut tried = (0, String::new());
+    eventually("the key", async || {
+        tried = run(&["prompt", "test", "greet", "--route", "mock", "--url", &url, "--key", &key]).await;
+        (!tried.1.contains("status 401")).then_some(())
+    })
+    .await;
+    let (code, said) = tried;
+    assert!(code == 1 && said.contains("ok greets") && said.contains("FAILED leaves"), "{said}");
+    assert!(said.contains("greet/3: 1 passed, 1 failed"), "{said}");
+    assert_eq!(stage.upstream.last().json()["messages"], json!([{"role": "user", "content": "Hi Bo"}]));
 }

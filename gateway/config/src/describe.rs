@@ -48,7 +48,10 @@ pub fn describe(spec: &GatewaySpec) -> Value {
                 Reach::Any => "any",
             }),
         },
-        "prompts": prompts.as_ref().map(|prompts| json!({"repository": prompts.repository, "path": prompts.path, "branch": prompts.branch})),
+        "prompts": prompts.as_ref().map(|prompts| json!({
+            "repository": prompts.repository, "remote": prompts.remote.as_ref().map(|remote| &remote.url), "path": prompts.path,
+            "branch": prompts.branch,
+        })),
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),
@@ -168,6 +171,7 @@ fn model(spec: &ModelSpec) -> Value {
 fn source(source: &Source) -> Value {
     match source {
         Source::Catalogue(name) => json!(name),
+        Source::Registry(reference) => json!(reference.to_string()),
         Source::Uris { uris, sha256 } => json!({"uris": uris.iter().map(uri).collect::<Vec<_>>(), "sha256": sha256}),
     }
 }
@@ -185,7 +189,10 @@ fn route(spec: &RouteSpec) -> Value {
     let name_of = |index: usize| spec.variants.get(index).map(|variant| variant.name.to_string());
     let PolicySpec::Weighted(shares) = &spec.policy;
     let shares = spec.variants.iter().zip(shares).map(|(variant, share)| (variant.name.to_string(), json!(share)));
-    let variants = spec.variants.iter().map(|variant| (variant.name.to_string(), json!({"model": variant.model})));
+    let variants = spec
+        .variants
+        .iter()
+        .map(|variant| (variant.name.to_string(), json!({"model": variant.model, "prompt": variant.prompt})));
     json!({
         "variants": variants.collect::<Map<_, _>>(),
         "policy": {"weighted": shares.collect::<Map<_, _>>()},

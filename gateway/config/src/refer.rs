@@ -4,7 +4,7 @@ use crate::place::Place;
 use crate::scalar::At;
 use crate::section::ConfigFile;
 use crate::section::Desk;
-use crate::section::model::ModelFile;
+use crate::section::model::{ModelFile, SourceFile};
 use crate::section::provider::ProviderFile;
 use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
@@ -18,9 +18,11 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     // A section that is faulty as a whole says so itself; nothing is missed in it.
     let providers = raw.providers.as_ref();
     let models = raw.models.as_ref();
+    // A `store` that is faulty as a whole says so itself.
+    let has_registry = raw.store.as_ref().map_or(has("store"), |store| store.here().has("registry"));
     for item in models.iter().flat_map(|models| &models.0) {
         if let Some(model) = &item.value {
-            check_model(model, &item.at, providers, has("providers"), desk);
+            check_model(model, &item.at, providers, has("providers"), has_registry, desk);
         }
     }
     let used = models_of_routes(raw);
@@ -29,7 +31,24 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
             look_up("model", name.value.as_str(), name, models, desk);
         }
     }
+    check_prompts(raw, desk);
     warn_of_idle(raw, &used, desk);
+}
+
+/// A prompt needs a repository to be in; whether it is there is known when that is opened.
+fn check_prompts(raw: &ConfigFile, desk: &mut Desk<'_>) {
+    if raw.here().has("prompts") {
+        return;
+    }
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
+    for route in routes {
+        let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
+        for prompt in route.prompt.iter().chain(variants.filter_map(|variant| variant.prompt.as_ref())) {
+            desk.notes
+                .fault(&prompt.at, format!("there is no repository that holds the prompt {}", prompt.shown()))
+                .remedy("add `prompts: {repository: FOLDER}`");
+        }
+    }
 }
 
 fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
@@ -68,6 +87,7 @@ fn check_model(
     at: &Place,
     providers: Option<&Map<ProviderFile>>,
     has_providers: bool,
+    has_registry: bool,
     desk: &mut Desk<'_>,
 ) {
     let Some(provider) = &model.provider else { return };
@@ -85,6 +105,13 @@ fn check_model(
                 desk.notes
                     .fault(at, "a model of a local provider needs a source")
                     .remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
+            }
+            let from_registry =
+                matches!(&model.source, Some(SourceFile::Name(given)) if given.value.0.starts_with("models:"));
+            if from_registry && !has_registry {
+                desk.notes
+                    .fault(at, "this model comes from the registry, and there is none")
+                    .remedy("add `store: {registry: \"sqlite:.tidegate/registry.db\"}`");
             }
             if has("model") {
                 desk.notes

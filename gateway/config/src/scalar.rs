@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
-use tidegate_core::{KeyId, ModelName, Principal, ProviderName, RouteName, Secret, Tenant, VariantName};
+use tidegate_core::{KeyId, ModelName, Principal, PromptRef, ProviderName, RouteName, Secret, Tenant, VariantName};
 
 /// What can be read from a text.
 pub(crate) trait Scalar: Sized {
@@ -349,6 +349,14 @@ impl Scalar for Secret {
     fn parse(text: &str) -> Result<Self, Flaw> {
         // No detail: it would say something of the secret.
         if text.trim().is_empty() { Err(Flaw::default().mend("it is empty")) } else { Ok(Self::new(text)) }
+    }
+}
+
+impl Scalar for PromptRef {
+    const WHAT: &'static str = "a reference to a prompt, such as `support@production`";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        text.parse().map_err(|fault: tidegate_core::prompt::PromptRefFault| Flaw::why(fault.to_string()))
     }
 }
 

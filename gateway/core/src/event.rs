@@ -1,8 +1,8 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
 use crate::{
-    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, ProviderName, RouteName, SpanId, Tenant,
-    TraceId, Usage, VariantName,
+    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp, ProviderName, RouteName,
+    SpanId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -116,9 +116,15 @@ pub struct Event {
     /// The model of that arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
+    /// The version of that model in the registry, where it comes from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_version: Option<u32>,
     /// The provider of that model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderName>,
+    /// The version of the prompt that stood before what the caller said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Arc<PromptStamp>>,
     /// How the arm was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,

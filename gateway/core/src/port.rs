@@ -4,9 +4,11 @@ pub mod backend;
 pub mod blobs;
 pub mod events;
 pub mod limits;
+pub mod models;
 pub mod mount;
 pub mod outbound;
 pub mod prompts;
+pub mod shelf;
 
 use std::pin::Pin;
 

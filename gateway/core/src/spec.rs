@@ -15,7 +15,7 @@ pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use limit::{LimitSpec, OnFailure, Per, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
-pub use prompts::PromptsSpec;
+pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
 };

@@ -1,14 +1,19 @@
 //! A remote repository, fetched into a bare one of our own: the branch that is followed and the tags that are labels,
-//! nothing else. Owns the fetching; reading it is the store's, as of any other repository. `ssh` is run for ssh, and
-//! nothing is ever pushed.
+//! nothing else. Owns the fetching; reading it is the store's, as of any other repository. `ssh` is run for ssh, https
+//! goes by `https`, and nothing is ever pushed.
 
 use crate::disk::{inside, lock};
 use crate::fault::PromptFault;
+use crate::https::{Carrier, Web};
 use crate::labels::TAGS;
 use crate::refs::{OURS, Reason, shift};
 use crate::repository::Repository;
+use gix::protocol::transport::Protocol;
+use gix::protocol::transport::client::blocking_io::Transport;
+use gix::protocol::transport::client::blocking_io::http;
+use gix::remote::Connection;
 use gix::remote::Direction;
-use gix::remote::fetch::Tags;
+use gix::remote::fetch::{Outcome, Tags};
 use gix::url::Scheme;
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,8 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tidegate_core::Clock;
 
-/// The branch of the mirror that holds what the remote's branch, or its `HEAD`, was.
-const BRANCH: &str = "followed";
 /// Never asks a question, and gives a host that is gone up soon.
 const SSH: &str = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10";
 
@@ -29,12 +32,16 @@ pub struct Mirror {
     url: gix::Url,
     branch: Option<String>,
     ssh: String,
+    web: Option<Web>,
     clock: Arc<dyn Clock>,
 }
 
 impl Mirror {
-    /// A mirror in `folder`, made where it is missing, of the repository at `url`; `identity` is the file of the ssh
-    /// key to use. Nothing is fetched yet.
+    /// The branch of a mirror that holds what the remote's branch, or its `HEAD`, was: its store is opened with it.
+    pub const BRANCH: &str = "followed";
+
+    /// A mirror in `folder`, made where it is missing, of the repository at `url`; `identity` is the file of the key to
+    /// use with ssh, `web` the way of https. Nothing is fetched yet.
     ///
     /// # Errors
     /// When the address is not one that can be fetched, or the folder cannot be made.
@@ -43,16 +50,15 @@ impl Mirror {
         url: &str,
         branch: Option<&str>,
         identity: Option<&Path>,
+        web: Option<Web>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PromptFault> {
         let wrong = |why: &str| PromptFault::invalid("repository", why);
         let url = gix::url::parse(url).map_err(|e| wrong(&format!("is no address of a repository: {e}")))?;
         match url.scheme {
             Scheme::Ssh | Scheme::File => {}
-            Scheme::Https | Scheme::Http => {
-                return Err(wrong("is fetched over https, which this gateway cannot do yet: use its ssh address"));
-            }
-            _ => return Err(wrong("is neither an ssh address nor a folder")),
+            Scheme::Https | Scheme::Http if web.is_some() => {}
+            _ => return Err(wrong("is neither an https nor an ssh address")),
         }
         if let Some(branch) = branch {
             tidegate_core::name::check(branch).map_err(|why| PromptFault::invalid("branch", why))?;
@@ -68,13 +74,15 @@ impl Mirror {
         if !folder.join("objects").exists() {
             gix::init_bare(folder).map_err(PromptFault::git("make the mirror"))?;
         }
-        Ok(Self { folder: folder.to_owned(), url, branch: branch.map(str::to_owned), ssh, clock })
+        Ok(Self { folder: folder.to_owned(), url, branch: branch.map(str::to_owned), ssh, web, clock })
     }
 
-    /// The branch to open the mirror's store with.
+    /// Whether anything was fetched, now or by an earlier run.
     #[must_use]
-    pub const fn branch(&self) -> &'static str {
-        BRANCH
+    pub fn is_filled(&self) -> bool {
+        let of = format!("refs/heads/{}", Self::BRANCH);
+        Repository::open(&self.folder, "", None)
+            .is_ok_and(|it| it.view().target(&of).is_ok_and(|target| target.is_some()))
     }
 
     /// Fetches, and takes tags away that the remote has no more. Blocks on the network; `stop` ends it.
@@ -95,20 +103,24 @@ impl Mirror {
             ]);
         let repository = gix::open_opts(&self.folder, options).map_err(PromptFault::git("open the mirror"))?;
         let from = self.branch.as_ref().map_or_else(|| "HEAD".to_owned(), |branch| format!("refs/heads/{branch}"));
-        let specs = [format!("+{from}:refs/heads/{BRANCH}"), format!("+{TAGS}*:{TAGS}*")];
+        let specs = [format!("+{from}:refs/heads/{}", Self::BRANCH), format!("+{TAGS}*:{TAGS}*")];
         let remote = repository
             .remote_at_without_url_rewrite(self.url.clone())
             .and_then(|remote| {
                 remote.with_fetch_tags(Tags::None).with_refspecs(specs.iter().map(String::as_str), Direction::Fetch)
             })
             .map_err(PromptFault::git("name the remote"))?;
-        let outcome = remote
-            .connect(Direction::Fetch)
-            .and_then(|connection| {
-                connection.prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())
-            })
-            .and_then(|prepared| prepared.receive(gix::progress::Discard, stop))
-            .map_err(PromptFault::git("fetch the prompts"))?;
+        let outcome = match &self.web {
+            Some(web) if matches!(self.url.scheme, Scheme::Https | Scheme::Http) => {
+                let transport = http::Transport::new_http(Carrier(web.clone()), self.url.clone(), Protocol::V2, false);
+                receive(remote.to_connection_with_transport(transport), stop)
+            }
+            _ => remote.connect(Direction::Fetch).and_then(|connection| receive(connection, stop)),
+        }
+        .map_err(|e| {
+            let why: Vec<String> = e.iter_errors().map(ToString::to_string).collect();
+            PromptFault::Git { doing: "fetch the prompts", why: why.join(": ") }
+        })?;
         let named =
             outcome.ref_map.mappings.iter().filter_map(|mapping| mapping.local.as_ref().map(ToString::to_string));
         self.prune(&named.collect())
@@ -135,6 +147,14 @@ impl Mirror {
     }
 }
 
+fn receive<T: Transport>(connection: Connection<'_, '_, '_, T>, stop: &AtomicBool) -> gix::Result<Outcome> {
+    connection
+        // Nobody is asked who we are, no helper of git's is run: we said it, or are nobody.
+        .with_credentials(|_| Ok(None))
+        .prepare_fetch(gix::progress::Discard, gix::remote::ref_map::Options::default())?
+        .receive(gix::progress::Discard, stop)
+}
+
 /// Takes the locks away that a killed fetch left: nobody else writes here, and the lock of fetches is held.
 fn free(folder: &Path) {
     let mut folders = vec![(folder.to_owned(), 0)];
@@ -159,7 +179,7 @@ mod tests {
     use std::process::Command;
 
     fn open(folder: &Path, url: &str) -> Result<Mirror, PromptFault> {
-        Mirror::open(folder, url, None, None, options().clock)
+        Mirror::open(folder, url, None, None, None, options().clock)
     }
 
     #[test]
@@ -171,7 +191,7 @@ mod tests {
             assert!(fetched.is_err(), "{bad}");
         }
         let evil = Path::new("/key; touch x");
-        assert!(Mirror::open(folder.path(), "ssh://h/x", None, Some(evil), options().clock).is_err());
+        assert!(Mirror::open(folder.path(), "ssh://h/x", None, Some(evil), None, options().clock).is_err());
     }
 
     #[test]
@@ -187,7 +207,7 @@ mod tests {
         let mirror = open(folder.path(), &format!("file://{}", bare.path().display())).unwrap();
         let stop = AtomicBool::new(false);
         mirror.fetch(&stop).unwrap();
-        let of = Options { branch: Some(mirror.branch().to_owned()), is_writable: false, ..options() };
+        let of = Options { branch: Some(Mirror::BRANCH.to_owned()), is_writable: false, ..options() };
         let store = PromptStore::open(folder.path(), of).unwrap();
         let n = |reference: &str| store.book().find(&reference.parse().unwrap()).map(|version| version.n);
         assert_eq!(n("a@production").unwrap(), 1);

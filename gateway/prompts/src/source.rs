@@ -10,6 +10,9 @@ use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use tidegate_core::port::prompts::PromptRole;
 
+/// Members of a call that no prompt sets: who answers, how, and how often.
+const NO_PARAMETERS: [&str; 8] =
+    ["model", "messages", "prompt", "stream", "stream_options", "n", "user", "response_format"];
 /// The most messages of a prompt.
 const MESSAGES: usize = 64;
 
@@ -129,6 +132,9 @@ impl PromptSource {
             if let Some(why) = case.value.expect.iter().find_map(crate::case::Expectation::fault) {
                 return Err(fault(line_of(case), format!("the case {:?}: {why}", case.value.name)));
             }
+        }
+        if let Some(name) = file.parameters.keys().find(|name| NO_PARAMETERS.contains(&name.as_str())) {
+            return Err(fault(None, format!("`{name}` is the caller's to say, not a default parameter: take it out")));
         }
         Ok(Self {
             description: file.description,

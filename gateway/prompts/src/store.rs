@@ -71,6 +71,15 @@ pub(crate) struct Session<'a> {
     _held: Held,
 }
 
+/// Makes an empty bare repository in `folder`.
+///
+/// # Errors
+/// When the folder is not empty, or cannot be written.
+pub fn init(folder: &Path) -> Result<(), PromptFault> {
+    std::fs::create_dir_all(folder).map_err(PromptFault::io("make the folder", folder))?;
+    gix::init_bare(folder).map(drop).map_err(PromptFault::git("make the repository"))
+}
+
 impl PromptStore {
     /// Opens the bare or work-tree repository in `folder` and reads its prompts.
     ///

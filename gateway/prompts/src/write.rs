@@ -269,7 +269,7 @@ fn said(message: &str, edit: &Edit<'_>, name: &PromptName) -> String {
     let message: String = message.chars().filter(|c| *c != '\0').take(10_000).collect();
     match edit {
         _ if !message.trim().is_empty() => message,
-        Edit::Put(_) => format!("prompt {name}: a new version"),
+        Edit::Put(_) => crate::shelf::unsaid(name),
         Edit::Remove => format!("prompt {name}: deleted"),
     }
 }

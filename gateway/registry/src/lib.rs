@@ -13,6 +13,7 @@ pub mod mlflow;
 pub mod model;
 pub mod page;
 pub mod registry;
+mod serving;
 mod shape;
 pub mod source;
 mod store;

@@ -5,6 +5,7 @@ mod artifacts;
 mod error;
 mod models;
 mod params;
+mod prompts;
 mod schema;
 mod table;
 mod versions;
@@ -23,7 +24,8 @@ use table::{Call, Found};
 use tidegate_core::digest::Digest;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::blobs::Blobs;
-use tidegate_core::port::mount::{Content, Frames, Mount, Passage};
+use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
+use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::{Caller, Fault, FaultKind};
 
 /// The largest body of a call that is no file.
@@ -34,6 +36,8 @@ const LARGEST: usize = 4 * 1024 * 1024;
 pub struct Mlflow {
     registry: Arc<Registry>,
     blobs: Arc<dyn Blobs>,
+    /// The prompts, where there are any.
+    shelf: Option<Arc<dyn PromptShelf>>,
     /// The longest file that is taken, in bytes.
     largest_file: u64,
 }
@@ -42,7 +46,14 @@ impl Mlflow {
     /// The interface of `registry`, whose files lie in `blobs`, each of at most `largest_file` bytes.
     #[must_use]
     pub fn new(registry: Arc<Registry>, blobs: Arc<dyn Blobs>, largest_file: u64) -> Self {
-        Self { registry, blobs, largest_file }
+        Self { registry, blobs, shelf: None, largest_file }
+    }
+
+    /// Serves the prompts of `shelf` too.
+    #[must_use]
+    pub fn with_prompts(mut self, shelf: Option<Arc<dyn PromptShelf>>) -> Self {
+        self.shelf = shelf;
+        self
     }
 
     async fn answer(
@@ -70,6 +81,11 @@ impl Mlflow {
         let actor = actor(&caller, &head, &bytes)?;
         let params = Params::read(&head.method, head.uri.query(), &head.headers, &bytes)?;
         params.check(schema::of(call))?;
+        if let Some(shelf) = &self.shelf
+            && let Some(answer) = prompts::answer(shelf, &self.registry, call, &actor, &params).await?
+        {
+            return Ok(reply(&answer));
+        }
         let answer = match call {
             Call::ListArtifacts => artifacts::list(&*self.blobs, &params).await?,
             Call::CreateModel => models::create(&self.registry, &actor, &params).await?,
@@ -111,7 +127,10 @@ impl Mlflow {
 }
 
 impl Mount for Mlflow {
-    fn find(&self, method: &Method, path: &str) -> Passage {
+    fn find(&self, door: Door, method: &Method, path: &str) -> Passage {
+        if door == Door::Admin {
+            return Passage::Nothing;
+        }
         match table::find(method, path) {
             Found::Call(row, _) => row.role.map_or(Passage::Open, Passage::Needs),
             Found::WrongMethod(allowed) => Passage::WrongMethod(allowed),

@@ -132,7 +132,12 @@ impl Registry {
         crate::audit::verify(&mut *self.db.read().await?).await
     }
 
-    fn now(&self) -> i64 {
+    /// Its database.
+    pub(crate) const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    pub(crate) fn now(&self) -> i64 {
         i64::try_from(self.clock.unix_ms()).unwrap_or(i64::MAX)
     }
 

@@ -16,7 +16,7 @@ const CALLS: u32 = 1_000_000;
 fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
     let arm = |i| -> Result<_, Box<dyn std::error::Error>> {
-        Ok(VariantSpec { name: format!("v{i}").parse()?, model: "m".parse()? })
+        Ok(VariantSpec { name: format!("v{i}").parse()?, model: "m".parse()?, prompt: None })
     };
     Ok(RouteSpec {
         name: "route".parse()?,

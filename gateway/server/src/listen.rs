@@ -12,6 +12,7 @@ pub use listener::Listener;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::Caller;
+use tidegate_core::port::prompts::Reach;
 use tidegate_core::spec::CorsSpec;
 
 /// The other end of a connection, and what its listener grants it.
@@ -19,6 +20,8 @@ use tidegate_core::spec::CorsSpec;
 pub struct Peer {
     /// Who its client certificate says it is.
     pub certified: Option<Caller>,
+    /// From where it comes.
+    pub reach: Reach,
     /// What all connections of its listener share.
     pub terms: Arc<Terms>,
 }

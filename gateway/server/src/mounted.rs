@@ -15,14 +15,18 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::port::mount::{Content, Frames, Mount, Passage};
+use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::{Caller, Fault, FaultKind, Role};
 
 /// The interface that has this path, and what it says of it.
-pub(crate) fn find<'a>(mounts: &'a [Arc<dyn Mount>], head: &Parts) -> Option<(&'a Arc<dyn Mount>, Passage)> {
+pub(crate) fn find<'a>(
+    mounts: &'a [Arc<dyn Mount>],
+    door: Door,
+    head: &Parts,
+) -> Option<(&'a Arc<dyn Mount>, Passage)> {
     mounts
         .iter()
-        .map(|mount| (mount, mount.find(&head.method, head.uri.path())))
+        .map(|mount| (mount, mount.find(door, &head.method, head.uri.path())))
         .find(|(_, passage)| *passage != Passage::Nothing)
 }
 

@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tidegate_core::port::events::Events;
-use tidegate_core::port::mount::Mount;
+use tidegate_core::port::mount::{Door, Mount};
 use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, InferenceId, Ledger, Role};
 
 /// The header by which a caller names an answer to us.
@@ -43,7 +43,7 @@ pub struct Ports {
     pub metrics: Arc<Metrics>,
     /// What the admin interface can do.
     pub operations: Arc<dyn Operations>,
-    /// Interfaces that other organs bring to the public listeners.
+    /// Interfaces that other organs bring.
     pub mounts: Vec<Arc<dyn Mount>>,
 }
 
@@ -160,8 +160,11 @@ impl Server {
                 response
             }
             Found::Nothing
-                if !peer.terms.admin
-                    && let Some((mount, passage)) = mounted::find(&self.ports.mounts, &head) =>
+                if let Some((mount, passage)) = mounted::find(
+                    &self.ports.mounts,
+                    if peer.terms.admin { Door::Admin } else { Door::Public },
+                    &head,
+                ) =>
             {
                 // Boxed, as above.
                 Box::pin(mounted::serve(self, &**mount, passage, *head, body, peer)).await

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
+use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::limits::Limits;
+use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{ContentPolicy, Durability, RouteSpec, SubjectSpec};
-use tidegate_core::{Caller, KeyRecord, ModelName, Price, ProviderName, RouteName, VariantName};
+use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
 use tidegate_route::{Policy, RetryBudget};
 
 /// Everything that requests are served from.
@@ -19,6 +21,10 @@ pub struct Snapshot {
     pub loaded: u64,
     /// The routes by name.
     pub routes: HashMap<RouteName, Arc<Route>>,
+    /// What renders prompts, where there are any.
+    pub prompts: Option<Arc<dyn Prompts>>,
+    /// The models of the registry that are served, and what of them could not be.
+    pub served: Vec<Served>,
     /// Who may call.
     pub keys: Keyring,
     /// Who may use the admin listener: the same keys, and its token.
@@ -39,6 +45,19 @@ impl Snapshot {
     pub const fn keys_of(&self, admin: bool) -> &Keyring {
         if admin { &self.admin_keys } else { &self.keys }
     }
+}
+
+/// A model of the registry that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The model, as the configuration names it.
+    pub model: ModelName,
+    /// What it refers to.
+    pub reference: ModelRef,
+    /// The version that serves.
+    pub version: u32,
+    /// The version that the reference means since, and that could not be loaded.
+    pub refused: Option<u32>,
 }
 
 /// A route, ready to serve.
@@ -73,6 +92,10 @@ pub struct Arm {
     pub upstream: String,
     /// The model's provider.
     pub provider: ProviderName,
+    /// The model's version in the registry, where it comes from there.
+    pub version: Option<u32>,
+    /// The prompt that stands before what callers say.
+    pub prompt: Option<PromptRef>,
     /// What the model costs.
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together, where it is known.

@@ -1,7 +1,7 @@
 //! `tidegate chat`: a conversation in the terminal, streamed from a route of a running gateway. Owns the reading of lines
 //! and the look; the conversation is in `session`, the stream's form in `stream`.
 
-mod gateway;
+pub(super) mod gateway;
 mod session;
 mod stream;
 

@@ -2,7 +2,7 @@
 
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
-use super::parts::{Parts, Tools};
+use super::parts::{OnFailure, Parts, Tools};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
@@ -50,10 +50,21 @@ impl Gateway {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dice: Arc<dyn Dice> = Arc::new(SplitMix::seeded(seed()?));
+        let prompts = match &spec.prompts {
+            Some(wanted) => Some(super::prompts::open(wanted, &clock).await?),
+            None => None,
+        };
+        let shelf = prompts.as_ref().map(|mount| mount.shelf());
+        let registry = match &spec.registry {
+            Some(wanted) => Some(super::registry::open(wanted, &clock, &dice, shelf).await?),
+            None => None,
+        };
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
             roots: OnceLock::new(),
+            registry: registry.as_ref().map(OpenRegistry::shelf),
+            prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
         };
         let store = super::events::open(&spec.events, &clock)?;
@@ -66,20 +77,13 @@ impl Gateway {
             metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
         }
         let spans = spans(&spec)?;
-        let parts = Parts::default().renewed(&spec, &tools).await?;
-        let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock)?);
+        let parts = Parts::default().renewed(&spec, &tools, OnFailure::GiveUp).await?;
+        let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref())?);
         metrics.configured(&spec.hash);
+        metrics.serving(&snapshot.served);
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let registry = match &spec.registry {
-            Some(wanted) => Some(super::registry::open(wanted, &clock, &dice).await?),
-            None => None,
-        };
-        let prompts = match &spec.prompts {
-            Some(wanted) => Some(super::prompts::open(wanted, &clock).await?),
-            None => None,
-        };
         let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().map(OpenRegistry::mount).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
@@ -146,9 +150,9 @@ impl Gateway {
         })
     }
 
-    /// Follows what others push into the prompts' repository, and keeps the artifact store clean.
+    /// Follows what others push into the prompts' repository and how aliases move, and keeps the artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
-        let registry = self.registry.iter().map(OpenRegistry::sweep);
+        let registry = self.registry.iter().flat_map(|registry| [registry.sweep(), self.reloader.follow_models()]);
         registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
     }
 

@@ -6,9 +6,13 @@ use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tidegate_core::port::backend::Backend;
-use tidegate_core::spec::{GatewaySpec, LimitSpec, LocalSpec, ModelSpec, OpenAiSpec, ProviderKind};
+use tidegate_core::port::models::Models;
+use tidegate_core::port::prompts::Prompts;
+use tidegate_core::spec::{GatewaySpec, LimitSpec, LocalSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
 use tidegate_core::{Clock, Dice, ModelName, ProviderName};
+use tidegate_server::snapshot::Served;
 use tidegate_state::MemoryLimits;
+use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
 
 /// What parts are built with.
@@ -20,6 +24,10 @@ pub(crate) struct Tools {
     pub(crate) dice: Arc<dyn Dice>,
     /// Who is trusted to certify providers.
     pub(crate) roots: OnceLock<TlsRoots>,
+    /// The registry of models, where there is one.
+    pub(crate) registry: Option<Shelf>,
+    /// What renders prompts, where there are any.
+    pub(crate) prompts: Option<Arc<dyn Prompts>>,
     /// Where weights come from and go.
     pub(crate) pull: PullContext,
 }
@@ -33,6 +41,35 @@ impl Tools {
     }
 }
 
+/// The registry of models, and where its files lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    /// What references mean.
+    pub(crate) models: Arc<dyn Models>,
+    /// The files.
+    pub(crate) blobs: Arc<FolderBlobs>,
+}
+
+/// A local model that is loaded.
+#[derive(Debug, Clone)]
+struct Local {
+    of: (ModelSpec, LocalSpec),
+    /// Its version, where it comes from the registry.
+    version: Option<u32>,
+    /// The version that its reference means since, and that could not be loaded.
+    refused: Option<u32>,
+    backend: Arc<dyn Backend>,
+}
+
+/// What becomes of a model that cannot be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// Nothing changes at all.
+    GiveUp,
+    /// The version of it that serves goes on.
+    KeepOld,
+}
+
 /// A backend and what it was built from.
 type Built<Spec> = (Spec, Arc<dyn Backend>);
 
@@ -40,7 +77,7 @@ type Built<Spec> = (Spec, Arc<dyn Backend>);
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
-    local: BTreeMap<ModelName, Built<(ModelSpec, LocalSpec)>>,
+    local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Arc<MemoryLimits>)>,
 }
 
@@ -48,8 +85,14 @@ impl Parts {
     /// Builds what `spec` needs and `self` has not. Nothing in force changes until the result replaces it.
     ///
     /// # Errors
-    /// A provider cannot be built, or a model not be fetched or loaded.
-    pub(crate) async fn renewed(&self, spec: &GatewaySpec, tools: &Tools) -> anyhow::Result<Self> {
+    /// A provider cannot be built, or a model not be fetched or loaded; unless, by `on_failure`, an older version of it
+    /// goes on.
+    pub(crate) async fn renewed(
+        &self,
+        spec: &GatewaySpec,
+        tools: &Tools,
+        on_failure: OnFailure,
+    ) -> anyhow::Result<Self> {
         let mut next = Self::default();
         for (name, provider) in &spec.providers {
             if let ProviderKind::OpenAi(openai) = &provider.kind {
@@ -73,12 +116,9 @@ impl Parts {
         for model in spec.models.values() {
             if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
             {
-                let key = (model.clone(), local.clone());
-                let backend = match self.local.get(&model.name).filter(|(old, _)| *old == key) {
-                    Some((_, backend)) => Arc::clone(backend),
-                    None => load(model, local, tools).await.with_context(|| format!("model `{}`", model.name))?,
-                };
-                next.local.insert(model.name.clone(), (key, backend));
+                let old = self.local.get(&model.name).filter(|old| old.of.0 == *model && old.of.1 == *local);
+                let loaded = renewed_local(old, model, local, tools, on_failure).await;
+                next.local.insert(model.name.clone(), loaded.with_context(|| format!("model `{}`", model.name))?);
             }
         }
         next.limits = Some(self.renewed_limits(&spec.limits, tools));
@@ -98,7 +138,28 @@ impl Parts {
     #[must_use]
     pub(crate) fn backend(&self, model: &ModelSpec) -> Option<Arc<dyn Backend>> {
         let remote = self.openai.get(&model.provider).map(|(_, backend)| backend);
-        remote.or_else(|| self.local.get(&model.name).map(|(_, backend)| backend)).map(Arc::clone)
+        remote.or_else(|| self.local.get(&model.name).map(|local| &local.backend)).map(Arc::clone)
+    }
+
+    /// The version of `model`, where it comes from the registry.
+    #[must_use]
+    pub(crate) fn version(&self, model: &ModelSpec) -> Option<u32> {
+        self.local.get(&model.name).and_then(|local| local.version)
+    }
+
+    /// The models of the registry that are served.
+    #[must_use]
+    pub(crate) fn served(&self) -> Vec<Served> {
+        let served = |local: &Local| match (&local.of.0.source, local.version) {
+            (Some(Source::Registry(reference)), Some(version)) => Some(Served {
+                model: local.of.0.name.clone(),
+                reference: reference.clone(),
+                version,
+                refused: local.refused,
+            }),
+            _ => None,
+        };
+        self.local.values().filter_map(served).collect()
     }
 
     /// What callers are held to.
@@ -108,14 +169,92 @@ impl Parts {
     }
 }
 
-#[cfg(feature = "engine")]
-async fn load(model: &ModelSpec, local: &LocalSpec, tools: &Tools) -> anyhow::Result<Arc<dyn Backend>> {
+/// The model as it shall serve now: the one that does, or a newer version of it, loaded beside.
+async fn renewed_local(
+    old: Option<&Local>,
+    model: &ModelSpec,
+    local: &LocalSpec,
+    tools: &Tools,
+    on_failure: OnFailure,
+) -> anyhow::Result<Local> {
     let source = model.source.as_ref().context("it names no source of its weights")?;
-    let files = pull::ensure(source, &tools.pull).await?;
+    let Source::Registry(reference) = source else {
+        if let Some(old) = old {
+            return Ok(old.clone());
+        }
+        let backend = load(model, local, Place::Source(source), false, tools).await?;
+        return Ok(Local { of: (model.clone(), local.clone()), version: None, refused: None, backend });
+    };
+    let shelf = tools.registry.as_ref().context("there is no registry that it could come from")?;
+    let wanted = shelf.models.resolve(reference).await;
+    let wanted = match (wanted, old, on_failure) {
+        (Ok(wanted), ..) => wanted,
+        // An alias that was taken away, or a registry out of reach, ends nothing.
+        (Err(fault), Some(old), OnFailure::KeepOld) => {
+            tracing::error!(model = %model.name, %reference, %fault, "the version that serves goes on");
+            return Ok(old.clone());
+        }
+        (Err(fault), ..) => anyhow::bail!("{reference}: {}", fault.says),
+    };
+    let is_known = |old: &Local| old.version == Some(wanted.version) || old.refused == Some(wanted.version);
+    if let Some(old) =
+        old.filter(|old| is_known(old) && on_failure == OnFailure::KeepOld || old.version == Some(wanted.version))
+    {
+        let refused = old.refused.filter(|refused| *refused == wanted.version && old.version != Some(wanted.version));
+        return Ok(Local { refused, ..old.clone() });
+    }
+    let place = Place::Shelf(shelf, &wanted.storage);
+    match (load(model, local, place, old.is_some(), tools).await, old, on_failure) {
+        (Ok(backend), ..) => {
+            tracing::info!(model = %model.name, %reference, version = wanted.version, "a version of the registry serves");
+            let of = (model.clone(), local.clone());
+            Ok(Local { of, version: Some(wanted.version), refused: None, backend })
+        }
+        (Err(why), Some(old), OnFailure::KeepOld) => {
+            let why = format!("{why:#}");
+            tracing::error!(model = %model.name, %reference, version = wanted.version, why, "a version cannot be loaded");
+            if let Err(fault) = shelf.models.refused(reference, wanted.version, &why).await {
+                tracing::error!(%fault, "the audit log does not say so");
+            }
+            Ok(Local { refused: Some(wanted.version), ..old.clone() })
+        }
+        (Err(why), ..) => Err(why.context(format!("{reference}, version {}", wanted.version))),
+    }
+}
+
+/// Where a model's files are.
+#[derive(Debug, Clone, Copy)]
+enum Place<'a> {
+    Source(&'a Source),
+    /// At this place of the registry's store.
+    Shelf(&'a Shelf, &'a str),
+}
+
+#[cfg(feature = "engine")]
+async fn load(
+    model: &ModelSpec,
+    local: &LocalSpec,
+    place: Place<'_>,
+    is_beside: bool,
+    tools: &Tools,
+) -> anyhow::Result<Arc<dyn Backend>> {
+    let files = match place {
+        Place::Source(source) => pull::ensure(source, &tools.pull).await?,
+        Place::Shelf(shelf, storage) => super::artifacts::files(storage, &shelf.blobs).await?,
+    };
+    if is_beside {
+        super::admission::admit(&files, local)?;
+    }
     super::local::load(model, local, files, Arc::clone(&tools.clock), Arc::clone(&tools.dice)).await
 }
 
 #[cfg(not(feature = "engine"))]
-async fn load(_model: &ModelSpec, _local: &LocalSpec, _tools: &Tools) -> anyhow::Result<Arc<dyn Backend>> {
+async fn load(
+    _model: &ModelSpec,
+    _local: &LocalSpec,
+    _place: Place<'_>,
+    _is_beside: bool,
+    _tools: &Tools,
+) -> anyhow::Result<Arc<dyn Backend>> {
     anyhow::bail!("this program was built without the feature `engine`, which local models need")
 }

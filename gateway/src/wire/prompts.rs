@@ -5,56 +5,142 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::mount::{Content, Frames, Mount, Passage};
-use tidegate_core::port::prompts::Reach;
-use tidegate_core::spec::PromptsSpec;
+use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
+use tidegate_core::port::outbound::{self, Outbound as _};
+use tidegate_core::port::prompts::{Prompts, Reach};
+use tidegate_core::port::shelf::PromptShelf;
+use tidegate_core::spec::{PromptsSpec, RemoteSpec};
 use tidegate_core::{Caller, Clock, Fault, FaultKind, Role, percent};
-use tidegate_prompts::{Asked, Author, Need, Options, PromptStore, need};
+use tidegate_prompts::{Asked, Author, Mirror, Need, Options, PromptStore, Web, need};
 use tidegate_server::mounted::refusal;
+use tidegate_upstream::TlsRoots;
+use tidegate_upstream::outbound::{Appetite, OneShot};
 use tokio::task::spawn_blocking;
 
 /// How often the repository is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// The largest body taken.
 const LARGEST: usize = 1024 * 1024;
+
 /// Where prompts are served.
-const ROOT: &str = "/v1/prompts";
+const fn root(door: Door) -> &'static str {
+    match door {
+        Door::Public => "/v1/prompts",
+        Door::Admin => "/admin/v1/prompts",
+    }
+}
 
 /// The prompts of a repository, served.
 #[derive(Debug)]
 pub(crate) struct PromptMount {
     store: Arc<PromptStore>,
+    remote: Option<Remote>,
 }
 
-/// Opens the repository of `spec` and reads its history.
+/// Opens the repository of `spec` and reads its history; a remote one is fetched first.
 ///
 /// # Errors
-/// There is none, or it cannot be read.
+/// There is none, or it cannot be read. A remote one that was fetched before may be out of reach.
 pub(crate) async fn open(spec: &PromptsSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<PromptMount>> {
-    let options = Options {
+    let mut options = Options {
         path: spec.path.clone(),
         branch: spec.branch.clone(),
+        has_dev: spec.remote.is_none(),
         clock: Arc::clone(clock),
         ..Options::default()
     };
+    let remote = spec.remote.clone().map(|remote| mirror(spec, remote, clock)).transpose()?;
+    if let Some(remote) = &remote {
+        options.is_writable = false;
+        options.branch = Some(Mirror::BRANCH.to_owned());
+        let mirror = Arc::clone(&remote.mirror);
+        match spawn_blocking(move || mirror.fetch(&AtomicBool::new(false))).await? {
+            Err(fault) if remote.mirror.is_filled() => {
+                tracing::error!(%fault, "the prompts are those of the last fetch");
+            }
+            fetched => fetched.with_context(|| format!("prompts: {}", remote.url))?,
+        }
+    }
     let folder = spec.repository.clone();
-    let opened = spawn_blocking(move || PromptStore::open(&folder, options)).await?;
+    let open = move || {
+        if !folder.exists() {
+            tidegate_prompts::init(&folder)?;
+            tracing::info!(folder = %folder.display(), "an empty repository of prompts was made");
+        }
+        PromptStore::open(&folder, options)
+    };
+    let opened = spawn_blocking(open).await?;
     let store = opened.with_context(|| format!("prompts: the repository {}", spec.repository.display()))?;
-    Ok(Arc::new(PromptMount { store: Arc::new(store) }))
+    Ok(Arc::new(PromptMount { store: Arc::new(store), remote }))
+}
+
+/// Opens the repository of `spec` as it lies here: of a remote one, what a gateway fetched last.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub(crate) fn offline(spec: &PromptsSpec) -> anyhow::Result<PromptStore> {
+    let mut options = Options {
+        path: spec.path.clone(),
+        branch: spec.branch.clone(),
+        has_dev: spec.remote.is_none(),
+        ..Options::default()
+    };
+    if spec.remote.is_some() {
+        (options.is_writable, options.branch) = (false, Some(Mirror::BRANCH.to_owned()));
+    }
+    PromptStore::open(&spec.repository, options)
+        .with_context(|| format!("prompts: the repository {}", spec.repository.display()))
+}
+
+/// A repository elsewhere.
+#[derive(Debug)]
+struct Remote {
+    mirror: Arc<Mirror>,
+    url: String,
+    poll: Duration,
+}
+
+fn mirror(spec: &PromptsSpec, remote: RemoteSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<Remote> {
+    let folder = &spec.repository;
+    std::fs::create_dir_all(folder).with_context(|| format!("prompts: the mirror {}", folder.display()))?;
+    let sender = Arc::new(OneShot::new(TlsRoots::system, Appetite::Whole));
+    let runtime = tokio::runtime::Handle::current();
+    // gix reads and writes as it goes, on a thread that may block.
+    let exchange = move |request| runtime.block_on(sender.send(request, outbound::Reach::Any));
+    let web = Web { exchange: Arc::new(exchange), login: remote.login };
+    let (branch, identity) = (spec.branch.as_deref(), remote.identity.as_deref());
+    let mirror = Mirror::open(folder, &remote.url, branch, identity, Some(web), Arc::clone(clock))?;
+    Ok(Remote { mirror: Arc::new(mirror), url: remote.url, poll: remote.poll })
 }
 
 impl PromptMount {
+    /// What renders them.
+    pub(crate) fn port(&self) -> Arc<dyn Prompts> {
+        Arc::<PromptStore>::clone(&self.store)
+    }
+
+    /// The same as a registry lists them.
+    pub(crate) fn shelf(&self) -> Arc<dyn PromptShelf> {
+        Arc::<PromptStore>::clone(&self.store)
+    }
+
     /// Follows what is pushed into the repository, until aborted.
     pub(crate) fn follow(&self) -> tokio::task::JoinHandle<()> {
         let store = Arc::clone(&self.store);
+        let remote = self.remote.as_ref().map(|remote| (Arc::clone(&remote.mirror), remote.poll));
         tokio::spawn(async move {
             let mut was_lost = false;
             loop {
-                tokio::time::sleep(LOOK).await;
-                let looking = Arc::clone(&store);
-                let Ok(looked) = spawn_blocking(move || looking.refresh()).await else { return };
+                tokio::time::sleep(remote.as_ref().map_or(LOOK, |(_, poll)| *poll)).await;
+                let (looking, mirror) = (Arc::clone(&store), remote.as_ref().map(|(mirror, _)| Arc::clone(mirror)));
+                let look = move || {
+                    mirror.map_or(Ok(()), |mirror| mirror.fetch(&AtomicBool::new(false)))?;
+                    looking.refresh()
+                };
+                let Ok(looked) = spawn_blocking(look).await else { return };
                 match &looked {
                     Ok(true) => tracing::info!("the prompts' repository changed"),
                     Err(fault) if !was_lost => tracing::error!(%fault, "the prompts' repository cannot be read"),
@@ -70,7 +156,9 @@ impl PromptMount {
         let body = gather(body).await?;
         let store = Arc::clone(&self.store);
         let (status, value) = spawn_blocking(move || {
-            let segments = segments(head.uri.path()).unwrap_or_default();
+            let path = head.uri.path();
+            let rest = [Door::Admin, Door::Public].into_iter().find_map(|door| path.strip_prefix(root(door)));
+            let segments = rest.and_then(segments).unwrap_or_default();
             let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
             let query: Vec<_> = percent::pairs(head.uri.query().unwrap_or_default()).collect();
             let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -94,8 +182,8 @@ impl PromptMount {
 }
 
 impl Mount for PromptMount {
-    fn find(&self, method: &Method, path: &str) -> Passage {
-        let Some(segments) = segments(path) else { return Passage::Nothing };
+    fn find(&self, door: Door, method: &Method, path: &str) -> Passage {
+        let Some(segments) = path.strip_prefix(root(door)).and_then(segments) else { return Passage::Nothing };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match need(as_get(method), &segments) {
             Some(Need::Read) => Passage::Needs(Role::Read),
@@ -132,8 +220,7 @@ fn as_get(method: &Method) -> &Method {
 }
 
 /// The parts of a path behind the root, decoded; `None` where it lies elsewhere.
-fn segments(path: &str) -> Option<Vec<String>> {
-    let rest = path.strip_prefix(ROOT)?;
+fn segments(rest: &str) -> Option<Vec<String>> {
     if rest.is_empty() {
         return Some(Vec::new());
     }

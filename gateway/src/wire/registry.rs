@@ -1,9 +1,11 @@
 //! The registry: opened from its spec with its files, which are swept each day.
 
+use super::parts::Shelf;
 use anyhow::Context as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::mount::Mount;
+use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::spec::RegistrySpec;
 use tidegate_core::{Clock, Dice};
 use tidegate_registry::Registry;
@@ -12,7 +14,7 @@ use tidegate_registry::tracking::Tracking;
 use tidegate_registry::webhook::delivery::Courier;
 use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::TlsRoots;
-use tidegate_upstream::outbound::OneShot;
+use tidegate_upstream::outbound::{Appetite, OneShot};
 
 /// How often files that nothing leads to are removed.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -33,8 +35,9 @@ pub(crate) async fn open(
     spec: &RegistrySpec,
     clock: &Arc<dyn Clock>,
     dice: &Arc<dyn Dice>,
+    prompts: Option<Arc<dyn PromptShelf>>,
 ) -> anyhow::Result<OpenRegistry> {
-    let outbound = Arc::new(OneShot::new(TlsRoots::system));
+    let outbound = Arc::new(OneShot::new(TlsRoots::system, Appetite::Beginning));
     let tracking = spec.tracking.clone().map(|url| Tracking::new(url, Arc::<OneShot>::clone(&outbound)));
     let courier = Courier::new(outbound, spec.webhooks, Arc::clone(clock), Arc::clone(dice));
     let registry = Registry::open(&spec.database, Arc::clone(clock), Arc::clone(dice), Some(courier))
@@ -44,7 +47,8 @@ pub(crate) async fn open(
         .with_context(|| format!("store.artifacts: the folder {} cannot be used", spec.artifacts.display()))?;
     let registry = Arc::new(registry.beside(tracking));
     let blobs = Arc::new(blobs);
-    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact);
+    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
+        .with_prompts(prompts);
     Ok(OpenRegistry { registry, mlflow: Arc::new(mlflow), blobs })
 }
 
@@ -52,6 +56,11 @@ impl OpenRegistry {
     /// Its interface.
     pub(crate) fn mount(&self) -> Arc<dyn Mount> {
         Arc::<Mlflow>::clone(&self.mlflow)
+    }
+
+    /// What serving takes models from.
+    pub(crate) fn shelf(&self) -> Shelf {
+        Shelf { models: Arc::<Registry>::clone(&self.registry), blobs: Arc::clone(&self.blobs) }
     }
 
     /// Removes files that nothing leads to any more, now and each day, until aborted.

@@ -1,7 +1,7 @@
 //! The configuration is read again: at a signal, at a change of its files, at an admin's word. Owns that it is put into
 //! force whole or not at all.
 
-use super::parts::{Parts, Tools};
+use super::parts::{OnFailure, Parts, Tools};
 use notify::Watcher as _;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ use tidegate_server::Server;
 use tidegate_server::listen::tls::Tls;
 use tidegate_server::operations::ReloadRefused;
 
+/// How often the registry is asked whether anything changed.
+const LOOK: Duration = Duration::from_millis(500);
 /// Changes of files come in bursts: one reload for those within this time.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -161,11 +163,14 @@ impl Reloader {
         let changed = *before.config != *spec.hash;
         let restart = self.fixed.changed(&Fixed::of(&spec));
         if changed {
-            let renewed = parts.renewed(&spec, &self.tools).await.map_err(|e| refused(format!("{e:#}")))?;
-            let snapshot = super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock)
-                .map_err(|e| refused(format!("{e:#}")))?;
+            let renewed =
+                parts.renewed(&spec, &self.tools, OnFailure::GiveUp).await.map_err(|e| refused(format!("{e:#}")))?;
+            let snapshot =
+                super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref())
+                    .map_err(|e| refused(format!("{e:#}")))?;
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
+            self.server.ports().metrics.serving(&snapshot.served);
             self.server.replace(Arc::new(snapshot));
             *parts = renewed;
         }
@@ -176,6 +181,59 @@ impl Reloader {
         let mut state = self.state();
         (state.spec, state.files) = (spec, files);
         Ok(done)
+    }
+
+    /// Follows the registry: a version that a reference means since is loaded beside the one that serves, then takes its
+    /// place at once; calls under way end where they began.
+    pub(crate) fn follow_models(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let this = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut seen = None;
+            let mut was_lost = false;
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let Some(this) = this.upgrade() else { return };
+                let Some(shelf) = &this.tools.registry else { return };
+                match shelf.models.revision().await {
+                    Ok(revision) if seen == Some(revision) => was_lost = false,
+                    Ok(revision) => {
+                        this.renew_models().await;
+                        (seen, was_lost) = (Some(revision), false);
+                    }
+                    Err(fault) => {
+                        if !std::mem::replace(&mut was_lost, true) {
+                            tracing::error!(%fault, "the registry cannot be asked; the versions that serve go on");
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    async fn renew_models(&self) {
+        let mut parts = self.parts.lock().await;
+        let spec = self.spec();
+        let before = self.server.snapshot();
+        let renewed = match parts.renewed(&spec, &self.tools, OnFailure::KeepOld).await {
+            Ok(renewed) if renewed.served() != before.served => renewed,
+            Ok(_) => return,
+            Err(e) => return tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
+        };
+        match super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref()) {
+            Ok(snapshot) => {
+                let metrics = &self.server.ports().metrics;
+                let was_refused = |model| before.served.iter().find(|it| it.model == model).and_then(|it| it.refused);
+                let refused = snapshot
+                    .served
+                    .iter()
+                    .filter(|it| it.refused.is_some() && it.refused != was_refused(it.model.clone()));
+                refused.for_each(|_| metrics.model_refused());
+                metrics.serving(&snapshot.served);
+                self.server.replace(Arc::new(snapshot));
+                *parts = renewed;
+            }
+            Err(e) => tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
+        }
     }
 
     fn renew_tls(&self) -> Result<(), ReloadRefused> {

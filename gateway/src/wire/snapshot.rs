@@ -6,21 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::limits::Limits;
+use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{GatewaySpec, RouteSpec, VariantSpec};
 use tidegate_core::{Caller, Clock, KeyRecord, Role, RouteName, Secret};
 use tidegate_route::{Policy, RetryBudget};
 use tidegate_server::Snapshot;
 use tidegate_server::snapshot::{Arm, Keyring, Route};
 
-/// Builds the snapshot of `spec`; retry budgets go on from `before`.
+/// Builds the snapshot of `spec`; retry budgets go on from `before`. Prompts that routes name are read.
 ///
 /// # Errors
-/// A reference leads nowhere, which the check of the configuration should have found.
+/// A prompt of a route is not there, or another reference leads nowhere, which the check of the configuration should
+/// have found.
 pub(crate) fn build(
     spec: &GatewaySpec,
     parts: &Parts,
     before: Option<&Snapshot>,
     clock: &Arc<dyn Clock>,
+    prompts: Option<&Arc<dyn Prompts>>,
 ) -> anyhow::Result<Snapshot> {
     let mut routes = std::collections::HashMap::new();
     for (name, route) in &spec.routes {
@@ -29,11 +32,20 @@ pub(crate) fn build(
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
         routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget)?));
     }
+    for variant in spec.routes.values().flat_map(|route| &route.variants) {
+        if let (Some(prompt), Some(prompts)) = (&variant.prompt, prompts) {
+            prompts
+                .ready(prompt)
+                .map_err(|fault| anyhow::anyhow!("variant `{}`: {prompt}: {}", variant.name, fault.says))?;
+        }
+    }
     let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
     Ok(Snapshot {
         config: Arc::clone(&spec.hash),
         loaded: clock.unix_ms() / 1000,
         routes,
+        served: parts.served(),
+        prompts: prompts.cloned(),
         keys: keys(spec)?,
         admin_keys: admin_keys(spec)?,
         limits,
@@ -68,6 +80,8 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         model: model.name.clone(),
         upstream: model.upstream.clone(),
         provider: model.provider.clone(),
+        version: parts.version(model),
+        prompt: variant.prompt.clone(),
         price: model.price,
         context_length: model.context_length,
         backend,

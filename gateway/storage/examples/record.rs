@@ -47,6 +47,8 @@ fn template() -> Event {
         variant: Some("small".parse().unwrap()),
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
+        model_version: None,
+        prompt: None,
         decision: Some(Decision { shares: Arc::from([0.9, 0.1]), arm: 0, draw: 0.123_456_789_012_345, sticky: false }),
         attempts: vec![attempt],
         stream: true,

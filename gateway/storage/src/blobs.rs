@@ -56,6 +56,17 @@ impl FolderBlobs {
         Ok(Self { root: root.to_owned(), next: AtomicU64::new(0) })
     }
 
+    /// The file of this machine that holds what lies at `path`: never written to again, and gone no sooner than a day
+    /// after nothing leads to it any more.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no file.
+    pub async fn local(&self, path: &BlobPath) -> Result<PathBuf, Fault> {
+        let place = self.path(path);
+        let pointer = blocking(move || Pointer::read(&place)).await?;
+        Ok(self.object(pointer.digest))
+    }
+
     fn object(&self, digest: Digest) -> PathBuf {
         let name = digest.to_string();
         self.root.join("objects").join(&name[..2]).join(&name[2..])

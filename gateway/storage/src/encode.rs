@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use tidegate_core::event::{Attempt, Decision};
-use tidegate_core::{Event, Outcome, Usage};
+use tidegate_core::{Event, Outcome, SpanId, TraceId, Usage};
 
 /// Appends the JSON of `event`; on a fault `out` may hold a part of it.
 pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> {
@@ -25,7 +25,9 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         route,
         variant,
         model,
+        model_version,
         provider,
+        prompt,
         decision,
         attempts,
         stream,
@@ -45,14 +47,8 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number(out, b",\"api\":", api)?;
     text(out, b",\"episode\":", episode.as_deref())?;
     text(out, b",\"client_request_id\":", client_request_id.as_deref())?;
-    if let Some(id) = trace_id {
-        raw(out, b",\"trace_id\":\"", &id.encode());
-        out.push(b'"');
-    }
-    if let Some(id) = parent_span {
-        raw(out, b",\"parent_span\":\"", &id.encode());
-        out.push(b'"');
-    }
+    hex(out, b",\"trace_id\":\"", trace_id.map(TraceId::encode));
+    hex(out, b",\"parent_span\":\"", parent_span.map(SpanId::encode));
     number_if(out, b",\"sampled\":", sampled.as_ref())?;
     text(out, b",\"config\":", Some(config))?;
     text(out, b",\"key\":", key.as_ref().map(AsRef::<str>::as_ref))?;
@@ -62,7 +58,9 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     text(out, b",\"route\":", route.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"variant\":", variant.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"model\":", model.as_ref().map(AsRef::<str>::as_ref))?;
+    number_if(out, b",\"model_version\":", model_version.as_ref())?;
     text(out, b",\"provider\":", provider.as_ref().map(AsRef::<str>::as_ref))?;
+    number_if(out, b",\"prompt\":", prompt.as_ref())?;
     if let Some(made) = decision {
         self::decision(out, made)?;
     }
@@ -78,15 +76,26 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     if let Some(tokens) = usage {
         self::usage(out, tokens)?;
     }
-    if *usage_estimated {
-        flag(out, b",\"usage_estimated\":", true);
-    }
+    flag_if(out, b",\"usage_estimated\":", *usage_estimated);
     number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
     number_if(out, b",\"first_us\":", first_us.as_ref())?;
     number(out, b",\"total_us\":", total_us)?;
     number_if(out, b",\"content\":", content.as_ref())?;
     out.push(b'}');
     Ok(())
+}
+
+fn hex<const N: usize>(out: &mut Vec<u8>, name: &[u8], digits: Option<[u8; N]>) {
+    if let Some(digits) = digits {
+        raw(out, name, &digits);
+        out.push(b'"');
+    }
+}
+
+fn flag_if(out: &mut Vec<u8>, name: &[u8], value: bool) {
+    if value {
+        flag(out, name, true);
+    }
 }
 
 fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {

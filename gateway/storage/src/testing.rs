@@ -34,6 +34,8 @@ pub(crate) fn event(n: u64) -> Event {
         variant: Some("small".parse().unwrap()),
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
+        model_version: None,
+        prompt: None,
         decision: None,
         attempts: Vec::new(),
         stream: n.is_multiple_of(2),

@@ -20,26 +20,48 @@ use tokio::time::{Instant, timeout_at};
 
 /// Until when a connection must be there.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Until when the whole answer must be there.
-const TOTAL: Duration = Duration::from_secs(30);
-/// How much of an answer is read.
-const LARGEST: usize = 64 * 1024;
+
+/// What is had of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appetite {
+    /// Its beginning: 64 KiB within 30 seconds; the rest is not read.
+    Beginning,
+    /// All of it: 256 MiB within 5 minutes at most; a longer one is a fault.
+    Whole,
+}
+
+impl Appetite {
+    const fn most(self) -> usize {
+        match self {
+            Self::Beginning => 64 * 1024,
+            Self::Whole => 256 * 1024 * 1024,
+        }
+    }
+
+    const fn patience(self) -> Duration {
+        match self {
+            Self::Beginning => Duration::from_secs(30),
+            Self::Whole => Duration::from_secs(300),
+        }
+    }
+}
 
 /// Sends single requests.
 #[derive(Debug)]
 pub struct OneShot {
     roots: fn() -> TlsRoots,
+    appetite: Appetite,
 }
 
 impl OneShot {
     /// Requests whose servers are certified by what `roots` gives, asked anew for each: they are rare.
     #[must_use]
-    pub const fn new(roots: fn() -> TlsRoots) -> Self {
-        Self { roots }
+    pub const fn new(roots: fn() -> TlsRoots, appetite: Appetite) -> Self {
+        Self { roots, appetite }
     }
 
     async fn exchange(&self, request: Request<Bytes>, reach: Reach) -> Result<Response<Bytes>, Fault> {
-        let until = Instant::now() + TOTAL;
+        let until = Instant::now() + self.appetite.patience();
         let (mut head, body) = request.into_parts();
         let url = std::mem::take(&mut head.uri);
         let target = self.target(&url, reach).await?;
@@ -60,7 +82,8 @@ impl OneShot {
         };
         let (head, mut incoming) = answered.into_parts();
         let mut all = BytesMut::new();
-        while all.len() < LARGEST {
+        let most = self.appetite.most();
+        while all.len() <= most {
             let next = timeout_at(until, poll_fn(|cx| lane.poll_frame(&mut incoming, cx))).await;
             match next.map_err(|_| late(&url))? {
                 None => break,
@@ -71,7 +94,10 @@ impl OneShot {
                 }
             }
         }
-        all.truncate(LARGEST);
+        if all.len() > most && self.appetite == Appetite::Whole {
+            return Err(Fault::new(FaultKind::TooLarge, format!("{url} answered with more than {most} bytes")));
+        }
+        all.truncate(most);
         Ok(Response::from_parts(head, all.freeze()))
     }
 
@@ -175,7 +201,7 @@ fn unreachable(url: &Uri, why: impl std::fmt::Display) -> Fault {
 
 fn late(url: &Uri) -> Fault {
     let host = url.host().unwrap_or_default();
-    Fault::new(FaultKind::UpstreamTimeout, format!("{host} did not answer within {TOTAL:?}"))
+    Fault::new(FaultKind::UpstreamTimeout, format!("{host} did not answer in time"))
 }
 
 #[cfg(test)]
@@ -222,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_caller_wrote_cannot_reach_this_machine() {
-        let sender = OneShot::new(TlsRoots::none);
+        let sender = OneShot::new(TlsRoots::none, Appetite::Beginning);
         for url in
             ["http://example.com/", "https://127.0.0.1/", "https://[::1]/", "https://0x7f000001/", "https://localhost/"]
         {

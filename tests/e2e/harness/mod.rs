@@ -4,8 +4,11 @@
 pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod gateway;
+pub(crate) mod git_server;
 pub(crate) mod home;
+pub(crate) mod postgres;
 pub(crate) mod strace;
+pub(crate) mod tiny;
 pub(crate) mod upstream;
 pub(crate) mod wire;
 

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use tidegate_core::Price;
 use tidegate_core::digest::Digest;
+use tidegate_core::model_ref::ModelRef;
 use tidegate_core::spec::{ModelSpec, Source, SourceUri};
 use tidegate_core::{ModelName, ProviderName};
 
@@ -24,7 +25,8 @@ record! {
         optional {
             /// Its name at the provider; this entry's name by default.
             model: At<Text>,
-            /// Where its weights come from, for a local provider: a name of the catalogue, or places and their sha256.
+            /// Where its weights come from, for a local provider: a name of the catalogue, a version of the registry
+            /// (`models:/NAME@ALIAS`, followed as the alias moves, or `models:/NAME/VERSION`), or places and their sha256.
             source: SourceFile,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
@@ -94,7 +96,7 @@ impl JsonSchema for SourceFile {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let uris = generator.subschema_for::<UrisFile>();
-        json_schema!({"anyOf": [{"enum": CATALOGUE}, {"type": "string", "pattern": "^\\$\\{"}, uris]})
+        json_schema!({"anyOf": [{"enum": CATALOGUE}, {"type": "string", "pattern": "^(\\$\\{|models:/)"}, uris]})
     }
 }
 
@@ -141,12 +143,11 @@ fn catalogued(given: &At<Text>, desk: &mut Desk<'_>) -> Option<Source> {
     if CATALOGUE.contains(&text) {
         return Some(Source::Catalogue(text.to_owned()));
     }
-    if text.starts_with("models:/") {
-        let note = desk.notes.fault(&given.at, "the registry of models is not available in this version");
-        note.remedy(format!(
-            "name one of the catalogue ({}), or places: `{{uris: […], sha256: …}}`",
-            CATALOGUE.join(", ")
-        ));
+    if text.starts_with("models:") {
+        match text.parse::<ModelRef>() {
+            Ok(reference) => return Some(Source::Registry(reference)),
+            Err(why) => drop(desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string())),
+        }
     } else if text.contains(':') {
         desk.notes
             .fault(&given.at, "a place of weights needs their sha256")

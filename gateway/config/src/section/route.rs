@@ -11,7 +11,7 @@ use std::time::Duration;
 use tidegate_core::spec::{
     Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
 };
-use tidegate_core::{FaultKind, ModelName, RouteName, VariantName};
+use tidegate_core::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
 record! {
     /// What callers name as `model`.
@@ -19,6 +19,8 @@ record! {
         optional {
             /// The short form: one variant of this model, named like it.
             model: At<ModelName>,
+            /// The prompt of the short form's variant.
+            prompt: At<PromptRef>,
             /// Its arms, in order.
             variants: Map<VariantFile>,
             /// How an arm is picked; equal shares by default.
@@ -32,7 +34,7 @@ record! {
             /// How long things may take.
             timeouts: TimeoutFile,
         }
-        later { "filters", "shadow", "rollout", "cache", "hedge", "prompt", "match", "description" }
+        later { "filters", "shadow", "rollout", "cache", "hedge", "match", "description" }
     }
 }
 
@@ -43,7 +45,11 @@ record! {
             /// Its model.
             model: At<ModelName>,
         }
-        later { "adapter", "prompt", "parameters", "weight" }
+        optional {
+            /// The prompt that stands before what callers say: `NAME@LABEL`, `NAME/3`, `NAME@COMMIT` or `NAME`, the newest.
+            prompt: At<PromptRef>,
+        }
+        later { "adapter", "parameters", "weight" }
     }
 }
 
@@ -205,6 +211,10 @@ pub(crate) fn check(item: Item<RouteFile>, has_keys: bool, desk: &mut Desk<'_>) 
     })
 }
 
+fn given(prompt: Option<&At<PromptRef>>) -> Option<PromptRef> {
+    prompt.map(|prompt| prompt.value.clone())
+}
+
 /// A route has either one model or variants.
 fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
     match (raw.here().has("model"), raw.here().has("variants")) {
@@ -217,6 +227,11 @@ fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
                 .remedy("add `model: NAME`, or `variants: {NAME: {model: NAME}}`");
         }
         _ => {
+            if let Some(prompt) = raw.prompt.as_ref().filter(|_| raw.here().has("variants")) {
+                notes
+                    .fault(&prompt.at, "a route with variants has no prompt of its own")
+                    .remedy("write it into the variants that it is meant for");
+            }
             if raw.variants.as_ref().is_some_and(|variants| variants.0.is_empty()) {
                 notes.fault(at, "this route has no variant").remedy("add one: `variants: {NAME: {model: NAME}}`");
             }
@@ -236,14 +251,16 @@ impl Arms {
     fn of(raw: &RouteFile, desk: &mut Desk<'_>) -> Self {
         if let Some(model) = raw.model.as_ref().filter(|_| !raw.here().has("variants")) {
             let name = super::name::<VariantName>(model.value.as_str(), &model.at, desk);
-            let spec = name.map(|name| vec![VariantSpec { name, model: model.value.clone() }]);
+            let spec = name
+                .map(|name| vec![VariantSpec { name, model: model.value.clone(), prompt: given(raw.prompt.as_ref()) }]);
             return Self { names: vec![model.value.to_string()], specs: spec, is_known: true };
         }
         let Some(variants) = &raw.variants else { return Self { names: Vec::new(), specs: None, is_known: false } };
         let spec = |item: &Item<VariantFile>, desk: &mut Desk<'_>| {
             let name = super::name::<VariantName>(&item.name, &item.at, desk);
-            let model = item.value.as_ref()?.model.as_ref()?.value.clone();
-            Some(VariantSpec { name: name?, model })
+            let raw = item.value.as_ref()?;
+            let model = raw.model.as_ref()?.value.clone();
+            Some(VariantSpec { name: name?, model, prompt: given(raw.prompt.as_ref()) })
         };
         let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
         let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());

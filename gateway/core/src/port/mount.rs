@@ -10,8 +10,8 @@ use std::pin::Pin;
 
 /// An interface below some paths.
 pub trait Mount: Send + Sync + std::fmt::Debug {
-    /// What a method and a path lead to here. The path is as it came: not decoded.
-    fn find(&self, method: &Method, path: &str) -> Passage;
+    /// What a method and a path lead to here, at this door. The path is as it came: not decoded.
+    fn find(&self, door: Door, method: &Method, path: &str) -> Passage;
 
     /// Answers a request: of a caller who has the role that it needs, or of anybody where it needs none. Its faults are
     /// answers too, in the interface's own form.
@@ -19,6 +19,15 @@ pub trait Mount: Send + Sync + std::fmt::Debug {
 
     /// The interface's own form of a fault that the server found.
     fn refuse(&self, fault: &Fault) -> Response<Content>;
+}
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A listener of callers.
+    Public,
+    /// The admin listener.
+    Admin,
 }
 
 /// What a method and a path lead to.

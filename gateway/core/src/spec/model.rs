@@ -1,6 +1,7 @@
 //! Models.
 
 use crate::digest::Digest;
+use crate::model_ref::ModelRef;
 use crate::{ModelName, Price, ProviderName};
 
 /// A name bound to a provider and the model there.
@@ -25,6 +26,8 @@ pub struct ModelSpec {
 pub enum Source {
     /// An entry of the built-in catalogue.
     Catalogue(String),
+    /// A version of the registry of models.
+    Registry(ModelRef),
     /// These places, tried in order.
     Uris {
         /// The places.

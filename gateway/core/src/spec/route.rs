@@ -1,6 +1,6 @@
 //! Routes.
 
-use crate::{FaultKind, ModelName, RouteName, VariantName};
+use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
 /// What callers name as `model`.
@@ -29,6 +29,8 @@ pub struct VariantSpec {
     pub name: VariantName,
     /// Its model.
     pub model: ModelName,
+    /// The prompt that stands before what callers say.
+    pub prompt: Option<PromptRef>,
 }
 
 /// How an arm is picked.

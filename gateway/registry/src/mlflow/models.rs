@@ -78,7 +78,7 @@ pub(super) fn not_a_prompt(tag: Option<&str>) -> Result<(), RegistryFault> {
     if tag.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Err(RegistryFault::new(
             RegistryFaultKind::Unsupported,
-            "prompts are versioned in git, and this gateway does not serve them by MLflow's interface yet",
+            "prompts are versioned in git: this gateway has them where its configuration names a repository in `prompts`",
         ));
     }
     Ok(())

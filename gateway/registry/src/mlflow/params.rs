@@ -16,7 +16,7 @@ const HINT: &str = "See the API docs for more information about request paramete
 const NUL: &str = "a text has a NUL character, which the registry does not keep";
 
 /// The parameters of a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Params {
     values: Map<String, Value>,
     /// Of a query every value is a list of texts.

@@ -5,7 +5,9 @@ use crate::reply::{self, ReplyBody};
 use crate::router::Endpoint;
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use serde::de::IgnoredAny;
 use serde_json::json;
+use std::collections::BTreeMap;
 use tidegate_core::{Fault, FaultKind, InferenceId};
 
 const MOST_EVENTS: usize = 1000;
@@ -41,15 +43,25 @@ pub(crate) async fn answer(
             Ok(reply::json(StatusCode::OK, &json!(event)))
         }
         Endpoint::Keys => Ok(reply::json(StatusCode::OK, &operations.keys())),
-        Endpoint::NewKey => {
-            let wanted: WantedKey = serde_json::from_slice(&body)
-                .map_err(|e| Fault::new(FaultKind::InvalidRequest, format!("the body is not a key to be made: {e}")))?;
-            Ok(reply::json(StatusCode::CREATED, &operations.new_key(wanted).await?))
-        }
+        Endpoint::NewKey => Ok(reply::json(StatusCode::CREATED, &operations.new_key(wanted_key(&body)?).await?)),
         Endpoint::RevokeKey if operations.revoke_key(rest).await? => Ok(reply::empty(StatusCode::NO_CONTENT)),
         Endpoint::RevokeKey => Err(Fault::new(FaultKind::NotFound, "there is no key of this id")),
         _ => Err(Fault::internal("an endpoint without a handler")),
     }
+}
+
+/// The key that is asked for; fields that no key has are all named.
+fn wanted_key(body: &[u8]) -> Result<WantedKey, Fault> {
+    const KNOWN: [&str; 5] = ["principal", "tenant", "roles", "routes", "expires_in"];
+    let refused =
+        |says: String| Fault::new(FaultKind::InvalidRequest, format!("the body is not a key to be made: {says}"));
+    let members: BTreeMap<String, IgnoredAny> = serde_json::from_slice(body).map_err(|e| refused(e.to_string()))?;
+    let unknown: Vec<&str> = members.keys().map(String::as_str).filter(|name| !KNOWN.contains(name)).collect();
+    if let Some(first) = unknown.first() {
+        let says = format!("it has {}, and a key has only {}", unknown.join(", "), KNOWN.join(", "));
+        return Err(Fault::field((*first).to_owned(), says));
+    }
+    serde_json::from_slice(body).map_err(|e| refused(e.to_string()))
 }
 
 fn limit(query: Option<&str>) -> Result<usize, Fault> {

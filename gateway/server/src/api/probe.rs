@@ -2,13 +2,15 @@
 
 use crate::reply::{self, ReplyBody};
 use crate::server::Server;
+use crate::snapshot::Served;
 use http::{Response, StatusCode};
+use serde_json::{Value, json};
 use tidegate_core::{Fault, FaultKind};
 
 /// The process lives and answers.
 #[must_use]
 pub(crate) fn health() -> Response<ReplyBody> {
-    reply::json(StatusCode::OK, &serde_json::json!({"status": "ok"}))
+    reply::json(StatusCode::OK, &json!({"status": "ok"}))
 }
 
 /// It takes calls: a configuration is loaded and it is not draining.
@@ -19,7 +21,22 @@ pub(crate) fn ready(server: &Server) -> Result<Response<ReplyBody>, Fault> {
     if server.is_draining() {
         return Err(Fault::new(FaultKind::Unavailable, "the gateway is stopping: send calls to another replica"));
     }
-    Ok(reply::json(StatusCode::OK, &serde_json::json!({"status": "ready", "config": *server.snapshot().config})))
+    let snapshot = server.snapshot();
+    let mut says = json!({"status": "ready", "config": *snapshot.config});
+    if !snapshot.served.is_empty() {
+        let models = snapshot.served.iter().map(|it| (it.model.to_string(), shown(it)));
+        says["models"] = Value::Object(models.collect());
+    }
+    Ok(reply::json(StatusCode::OK, &says))
+}
+
+/// A model of the registry, and the version of it that could not be loaded.
+fn shown(served: &Served) -> Value {
+    let mut shown = json!({"source": served.reference.to_string(), "version": served.version});
+    if let Some(version) = served.refused {
+        shown["refused"] = json!({"version": version, "why": "it could not be loaded: the gateway's log says why"});
+    }
+    shown
 }
 
 /// The metrics, as Prometheus reads them.

@@ -45,10 +45,7 @@ pub(super) fn messages(c: &mut Cursor<'_>, tally: &mut Tally) -> Result<usize, B
             "messages must be a non-empty array of objects, each with role and content",
         ));
     }
-    match c.array(|c, index| message(c, index, tally))? {
-        0 => Err(Bad::field("messages", "messages must not be empty: send at least one message")),
-        count => Ok(count),
-    }
+    c.array(|c, index| message(c, index, tally))
 }
 
 fn wrong(index: usize, member: &str, says: &str) -> Bad {

@@ -12,6 +12,7 @@ const MOST_TOKENS: i64 = 10_000_000;
 pub(super) enum Rule {
     Model,
     Messages,
+    UsePrompt,
     Prompt,
     Input,
     Stream,
@@ -80,6 +81,7 @@ const CHAT: &[(&str, Rule)] = &[
     ("service_tier", Rule::String),
     ("min_p", Rule::Number(0.0, 1.0)),
     ("top_k", Rule::Integer(-1, i64::MAX)),
+    ("prompt", Rule::UsePrompt),
 ];
 
 const COMPLETIONS: &[(&str, Rule)] = &[

@@ -34,6 +34,10 @@ pub(crate) struct Scan {
     pub(crate) user: Option<Text>,
     /// A guess at the tokens of the prompt: a quarter of its bytes, ids as they are.
     pub(crate) prompt_tokens: u64,
+    /// Where the messages are, for others to be put before them.
+    pub(super) messages: Option<Messages>,
+    /// Where a chat says which prompt stands before its messages, and with which variables.
+    pub(crate) prompt: Option<PromptField>,
     /// Where `stream_options` and its member are, for the splice.
     pub(super) usage_option: UsageOption,
     /// Where the object's closing brace is, for members to be added.
@@ -56,6 +60,26 @@ impl Scan {
         let produced = self.max_tokens.unwrap_or(default_max).saturating_mul(self.n);
         self.prompt_tokens.saturating_add(produced)
     }
+}
+
+/// Where the messages of a chat are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Messages {
+    /// Just behind the opening bracket.
+    pub(super) inside: usize,
+    /// Whether there are none.
+    pub(super) empty: bool,
+}
+
+/// The member `prompt` of a chat, which is for us alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PromptField {
+    /// Its value.
+    pub(crate) value: Range<usize>,
+    /// What is cut out so that it is gone: the member with the comma before it, or behind it where it is the first.
+    pub(super) cut: Range<usize>,
+    /// Whether the end of `cut` is where the next member begins, and that is not known yet.
+    opens: bool,
 }
 
 /// Where the wish for usage is written.
@@ -92,6 +116,10 @@ struct Draft<'a> {
     model: Option<Text>,
     /// Messages, prompts or inputs.
     items: usize,
+    messages: Option<Messages>,
+    prompt: Option<PromptField>,
+    /// Where the member before this one ended; nothing where there was none.
+    ended: Option<usize>,
     stream: bool,
     include_usage: bool,
     usage_option: UsageOption,
@@ -117,6 +145,9 @@ pub(crate) fn scan(api: Api, bytes: &[u8]) -> Result<Scan, Fault> {
         unknown: Vec::new(),
         model: None,
         items: 0,
+        messages: None,
+        prompt: None,
+        ended: None,
         stream: false,
         include_usage: false,
         usage_option: UsageOption::Absent,
@@ -143,6 +174,19 @@ impl<'a> Draft<'a> {
     }
 
     fn member(&mut self, c: &mut Cursor<'a>, key: Text) -> Result<(), Bad> {
+        let from = key.literal().start;
+        if let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.opens) {
+            (prompt.cut.end, prompt.opens) = (from, false);
+        }
+        self.read(c, key)?;
+        if let Some(prompt) = self.prompt.as_mut().filter(|prompt| prompt.cut.is_empty()) {
+            (prompt.cut, prompt.opens) = (self.ended.unwrap_or(from)..prompt.value.end, self.ended.is_none());
+        }
+        self.ended = Some(c.at());
+        Ok(())
+    }
+
+    fn read(&mut self, c: &mut Cursor<'a>, key: Text) -> Result<(), Bad> {
         let key = c.decode(key);
         let Some((name, bit, rule)) = field::rule(self.api, &key) else {
             self.note_unknown(key)?;
@@ -178,7 +222,16 @@ impl<'a> Draft<'a> {
     fn value(&mut self, c: &mut Cursor<'a>, name: &'static str, rule: Rule) -> Result<(), Bad> {
         match rule {
             Rule::Model => self.model = Some(model(c)?),
-            Rule::Messages => self.items = chat::messages(c, &mut self.tally)?,
+            Rule::Messages => {
+                let inside = c.at() + 1;
+                self.items = chat::messages(c, &mut self.tally)?;
+                self.messages = Some(Messages { inside, empty: self.items == 0 });
+            }
+            Rule::UsePrompt => {
+                let from = c.at();
+                field::object(c, name)?;
+                self.prompt = Some(PromptField { value: from..c.at(), cut: 0..0, opens: false });
+            }
             Rule::Prompt => self.items = input::items(c, name, Texts::MayBeEmpty, &mut self.tally)?,
             Rule::Input => self.items = input::items(c, name, Texts::NotEmpty, &mut self.tally)?,
             Rule::Stream => self.stream = field::bool(c, name)?,
@@ -243,7 +296,10 @@ impl<'a> Draft<'a> {
 
     fn finish(self, c: &Cursor<'a>, close: usize) -> Result<Scan, Bad> {
         let model = self.model.ok_or_else(|| Bad::field("model", "model is missing; it names the route to call"))?;
-        if self.items == 0 {
+        if self.messages.is_some_and(|messages| messages.empty) && self.prompt.is_none() {
+            return Err(Bad::field("messages", "messages must not be empty: send at least one message"));
+        }
+        if self.items == 0 && self.prompt.is_none() {
             let name = match self.api {
                 Api::ChatCompletions => "messages",
                 Api::Completions => "prompt",
@@ -263,6 +319,8 @@ impl<'a> Draft<'a> {
             n: self.n,
             user: self.user,
             prompt_tokens: self.prompt_tokens(),
+            messages: self.messages,
+            prompt: self.prompt,
             usage_option: self.usage_option,
             close,
         })

@@ -25,6 +25,10 @@ enum Piece<'a> {
     Quoted(&'a str),
     /// As a member behind others: `,"name":json`.
     Member(&'a str, &'a str),
+    /// The same with an array of this inside.
+    Array(&'a str, &'a str),
+    /// Elements before others of an array.
+    Before(&'a str),
 }
 
 impl<'a> Splices<'a> {
@@ -46,6 +50,20 @@ impl<'a> Splices<'a> {
     /// Adds a top-level member that the body does not have.
     pub(crate) fn insert(&mut self, scan: &Scan, name: &'a str, json: &'a str) {
         self.edits.push(Edit { range: scan.close..scan.close, text: Piece::Member(name, json) });
+    }
+
+    /// Puts messages, JSON with commas between, before those of the caller, and takes out what he said of them.
+    pub(crate) fn prompt(&mut self, scan: &Scan, messages: &'a str) {
+        match &scan.messages {
+            None => self.edits.push(Edit { range: scan.close..scan.close, text: Piece::Array("messages", messages) }),
+            Some(at) => {
+                let text = if at.empty { Piece::Raw(messages) } else { Piece::Before(messages) };
+                self.edits.push(Edit { range: at.inside..at.inside, text });
+            }
+        }
+        if let Some(prompt) = &scan.prompt {
+            self.replace(prompt.cut.clone(), "");
+        }
     }
 
     /// Asks for the usage chunk of a stream, where the caller did not.
@@ -90,7 +108,9 @@ impl Edit<'_> {
         match self.text {
             Piece::Raw(text) => text.len(),
             Piece::Quoted(text) => text.len() + 2,
+            Piece::Before(text) => text.len() + 1,
             Piece::Member(name, json) => name.len() + json.len() + 4,
+            Piece::Array(name, json) => name.len() + json.len() + 6,
         }
     }
 
@@ -103,6 +123,17 @@ impl Edit<'_> {
                 quote(name, out);
                 out.push(b':');
                 out.extend_from_slice(json.as_bytes());
+            }
+            Piece::Array(name, json) => {
+                out.push(b',');
+                quote(name, out);
+                out.extend_from_slice(b":[");
+                out.extend_from_slice(json.as_bytes());
+                out.push(b']');
+            }
+            Piece::Before(text) => {
+                out.extend_from_slice(text.as_bytes());
+                out.push(b',');
             }
         }
     }

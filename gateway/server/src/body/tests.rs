@@ -484,3 +484,37 @@ fn least(mut work: impl FnMut()) -> f64 {
     let times = if once(3, &mut work) > 50_000.0 { 1 } else { 100 };
     (0..2000).map(|_| once(times, &mut work)).fold(f64::INFINITY, f64::min)
 }
+
+#[test]
+fn a_prompt_goes_before_the_messages_and_its_field_is_cut_out() {
+    let front = r#"{"role":"system","content":"be kind"}"#;
+    for (body, wanted) in [
+        (
+            r#"{"model":"m","prompt":{"id":"a"} , "messages":[{"role":"user","content":"hi"}]}"#,
+            r#"{"model":"m" , "messages":[FRONT,{"role":"user","content":"hi"}]}"#,
+        ),
+        (r#"{"prompt":{"id":"a"}, "model":"m","messages":[ ]}"#, r#"{"model":"m","messages":[FRONT ]}"#),
+        (r#"{"model":"m", "prompt" : {"id":"a"} }"#, r#"{"model":"m" ,"messages":[FRONT]}"#),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
+            r#"{"model":"m","messages":[FRONT,{"role":"user","content":"hi"}]}"#,
+        ),
+    ] {
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let scan = scan(Api::ChatCompletions, &bytes).unwrap();
+        let mut splices = Splices::new();
+        splices.prompt(&scan, front);
+        assert_eq!(std::str::from_utf8(&splices.apply(&bytes)).unwrap(), wanted.replace("FRONT", front), "{body}");
+    }
+}
+
+#[test]
+fn only_a_prompt_makes_messages_dispensable() {
+    assert!(scanned(Api::ChatCompletions, &json!({"model": "m", "prompt": {}})).is_ok());
+    assert!(scanned(Api::ChatCompletions, &json!({"model": "m", "prompt": {}, "messages": []})).is_ok());
+    for bad in [json!({"model": "m"}), json!({"model": "m", "messages": []}), json!({"model": "m", "prompt": null})] {
+        refused(scanned(Api::ChatCompletions, &bad), "messages", &bad);
+    }
+    let bad = json!({"model": "m", "prompt": "a", "messages": [{"role": "user", "content": "x"}]});
+    refused(scanned(Api::ChatCompletions, &bad), "prompt", &bad);
+}

@@ -9,6 +9,7 @@ use hyper_util::server::conn::auto::Builder;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::port::prompts::Reach;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -92,14 +93,15 @@ impl Listener {
 
     /// Accepts connections until the drain begins.
     pub async fn run(self, server: Arc<Server>, drain: Drain) {
-        let peer = Arc::new(Peer { certified: None, terms: Arc::clone(&self.terms) });
-        let builder = Arc::new(connection::builder(&peer));
+        let peer = |reach| Arc::new(Peer { certified: None, reach, terms: Arc::clone(&self.terms) });
+        let (near, afar) = (peer(Reach::Loopback), peer(Reach::Afar));
+        let builder = Arc::new(connection::builder(&near));
         loop {
             let accepted = tokio::select! {
                 accepted = self.accept() => accepted,
                 () = drain.begun() => return,
             };
-            let (stream, room) = match accepted {
+            let (stream, reach, room) = match accepted {
                 Ok(accepted) => accepted,
                 Err(e) => {
                     tracing::warn!(listener = self.name, error = %e, "cannot accept connections; trying again");
@@ -109,8 +111,8 @@ impl Listener {
                 }
             };
             let mut inside = drain.enter();
-            let (server, builder, peer, tls) =
-                (Arc::clone(&server), Arc::clone(&builder), Arc::clone(&peer), self.tls.clone());
+            let peer = Arc::clone(if reach == Reach::Loopback { &near } else { &afar });
+            let (server, builder, tls) = (Arc::clone(&server), Arc::clone(&builder), self.tls.clone());
             tokio::spawn(async move {
                 let _room = room;
                 meet(server, &builder, stream, peer, &mut inside, tls).await;
@@ -119,12 +121,13 @@ impl Listener {
     }
 
     /// The next connection, once there is room for it: the others wait in the kernel's queue.
-    async fn accept(&self) -> std::io::Result<(TcpStream, Option<OwnedSemaphorePermit>)> {
+    async fn accept(&self) -> std::io::Result<(TcpStream, Reach, Option<OwnedSemaphorePermit>)> {
         // The semaphore is never closed, so the permit is always there.
         let room = Arc::clone(&self.room).acquire_owned().await.ok();
-        let (stream, _) = self.socket.accept().await?;
+        let (stream, address) = self.socket.accept().await?;
         stream.set_nodelay(true)?;
-        Ok((stream, room))
+        let reach = if address.ip().to_canonical().is_loopback() { Reach::Loopback } else { Reach::Afar };
+        Ok((stream, reach, room))
     }
 }
 
@@ -143,7 +146,7 @@ async fn meet(
     match tokio::time::timeout(peer.terms.head_timeout, handshake).await {
         Ok(Ok(stream)) => {
             let certified = certified(stream.get_ref().1.peer_certificates());
-            let peer = Arc::new(Peer { certified, terms: Arc::clone(&peer.terms) });
+            let peer = Arc::new(Peer { certified, reach: peer.reach, terms: Arc::clone(&peer.terms) });
             connection::serve(server, builder, stream, peer, inside).await;
         }
         Ok(Err(e)) => tracing::debug!(error = %e, "TLS handshake failed"),

@@ -8,6 +8,7 @@ mod tests;
 
 use super::exposition::Exposition;
 use super::process;
+use crate::snapshot::Served;
 use arc_swap::ArcSwap;
 use http::StatusCode;
 use meters::{Counter, RouteMeters};
@@ -38,6 +39,8 @@ pub struct Metrics {
     reloads_refused: Counter,
     table: ArcSwap<Table>,
     config: ArcSwap<String>,
+    served: ArcSwap<Vec<Served>>,
+    models_refused: Counter,
     records: OnceLock<Arc<dyn RecordCounts>>,
 }
 
@@ -66,6 +69,8 @@ impl Metrics {
             reloads_refused: Counter::default(),
             table: ArcSwap::default(),
             config: ArcSwap::default(),
+            served: ArcSwap::default(),
+            models_refused: Counter::default(),
             records: OnceLock::new(),
         };
         metrics.rebuild(routes);
@@ -85,6 +90,16 @@ impl Metrics {
     /// Notes the hash of the configuration in force.
     pub fn configured(&self, hash: &str) {
         self.config.store(Arc::new(hash.to_owned()));
+    }
+
+    /// Notes which models of the registry are served.
+    pub fn serving(&self, served: &[Served]) {
+        self.served.store(Arc::new(served.to_vec()));
+    }
+
+    /// Counts a version of the registry that could not be loaded.
+    pub fn model_refused(&self) {
+        self.models_refused.add(1);
     }
 
     /// Counts a reload, taken or refused.
@@ -155,6 +170,12 @@ impl Metrics {
         page.counter("tidegate_config_reloads_total", "Reloads of the configuration.");
         page.series(&[("result", "taken")], self.reloads_taken.get());
         page.series(&[("result", "refused")], self.reloads_refused.get());
+        page.gauge("tidegate_model_version", "The version that serves of a model of the registry.");
+        for served in self.served.load().iter() {
+            page.series(&[("model", served.model.as_str())], u64::from(served.version));
+        }
+        page.counter("tidegate_model_loads_refused_total", "Versions of the registry that could not be loaded.");
+        page.series(&[], self.models_refused.get());
         page.gauge("tidegate_config_info", "The configuration in force.").series(&[("hash", &self.config.load())], 1);
         page.gauge("tidegate_build_info", "The program.").series(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     }

@@ -2,6 +2,7 @@
 //! in the crate `tidegate-route`.
 
 use crate::path::permit::Admitted;
+use crate::path::prompt::{Prepared, Wanted};
 use http::HeaderMap;
 use std::sync::Arc;
 use tidegate_core::port::limits::Standings;
@@ -15,6 +16,8 @@ use tidegate_route::Plan;
 pub(crate) struct Planned {
     /// The call.
     pub(crate) admitted: Admitted,
+    /// What stands before its messages.
+    pub(crate) wanted: Wanted,
     /// Which arm, and what after it.
     pub(crate) plan: Plan<Arc<RouteSpec>>,
 }
@@ -28,7 +31,8 @@ impl Planned {
 }
 
 /// Picks an arm.
-pub(crate) fn plan(admitted: Admitted, headers: &HeaderMap, dice: &dyn Dice, ledger: &mut Ledger) -> Planned {
+pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, dice: &dyn Dice, ledger: &mut Ledger) -> Planned {
+    let Prepared { admitted, wanted } = prepared;
     let route = &admitted.route;
     let decision = {
         let user;
@@ -46,5 +50,5 @@ pub(crate) fn plan(admitted: Admitted, headers: &HeaderMap, dice: &dyn Dice, led
     };
     let plan = Plan::new(Arc::clone(&route.spec), decision.arm, &route.budget);
     ledger.note(|event| event.decision = Some(decision));
-    Planned { admitted, plan }
+    Planned { admitted, wanted, plan }
 }

@@ -1,8 +1,9 @@
 //! The path of a call to a model, from its head to its last byte.
 //!
 //! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
-//! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`choose`] (policy → plan) →
-//! [`send`] (try, try again, fall back) → [`reply`] (JSON or events) → the ledger closes.
+//! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`prompt`] (what stands before
+//! its messages) → [`choose`] (policy → plan) → [`send`] (try, try again, fall back) → [`reply`] (JSON or events) → the
+//! ledger closes.
 //!
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
@@ -12,6 +13,7 @@ pub(crate) mod caller;
 pub(crate) mod choose;
 pub(crate) mod keep;
 pub(crate) mod permit;
+pub(crate) mod prompt;
 pub(crate) mod reply;
 pub(crate) mod send;
 
@@ -53,7 +55,8 @@ async fn walk(
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
     let admitted = permit::admit(snapshot, caller, arrived, ledger)?;
-    let planned = choose::plan(admitted, &head.headers, &*server.ports().dice, ledger);
+    let prepared = prompt::read(admitted, peer)?;
+    let planned = choose::plan(prepared, &head.headers, &*server.ports().dice, ledger);
     send::send(server, snapshot, planned, &head.headers, ledger).await
 }
 

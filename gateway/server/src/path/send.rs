@@ -4,6 +4,7 @@
 use crate::body::Splices;
 use crate::path::choose::Planned;
 use crate::path::keep::Keep;
+use crate::path::prompt::Front;
 use crate::server::Server;
 use crate::snapshot::{Arm, Snapshot};
 use bytes::Bytes;
@@ -52,7 +53,7 @@ pub(crate) async fn send(
     ledger: &mut Ledger,
 ) -> Result<Answered, Fault> {
     let standings = planned.standings();
-    let (admitted, mut plan) = (planned.admitted, planned.plan);
+    let (admitted, wanted, mut plan) = (planned.admitted, planned.wanted, planned.plan);
     let (route, arrived) = (&admitted.route, &admitted.arrived);
     let outgoing = server.outgoing(headers, ledger);
     let started = server.ports().clock.now();
@@ -62,12 +63,14 @@ pub(crate) async fn send(
         ledger.note(|event| {
             event.variant = Some(arm.name.clone());
             event.model = Some(arm.model.clone());
+            event.model_version = arm.version;
             event.provider = Some(arm.provider.clone());
         });
+        let front = wanted.front(snapshot, arm, arrived, ledger)?;
         let call = Call {
             api: arrived.api,
             model: arm.model.clone(),
-            body: splice(arrived, arm),
+            body: splice(arrived, arm, front.as_ref()),
             headers: Arc::clone(&outgoing),
             caller: turn(&admitted.caller),
             deadlines: deadlines(route.spec.timeouts, since(server, started)),
@@ -78,7 +81,8 @@ pub(crate) async fn send(
             Ok(sent) => {
                 ledger.attempt(attempt(arm, sent.endpoint().cloned(), None, since(server, began)), arm.price);
                 let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
-                let (wants_usage, prompt_estimate) = (arrived.scan.include_usage, arrived.scan.prompt_tokens);
+                let (wants_usage, prompt_estimate) =
+                    (arrived.scan.include_usage, arrived.scan.prompt_tokens + front.map_or(0, |front| front.tokens()));
                 return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep });
             }
             Err(fault) => {
@@ -112,9 +116,12 @@ fn turn(caller: &Caller) -> u64 {
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
-/// which nothing could be billed. Everything else stays as it came.
-fn splice(arrived: &super::arrive::Arrived, arm: &Arm) -> Bytes {
+/// which nothing could be billed, behind the prompt where there is one. Everything else stays as it came.
+fn splice(arrived: &super::arrive::Arrived, arm: &Arm, front: Option<&Front>) -> Bytes {
     let mut splices = Splices::new();
+    if let Some(front) = front {
+        front.splice(arrived, &mut splices);
+    }
     splices.model(&arrived.scan, &arm.upstream);
     if arrived.scan.stream && !arrived.scan.include_usage && arrived.api != Api::Embeddings {
         splices.ask_usage(&arrived.scan);

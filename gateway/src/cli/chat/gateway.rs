@@ -17,7 +17,7 @@ const LARGEST_ERROR: usize = 64 * 1024;
 
 /// A gateway that serves somewhere.
 #[derive(Debug)]
-pub(super) struct Gateway {
+pub(in crate::cli) struct Gateway {
     base: String,
     key: Option<Secret>,
     web: Arc<dyn Transport>,
@@ -25,7 +25,7 @@ pub(super) struct Gateway {
 
 /// How an answer ended.
 #[derive(Debug, PartialEq)]
-pub(super) enum Answer {
+pub(in crate::cli) enum Answer {
     /// At its end.
     Done {
         /// Its tokens, where the gateway said.
@@ -41,7 +41,7 @@ pub(super) enum Answer {
 
 impl Gateway {
     /// A gateway at `url`, with or without `/v1`.
-    pub(super) fn new(url: &str, key: Option<Secret>, web: Arc<dyn Transport>) -> Result<Self, String> {
+    pub(in crate::cli) fn new(url: &str, key: Option<Secret>, web: Arc<dyn Transport>) -> Result<Self, String> {
         let base = url.trim_end_matches('/').trim_end_matches("/v1").to_owned();
         let is_address = base
             .parse::<Uri>()
@@ -53,7 +53,7 @@ impl Gateway {
     }
 
     /// The route that the gateway lists first.
-    pub(super) async fn first_route(&self) -> anyhow::Result<String> {
+    pub(in crate::cli) async fn first_route(&self) -> anyhow::Result<String> {
         let request = self.request("GET", "/v1/models", Bytes::new())?;
         let response =
             self.web.send(request, CONNECT).await.map_err(|fault| anyhow::anyhow!(self.no_answer(&fault)))?;
@@ -67,7 +67,7 @@ impl Gateway {
     }
 
     /// Asks, and shows the answer as it comes.
-    pub(super) async fn ask(
+    pub(in crate::cli) async fn ask(
         &self,
         body: &Value,
         show: &mut dyn FnMut(&str) -> io::Result<()>,
@@ -102,6 +102,17 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(in crate::cli) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.request("POST", path, Bytes::from(serde_json::to_vec(body)?))?;
+        let response =
+            self.web.send(request, CONNECT).await.map_err(|fault| anyhow::anyhow!(self.no_answer(&fault)))?;
+        let status = response.status();
+        let body = whole(response).await;
+        anyhow::ensure!(status.is_success(), "{}", refusal(status, &body));
+        Ok(serde_json::from_slice(&body)?)
     }
 
     fn request(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Request<Bytes>> {

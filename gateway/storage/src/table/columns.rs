@@ -10,7 +10,7 @@ use tidegate_core::{
     Event, KeyId, ModelName, Outcome, Principal, ProviderName, RouteName, Tenant, TraceId, VariantName,
 };
 
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 18] = [
     "id",
     "api",
     "route",
@@ -26,9 +26,11 @@ const TEXTS: [&str; 16] = [
     "trace_id",
     "episode",
     "subject",
+    "prompt",
+    "prompt_sha",
     "event_json",
 ];
-const NUMBERS: [&str; 10] = [
+const NUMBERS: [&str; 12] = [
     "seq",
     "unix_ms",
     "status",
@@ -39,6 +41,8 @@ const NUMBERS: [&str; 10] = [
     "total_us",
     "request_bytes",
     "answer_bytes",
+    "prompt_n",
+    "model_version",
 ];
 
 /// The columns: texts, then numbers (64 bits with a sign, as not every reader knows others), then the cost and the flag.
@@ -69,6 +73,8 @@ impl Columns {
         let (id, api) = (event.id.encode(), label(&event.api));
         let trace = event.trace_id.map(TraceId::encode);
         let (outcome, fault) = outcome(event.outcome);
+        let prompt = event.prompt.as_deref();
+        let sha = prompt.and_then(|prompt| prompt.sha).map(|sha| sha.to_string());
         let texts: [Option<&str>; TEXTS.len()] = [
             std::str::from_utf8(&id).ok(),
             api.as_deref(),
@@ -85,6 +91,8 @@ impl Columns {
             trace.as_ref().and_then(|id| std::str::from_utf8(id).ok()),
             event.episode.as_deref(),
             event.subject.as_deref(),
+            prompt.map(|prompt| prompt.name.as_str()),
+            sha.as_deref(),
             Some(json),
         ];
         let usage = event.usage;
@@ -99,6 +107,8 @@ impl Columns {
             Some(event.total_us),
             Some(event.request_bytes),
             Some(event.answer_bytes),
+            prompt.map(|prompt| prompt.n.into()),
+            event.model_version.map(Into::into),
         ];
         self.texts.iter_mut().zip(texts).for_each(|(column, text)| column.append_option(text));
         let signed = numbers.map(|number| number.map(|n| i64::try_from(n).unwrap_or(i64::MAX)));

@@ -1,0 +1,506 @@
+//! MLflow's calls on prompts, which it keeps among registered models by a tag: here they are those of the prompt shelf.
+//! Owns how a prompt looks as a model and its templates as tags.
+
+use super::models::{listing, range};
+use super::params::Params;
+use super::table::Call;
+use crate::alias::AliasName;
+use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::filter::{Clause, Filter, IS_PROMPT, Key, Operand, Operator, Target};
+use crate::model::{RegisteredModel, RegisteredName};
+use crate::page::{By, Order};
+use crate::registry::{Actor, Registry};
+use crate::shape::WithoutAliases;
+use crate::tag::Tags;
+use crate::version::{ModelVersion, Stage};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidegate_core::port::prompts::{PromptMessage, PromptRole};
+use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion};
+use tidegate_core::{Fault, FaultKind};
+
+/// The tag that holds a version's templates.
+const TEXT: &str = "mlflow.prompt.text";
+/// The tag that says whether they are a text or a chat.
+const TYPE: &str = "_mlflow_prompt_type";
+/// What a version of a prompt has for its source.
+const SOURCES: [&str; 2] = ["dummy-source", "prompt-template"];
+
+/// Answers a call where it is about prompts; `None` where it is about models.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) async fn answer(
+    shelf: &Arc<dyn PromptShelf>,
+    registry: &Registry,
+    call: Call,
+    by: &Actor,
+    params: &Params,
+) -> Result<Option<Value>, RegistryFault> {
+    let (shelf, name) = (Arc::clone(shelf), params.text("name").to_owned());
+    match call {
+        Call::CreateModel => return create(shelf, registry, params).await,
+        Call::SearchModels if Filter::parse(params.text("filter"), Target::Models)?.prompts => {
+            return search(shelf, params).await.map(Some);
+        }
+        Call::SearchVersions if Filter::parse(params.text("filter"), Target::Versions)?.prompts => {
+            return search_versions(shelf, params).await.map(Some);
+        }
+        Call::RenameModel if shelf.has(params.text("new_name")) => {
+            return Err(taken(params.text("new_name"), "registered model", "prompt"));
+        }
+        _ if name.is_empty() || !shelf.has(&name) => return Ok(None),
+        _ => {}
+    }
+    let asked = Asked { call, name, by: by.principal.clone(), params: params.clone() };
+    let answered = blocking(move || asked.answer(&*shelf)).await?;
+    if let Some((entity, action, data)) = told(call, params, &answered) {
+        registry.tell(entity, action, data).await;
+    }
+    Ok(Some(answered))
+}
+
+/// What webhooks are told of a call that was done.
+fn told(call: Call, params: &Params, answered: &Value) -> Option<(&'static str, &'static str, Value)> {
+    let text = |name: &str| params.text(name);
+    let data = |names: &[&str]| -> Value {
+        Value::Object(names.iter().map(|name| ((*name).to_owned(), Value::from(text(name)))).collect())
+    };
+    Some(match call {
+        Call::SetModelTag => ("prompt_tag", "set", data(&["name", "key", "value"])),
+        Call::DeleteModelTag => ("prompt_tag", "deleted", data(&["name", "key"])),
+        Call::SetVersionTag => ("prompt_version_tag", "set", data(&["name", "version", "key", "value"])),
+        Call::DeleteVersionTag => ("prompt_version_tag", "deleted", data(&["name", "version", "key"])),
+        Call::SetAlias => ("prompt_alias", "created", data(&["name", "alias", "version"])),
+        Call::DeleteAlias => ("prompt_alias", "deleted", data(&["name", "alias"])),
+        Call::CreateVersion => {
+            let given = params.tags().ok()?;
+            let said = json!({
+                "name": text("name"),
+                "version": answered["model_version"]["version"],
+                "template": given.get(TEXT),
+                "description": params.given("description"),
+                "tags": without(&given, &[IS_PROMPT, TYPE, TEXT]),
+            });
+            ("prompt_version", "created", said)
+        }
+        _ => return None,
+    })
+}
+
+/// Tags without those that say what MLflow keeps in them.
+fn without(tags: &Tags, taken: &[&str]) -> Map<String, Value> {
+    let kept = tags.iter().filter(|(key, _)| !taken.contains(key));
+    kept.map(|(key, value)| (key.to_owned(), Value::from(value))).collect()
+}
+
+/// Reads and writes of prompts go to the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RegistryFault> + Send + 'static,
+) -> Result<T, RegistryFault> {
+    tokio::task::spawn_blocking(work).await.map_err(RegistryFault::internal)?
+}
+
+async fn create(
+    shelf: Arc<dyn PromptShelf>,
+    registry: &Registry,
+    params: &Params,
+) -> Result<Option<Value>, RegistryFault> {
+    let (name, tags) = (params.name("name")?, params.tags()?);
+    if !tags.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        if shelf.has(name.as_str()) {
+            return Err(taken(name.as_str(), "registered model", "prompt"));
+        }
+        return Ok(None);
+    }
+    if registry.model(&name).await.is_ok() {
+        return Err(taken(name.as_str(), "prompt", "registered model"));
+    }
+    if shelf.has(name.as_str()) {
+        let says = format!("Prompt (name={name}) already exists.");
+        return Err(RegistryFault::new(RegistryFaultKind::Exists, says));
+    }
+    let said = json!({
+        "name": name.as_str(), "description": params.text("description"), "tags": without(&tags, &[IS_PROMPT, TYPE]),
+    });
+    let description = params.text("description").to_owned();
+    let tags = tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let made = blocking(move || {
+        shelf.create(name.as_str(), &description, &tags).map_err(refused).and_then(|made| model(&*shelf, made))
+    });
+    let made = made.await?;
+    registry.tell("prompt", "created", said).await;
+    Ok(Some(json!({"registered_model": made})))
+}
+
+fn taken(name: &str, kind: &str, by: &str) -> RegistryFault {
+    let says = format!(
+        "Tried to create a {kind} with name '{name}', but the name is already taken by a {by}. MLflow does not allow \
+         creating a model and a prompt with the same name."
+    );
+    RegistryFault::new(RegistryFaultKind::Exists, says)
+}
+
+/// A call on a prompt that is there.
+struct Asked {
+    call: Call,
+    name: String,
+    by: String,
+    params: Params,
+}
+
+impl Asked {
+    fn answer(&self, shelf: &dyn PromptShelf) -> Result<Value, RegistryFault> {
+        let (name, params) = (self.name.as_str(), &self.params);
+        let whole =
+            || Ok::<_, RegistryFault>(json!({"registered_model": model(shelf, shelf.prompt(name).map_err(refused)?)?}));
+        let one = |n: u32| Ok::<_, RegistryFault>(json!({"model_version": self.version(shelf, n)?}));
+        let given = |text: &'static str| params.given(text).filter(|text| !text.is_empty());
+        match self.call {
+            Call::GetModel => whole(),
+            Call::UpdateModel => {
+                shelf.describe(name, None, Some(params.text("description"))).map_err(refused)?;
+                whole()
+            }
+            Call::DeleteModel => self.done(shelf.delete(name, None, &self.by)),
+            Call::SetModelTag => self.done(shelf.tag(name, None, params.text("key"), Some(params.text("value")))),
+            Call::DeleteModelTag => self.done(shelf.tag(name, None, params.text("key"), None)),
+            Call::SetAlias => {
+                let alias = AliasName::new(params.text("alias"))?;
+                let n = self.there(shelf)?;
+                self.done(shelf.point(name, alias.as_str(), Some(n), &self.by))
+            }
+            Call::DeleteAlias => {
+                AliasName::check(params.text("alias"))?;
+                self.done(shelf.point(name, params.text("alias"), None, &self.by))
+            }
+            Call::GetAlias => one(self.by_alias(shelf)?),
+            Call::LatestVersions => {
+                let newest = shelf.versions(name).map_err(refused)?.into_iter().next();
+                let found: Vec<_> = newest.map(as_version).transpose()?.into_iter().collect();
+                Ok(listing("model_versions", json!(found), found.is_empty(), None))
+            }
+            Call::CreateVersion => self.register(shelf),
+            Call::GetVersion => one(self.there(shelf)?),
+            Call::UpdateVersion => {
+                let n = self.there(shelf)?;
+                shelf.describe(name, Some(n), given("description")).map_err(refused)?;
+                one(n)
+            }
+            Call::DeleteVersion => {
+                let n = self.there(shelf)?;
+                self.done(shelf.delete(name, Some(n), &self.by))
+            }
+            Call::SetVersionTag => {
+                let n = self.there(shelf)?;
+                self.done(shelf.tag(name, Some(n), params.text("key"), Some(params.text("value"))))
+            }
+            Call::DeleteVersionTag => {
+                let n = self.there(shelf)?;
+                self.done(shelf.tag(name, Some(n), params.text("key"), None))
+            }
+            Call::DownloadUri => {
+                self.there(shelf)?;
+                Ok(json!({"artifact_uri": SOURCES[0]}))
+            }
+            _ => Err(RegistryFault::new(
+                RegistryFaultKind::Unsupported,
+                format!("'{name}' is a prompt, which is versioned in git: it is neither renamed nor has it stages"),
+            )),
+        }
+    }
+
+    fn done(&self, result: Result<(), Fault>) -> Result<Value, RegistryFault> {
+        result.map(|()| json!({})).map_err(refused)
+    }
+
+    /// The number of a version that is there.
+    fn there(&self, shelf: &dyn PromptShelf) -> Result<u32, RegistryFault> {
+        let asked = self.params.version()?;
+        let missing =
+            || RegistryFault::missing(format!("Model Version (name={}, version={asked}) not found", self.name));
+        let n = u32::try_from(asked).map_err(|_| missing())?;
+        match shelf.version(&self.name, n) {
+            Ok(_) => Ok(n),
+            Err(fault) if fault.kind == FaultKind::NotFound => Err(missing()),
+            Err(fault) => Err(refused(fault)),
+        }
+    }
+
+    fn by_alias(&self, shelf: &dyn PromptShelf) -> Result<u32, RegistryFault> {
+        let alias = self.params.text("alias");
+        AliasName::check(alias)?;
+        if alias.eq_ignore_ascii_case("latest") {
+            let newest = shelf.versions(&self.name).map_err(refused)?.first().map(|version| version.n);
+            let says = || format!("Latest version not found for model {}.", self.name);
+            return newest.ok_or_else(|| RegistryFault::missing(says()));
+        }
+        let prompt = shelf.prompt(&self.name).map_err(refused)?;
+        let says = || format!("Registered model alias {alias} not found.");
+        prompt.labels.get(alias).copied().ok_or_else(|| RegistryFault::invalid(says()))
+    }
+
+    fn version(&self, shelf: &dyn PromptShelf, n: u32) -> Result<ModelVersion, RegistryFault> {
+        as_version(shelf.version(&self.name, n).map_err(refused)?)
+    }
+
+    fn register(&self, shelf: &dyn PromptShelf) -> Result<Value, RegistryFault> {
+        let given = self.params.tags()?;
+        let source = self.params.text("source");
+        if !given.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Err(taken(&self.name, "registered model", "prompt"));
+        }
+        if !SOURCES.contains(&source) {
+            let says = format!("Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.");
+            return Err(RegistryFault::invalid(says));
+        }
+        let text = given.get(TEXT).unwrap_or_default();
+        let body = if given.get(TYPE) == Some("chat") { chat(text)? } else { ShelvedBody::Text(text.to_owned()) };
+        let kept = given.iter().filter(|(key, _)| ![IS_PROMPT, TEXT, TYPE].contains(key));
+        let tags = kept.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let new = NewShelved { description: self.params.text("description").to_owned(), tags, body };
+        let made = shelf.register(&self.name, new, &self.by).map_err(refused)?;
+        Ok(json!({"model_version": as_version(made)?}))
+    }
+}
+
+/// The messages of a chat, as MLflow writes them.
+fn chat(text: &str) -> Result<ShelvedBody, RegistryFault> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Said {
+        role: PromptRole,
+        content: String,
+    }
+    let messages: Vec<Said> = serde_json::from_str(text).map_err(|e| {
+        RegistryFault::invalid("A prompt's messages must be a list of objects, each with a role and a content of text.")
+            .because(e)
+    })?;
+    let messages = messages.into_iter().map(|said| PromptMessage { role: said.role, content: said.content });
+    Ok(ShelvedBody::Chat(messages.collect()))
+}
+
+/// The templates as MLflow writes them: a chat as Python's JSON.
+fn text_of(body: &ShelvedBody) -> (&'static str, String) {
+    match body {
+        ShelvedBody::Text(text) => ("text", text.clone()),
+        ShelvedBody::Chat(messages) => {
+            let messages = messages.iter().map(|message| {
+                format!("{{\"role\": \"{}\", \"content\": {}}}", message.role.word(), ascii(&message.content))
+            });
+            ("chat", format!("[{}]", messages.collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+/// A JSON string in ASCII.
+fn ascii(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    let mut out = String::with_capacity(quoted.len());
+    for c in quoted.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            let mut units = [0; 2];
+            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
+fn as_version(it: ShelvedVersion) -> Result<ModelVersion, RegistryFault> {
+    let (kind, text) = text_of(&it.body);
+    let mut tags = it.tags;
+    tags.insert(IS_PROMPT.into(), "true".into());
+    tags.insert(TYPE.into(), kind.into());
+    tags.insert(TEXT.into(), text);
+    Ok(ModelVersion {
+        name: RegisteredName::new(&it.name)?,
+        version: it.n.into(),
+        source: SOURCES[0].into(),
+        storage: SOURCES[0].into(),
+        run_id: String::new(),
+        run_link: String::new(),
+        logged_model: String::new(),
+        owner: String::new(),
+        description: Some(it.description.unwrap_or_default()),
+        stage: Stage::None,
+        created: it.created,
+        updated: it.created,
+        tags,
+        aliases: it.labels,
+    })
+}
+
+fn model(shelf: &dyn PromptShelf, it: ShelvedPrompt) -> Result<RegisteredModel, RegistryFault> {
+    let newest = shelf.versions(&it.name).map_err(refused)?.into_iter().next();
+    let mut tags = it.tags;
+    tags.insert(IS_PROMPT.into(), "true".into());
+    Ok(RegisteredModel {
+        name: RegisteredName::new(&it.name)?,
+        owner: String::new(),
+        description: it.description,
+        deployment_job: String::new(),
+        created: it.created,
+        updated: it.updated,
+        tags,
+        aliases: it.labels.into_iter().map(|(label, n)| (label, n.into())).collect(),
+        latest: newest.map(as_version).transpose()?.into_iter().collect(),
+    })
+}
+
+async fn search(shelf: Arc<dyn PromptShelf>, params: &Params) -> Result<Value, RegistryFault> {
+    let (filter, range) = (Filter::parse(params.text("filter"), Target::Models)?, range(params, 100)?);
+    let texts = params.texts("order_by")?;
+    let order = Order::parse_all(texts.iter().map(String::as_str), Target::Models)?;
+    let (items, next) = blocking(move || {
+        let mut found = shelf.prompts().map_err(refused)?;
+        found.retain(|it| filter.clauses.iter().all(|clause| holds(clause, &it.name, None, &it.tags)));
+        for order in order.iter().rev() {
+            found.sort_by(|a, b| {
+                let by = if order.by == By::Name { a.name.cmp(&b.name) } else { a.updated.cmp(&b.updated) };
+                if order.descending { by.reverse() } else { by }
+            });
+        }
+        let (page, next) = part(found, range.offset, range.limit);
+        Ok((page.into_iter().map(|it| model(&*shelf, it)).collect::<Result<Vec<_>, _>>()?, next))
+    })
+    .await?;
+    Ok(listing("registered_models", json!(items), items.is_empty(), next))
+}
+
+async fn search_versions(shelf: Arc<dyn PromptShelf>, params: &Params) -> Result<Value, RegistryFault> {
+    let (filter, range) = (Filter::parse(params.text("filter"), Target::Versions)?, range(params, 10_000)?);
+    let (items, next) = blocking(move || {
+        let mut found = Vec::new();
+        for prompt in shelf.prompts().map_err(refused)? {
+            found.extend(shelf.versions(&prompt.name).map_err(refused)?);
+        }
+        found.retain(|it| filter.clauses.iter().all(|clause| holds(clause, &it.name, Some(it.n), &it.tags)));
+        found.sort_by(|a, b| b.created.cmp(&a.created).then(a.name.cmp(&b.name)).then(b.n.cmp(&a.n)));
+        let (page, next) = part(found, range.offset, range.limit);
+        Ok((page.into_iter().map(as_version).collect::<Result<Vec<_>, _>>()?, next))
+    })
+    .await?;
+    let shown: Vec<_> = items.iter().map(WithoutAliases).collect();
+    Ok(listing("model_versions", json!(shown), shown.is_empty(), next))
+}
+
+/// A page of what was found, and where the next one begins.
+fn part<T>(found: Vec<T>, offset: u64, limit: u32) -> (Vec<T>, Option<u64>) {
+    let (skip, most) = (usize::try_from(offset).unwrap_or(usize::MAX), limit as usize);
+    let next = (found.len() > skip.saturating_add(most)).then(|| offset + u64::from(limit));
+    (found.into_iter().skip(skip).take(most).collect(), next)
+}
+
+/// Whether a comparison holds; a tag that is not there holds for none.
+fn holds(clause: &Clause, name: &str, n: Option<u32>, tags: &BTreeMap<String, String>) -> bool {
+    let text = match &clause.key {
+        Key::Name => name,
+        Key::Tag(key) => match tags.get(key) {
+            Some(value) => value,
+            None => return false,
+        },
+        Key::Source => SOURCES[0],
+        Key::RunId => "",
+        Key::Number => {
+            let (Some(n), Operand::Number(wanted)) = (n, &clause.value) else { return false };
+            let order = i64::from(n).cmp(wanted);
+            return match clause.operator {
+                Operator::Equal => order.is_eq(),
+                Operator::Unequal => order.is_ne(),
+                Operator::Less => order.is_lt(),
+                Operator::AtMost => order.is_le(),
+                Operator::Greater => order.is_gt(),
+                Operator::AtLeast => order.is_ge(),
+                _ => false,
+            };
+        }
+    };
+    match (clause.operator, &clause.value) {
+        (Operator::Equal, Operand::Text(wanted)) => text == wanted,
+        (Operator::Unequal, Operand::Text(wanted)) => text != wanted,
+        (Operator::Like, Operand::Text(pattern)) => like(text, pattern),
+        (Operator::Ilike, Operand::Text(pattern)) => like(&text.to_lowercase(), &pattern.to_lowercase()),
+        (Operator::In, Operand::List(all)) => all.iter().any(|one| one == text),
+        (Operator::NotIn, Operand::List(all)) => all.iter().all(|one| one != text),
+        _ => false,
+    }
+}
+
+/// SQL's `LIKE`: `%` is any text, `_` any character.
+fn like(text: &str, pattern: &str) -> bool {
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    // What of the text the pattern so far can have taken, by length: linear in both.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for c in pattern {
+        if c == '%' {
+            let from = reached.iter().position(|is| *is).unwrap_or(reached.len());
+            reached[from..].fill(true);
+            continue;
+        }
+        for at in (0..text.len()).rev() {
+            reached[at + 1] = reached[at] && (c == '_' || c == text[at]);
+        }
+        reached[0] = false;
+    }
+    reached.last().copied().unwrap_or(false)
+}
+
+/// The shelf's fault as one of the registry.
+fn refused(fault: Fault) -> RegistryFault {
+    let kind = match fault.kind {
+        FaultKind::InvalidRequest => RegistryFaultKind::Invalid,
+        FaultKind::NotFound => RegistryFaultKind::Missing,
+        FaultKind::Conflict => RegistryFaultKind::Conflict,
+        FaultKind::Forbidden => RegistryFaultKind::Forbidden,
+        FaultKind::Unavailable => RegistryFaultKind::Unavailable,
+        _ => return RegistryFault::internal(fault),
+    };
+    let detail = fault.detail.clone();
+    let made = RegistryFault::new(kind, fault.says);
+    if let Some(detail) = detail { made.because(detail) } else { made }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_chat_is_written_as_python_does() {
+        let said = r#"[{"role": "system", "content": "Gr\u00fc\u00dfe \ud83d\ude00 \"{{ x }}\"\n"}, {"role": "user", "content": "a"}]"#;
+        let body = chat(said).unwrap();
+        assert_eq!(text_of(&body), ("chat", said.to_owned()));
+        assert!(chat("[{\"role\": \"tool\", \"content\": \"x\"}]").is_err());
+        assert!(chat("nonsense").is_err());
+    }
+
+    #[test]
+    fn patterns_are_those_of_sql() {
+        for (pattern, text, is_like) in [
+            ("a%", "abc", true),
+            ("%c", "abc", true),
+            ("a_c", "abc", true),
+            ("a_", "abc", false),
+            ("%", "", true),
+            ("", "a", false),
+            ("%b%", "abc", true),
+            ("a%%c_", "abbcd", true),
+        ] {
+            assert_eq!(like(text, pattern), is_like, "{text} LIKE {pattern}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_like_itself_and_like_its_parts(text in "[a-c]{0,12}", at in 0_usize..12) {
+            prop_assert!(like(&text, &text));
+            let at = at.min(text.len());
+            let pattern = format!("{}%{}", &text[..at], &text[at..]);
+            prop_assert!(like(&text, &pattern));
+        }
+    }
+}

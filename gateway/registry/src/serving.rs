@@ -1,0 +1,62 @@
+//! The port `Models`: what a reference means now, for those who serve registered models.
+
+use crate::db::{Deed, Sql};
+use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::model::RegisteredName;
+use crate::registry::Registry;
+use serde_json::json;
+use sqlx::Row as _;
+use tidegate_core::model_ref::{ModelPick, ModelRef};
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::models::{Models, ServedVersion};
+use tidegate_core::{Fault, FaultKind};
+
+/// Who writes into the audit log what the gateway itself did.
+const GATEWAY: &str = "tidegate";
+
+impl Registry {
+    async fn served(&self, reference: &ModelRef) -> Result<ServedVersion, RegistryFault> {
+        let name = RegisteredName::new(&reference.name)?;
+        let found = match &reference.pick {
+            ModelPick::Alias(alias) => self.version_by_alias(&name, alias).await?,
+            ModelPick::Version(version) => self.version(&name, (*version).into()).await?,
+        };
+        let version = u32::try_from(found.version).map_err(RegistryFault::internal)?;
+        Ok(ServedVersion { version, storage: found.storage })
+    }
+
+    async fn newest_change(&self) -> Result<i64, RegistryFault> {
+        let row = Sql::new("SELECT revision FROM head WHERE one = 1").one(&mut *self.db().read().await?).await?;
+        Ok(row.ok_or_else(|| RegistryFault::internal("the registry has no head"))?.try_get(0)?)
+    }
+
+    async fn note_refused(&self, reference: &ModelRef, version: u32, why: &str) -> Result<(), RegistryFault> {
+        let change = self.db().change(GATEWAY, self.now()).await?;
+        let detail = json!({"version": version, "why": why});
+        change.commit(Deed::new("serving.refused", reference.to_string(), detail)).await
+    }
+}
+
+impl Models for Registry {
+    fn resolve<'a>(&'a self, reference: &'a ModelRef) -> BoxFuture<'a, Result<ServedVersion, Fault>> {
+        Box::pin(async move { self.served(reference).await.map_err(of_registry) })
+    }
+
+    fn revision(&self) -> BoxFuture<'_, Result<i64, Fault>> {
+        Box::pin(async move { self.newest_change().await.map_err(of_registry) })
+    }
+
+    fn refused<'a>(&'a self, reference: &'a ModelRef, version: u32, why: &'a str) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move { self.note_refused(reference, version, why).await.map_err(of_registry) })
+    }
+}
+
+fn of_registry(fault: RegistryFault) -> Fault {
+    let kind = match fault.kind {
+        // MLflow's wire calls an alias that is not there a wrong parameter.
+        RegistryFaultKind::Missing | RegistryFaultKind::Invalid => FaultKind::NotFound,
+        RegistryFaultKind::Unavailable => FaultKind::Unavailable,
+        _ => return Fault::internal(fault),
+    };
+    Fault::new(kind, fault.says)
+}

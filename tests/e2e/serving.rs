@@ -1,0 +1,214 @@
+//! Models of the registry served: an alias that moves is followed by every replica without an error, versions are tried
+//! against each other, and one that cannot be loaded changes nothing.
+
+use crate::harness::home::BASE;
+use crate::harness::postgres::Postgres;
+use crate::harness::{Client, Gateway, Home, Upstream, eventually, may_be_left_out, provider, tiny};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const API: &str = "/api/2.0/mlflow";
+
+struct Replica {
+    home: Home,
+    gateway: Gateway,
+    client: Client,
+}
+
+impl Replica {
+    /// A gateway that serves nothing of the registry yet.
+    async fn start(registry: &str, artifacts: &str, upstream: &Upstream) -> Self {
+        let home = Home::new();
+        let store =
+            format!("{{events: {{to: \"file:events\"}}, registry: \"{registry}\", artifacts: \"file:{artifacts}\"}}");
+        let base = BASE.replace("{events: {to: \"file:events\"}}", &store);
+        home.write("config.yaml", &format!("{base}{}{}", provider("pool", &[upstream]), crate::harness::ROUTES));
+        let key = home.key(&["infer", "read", "write"]);
+        let gateway = home.serve().await;
+        let client = gateway.client().with_key(&key);
+        Self { home, gateway, client }
+    }
+
+    /// Serves these models too.
+    async fn serve(&self, models: &str, routes: &str) {
+        let text = self.home.read("config.yaml");
+        let text = text.replace("providers: {", "providers: {here: {local: {threads: 1}}, ");
+        let text = text
+            .replace("models: {", &format!("models: {{{models}, "))
+            .replace("routes: {", &format!("routes: {{{routes}, "));
+        self.home.replace("config.yaml", &text);
+        eventually("the models", async || (self.client.models().await.len() > 1).then_some(())).await;
+    }
+
+    async fn ready(&self) -> Value {
+        self.gateway.client().without_key().get("/readyz").await.json()
+    }
+}
+
+async fn call(client: &Client, path: &str, body: &Value) {
+    let json = [("content-type", "application/json")];
+    let answer = client.send("POST", &format!("{API}{path}"), &json, body.to_string().as_bytes()).await;
+    assert_eq!(answer.status(), 200, "{path}: {}", answer.text());
+}
+
+/// Registers a version of `m` with these weights.
+async fn version(client: &Client, n: u32, weights: &[u8]) {
+    for (name, content) in [
+        ("model.safetensors", weights),
+        ("tokenizer.json", tiny::tokenizer().as_bytes()),
+        ("config.json", tiny::config().as_bytes()),
+    ] {
+        let path = format!("/api/2.0/mlflow-artifacts/artifacts/m/{n}/{name}");
+        assert_eq!(client.send("PUT", &path, &[], content).await.status(), 200);
+    }
+    call(client, "/model-versions/create", &json!({"name": "m", "source": format!("mlflow-artifacts:/m/{n}")})).await;
+}
+
+async fn point(client: &Client, n: u32) {
+    call(client, "/registered-models/alias", &json!({"name": "m", "alias": "champion", "version": n.to_string()}))
+        .await;
+}
+
+async fn two_versions(client: &Client) {
+    call(client, "/registered-models/create", &json!({"name": "m"})).await;
+    for n in [1, 2] {
+        version(client, n, &tiny::weights(n)).await;
+    }
+    point(client, 1).await;
+}
+
+const TINY: &str = "tiny: {provider: here, source: \"models:/m@champion\"}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alias_moves_under_load_at_two_replicas_without_an_error() {
+    let test = "an_alias_moves_under_load_at_two_replicas_without_an_error";
+    let Some(postgres) = Postgres::start() else {
+        may_be_left_out(test, "PostgreSQL");
+        return;
+    };
+    let (upstream, shared) = (Upstream::start().await, Home::new());
+    let artifacts = shared.path().join("artifacts").to_str().expect("UTF-8").to_owned();
+    let first = Replica::start(&postgres.url(), &artifacts, &upstream).await;
+    two_versions(&first.client).await;
+    let second = Replica::start(&postgres.url(), &artifacts, &upstream).await;
+    let replicas = [first, second];
+    for replica in &replicas {
+        replica.serve(TINY, "tiny: {model: tiny}").await;
+    }
+    // 200 calls a second in all, each alternating between the replicas.
+    let (stop, calls, wrong) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let clients = [replicas[0].client.clone(), replicas[1].client.clone()];
+    let load = tokio::spawn({
+        let (stop, calls, wrong) = (Arc::clone(&stop), Arc::clone(&calls), Arc::clone(&wrong));
+        async move {
+            let mut beat = tokio::time::interval(Duration::from_millis(5));
+            let mut under_way = tokio::task::JoinSet::new();
+            while !stop.load(Ordering::Relaxed) {
+                beat.tick().await;
+                let n = calls.fetch_add(1, Ordering::Relaxed);
+                let (client, wrong) = (clients[usize::from(n % 2 == 1)].clone(), Arc::clone(&wrong));
+                under_way.spawn(async move {
+                    let answer = client.post("/v1/embeddings", &json!({"model": "tiny", "input": "a b c"})).await;
+                    if answer.status() != 200 {
+                        eprintln!("{}: {}", answer.status(), answer.text());
+                        wrong.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            while under_way.join_next().await.is_some() {}
+        }
+    });
+    let (began, mut took) = (Instant::now(), Vec::new());
+    for round in 0..20_u32 {
+        let to = 2 - round % 2;
+        point(&replicas[0].client, to).await;
+        let moved = Instant::now();
+        for replica in &replicas {
+            eventually("the flip", async || (replica.ready().await["models"]["tiny"]["version"] == to).then_some(()))
+                .await;
+        }
+        took.push(moved.elapsed());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    stop.store(true, Ordering::Relaxed);
+    load.await.expect("the load ends");
+    took.sort();
+    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    let calls = calls.load(Ordering::Relaxed);
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand calls")]
+    let rate = calls as f64 / seconds;
+    println!(
+        "figure: 20 moves of an alias, both replicas serve after {median:?}, at most {longest:?}; {calls} calls ({rate:.0} a second), {} errors",
+        wrong.load(Ordering::Relaxed)
+    );
+    assert_eq!(wrong.load(Ordering::Relaxed), 0);
+    assert!(longest < Duration::from_secs(1) + Duration::from_secs(1), "{longest:?}");
+    assert!(rate > 150.0, "{rate}");
+}
+
+#[tokio::test]
+async fn two_versions_of_a_model_are_tried_against_each_other_and_a_broken_one_changes_nothing() {
+    let upstream = Upstream::start().await;
+    let replica = Replica::start("sqlite:registry.db", "artifacts", &upstream).await;
+    two_versions(&replica.client).await;
+    let models = format!(
+        "{TINY}, one: {{provider: here, source: \"models:/m/1\"}}, two: {{provider: here, source: \"models:/m/2\"}}"
+    );
+    replica.serve(&models, "tiny: {model: tiny}, tried: {variants: {a: {model: one}, b: {model: two}}}").await;
+    let admin = replica.gateway.admin();
+    let (mut vectors, mut seen) = ([Value::Null, Value::Null], [0, 0]);
+    for _ in 0..40 {
+        let answer = replica.client.post("/v1/embeddings", &json!({"model": "tried", "input": "a b"})).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let event = crate::harness::events::event(&admin, answer.head.header("x-request-id").expect("an id")).await;
+        let arm = usize::from(event["model_version"] == 2);
+        assert_eq!(event["variant"], ["a", "b"][arm]);
+        vectors[arm] = answer.json()["data"][0]["embedding"].clone();
+        seen[arm] += 1;
+    }
+    assert!(seen[0] > 5 && seen[1] > 5 && vectors[0] != vectors[1], "{seen:?}");
+
+    version(&replica.client, 3, b"no safetensors").await;
+    point(&replica.client, 3).await;
+    let ready = eventually("the refusal", async || {
+        let ready = replica.ready().await;
+        (ready["models"]["tiny"]["refused"]["version"] == 3).then_some(ready)
+    })
+    .await;
+    assert_eq!((&ready["status"], &ready["models"]["tiny"]["version"]), (&json!("ready"), &json!(1)));
+    let answer = replica.client.post("/v1/embeddings", &json!({"model": "tiny", "input": "a b"})).await;
+    assert_eq!(answer.json()["data"][0]["embedding"], vectors[0]);
+    let metrics = admin.get("/metrics").await.text();
+    assert!(metrics.contains("tidegate_model_version{model=\"tiny\"} 1"), "{metrics}");
+    assert!(metrics.contains("tidegate_model_loads_refused_total 1"), "{metrics}");
+    let log = replica.home.run(&["audit", "export", "--config", "config.yaml"]).out();
+    assert!(log.contains("serving.refused") && log.contains("models:/m@champion"), "{log}");
+    // And back.
+    point(&replica.client, 2).await;
+    eventually("the flip", async || (replica.ready().await["models"]["tiny"]["version"] == 2).then_some(())).await;
+    assert_eq!(replica.ready().await["models"]["tiny"].get("refused"), None);
+}
+
+#[tokio::test]
+async fn a_model_that_the_registry_does_not_have_is_refused() {
+    let upstream = Upstream::start().await;
+    let replica = Replica::start("sqlite:registry.db", "artifacts", &upstream).await;
+    let text = replica.home.read("config.yaml").replace("providers: {", "providers: {here: {local: {}}, ");
+    let text = text
+        .replace("models: {", &format!("models: {{{TINY}, "))
+        .replace("routes: {", "routes: {tiny: {model: tiny}, ");
+    replica.home.write("lost.yaml", &text.replace("file:events", "file:elsewhere"));
+    let ran = replica.home.run(&["serve", "--config", "lost.yaml"]);
+    assert!(ran.code() == 1 && ran.err().contains("models:/m@champion"), "{}", ran.err());
+    let without = text.replace("registry: \"sqlite:registry.db\", artifacts: \"file:artifacts\"", "");
+    replica.home.write("none.yaml", &without);
+    let ran = replica.home.run(&["check", "none.yaml"]);
+    assert!(
+        ran.code() == 2 && (ran.err() + &ran.out()).contains("from the registry, and there is none"),
+        "{}",
+        ran.out()
+    );
+}
