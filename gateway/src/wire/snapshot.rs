@@ -33,7 +33,9 @@ pub(crate) fn build(
         routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget)?));
     }
     for variant in spec.routes.values().flat_map(|route| &route.variants) {
-        if let (Some(prompt), Some(prompts)) = (&variant.prompt, prompts) {
+        if let Some(prompt) = &variant.prompt {
+            let none = "the repository of prompts is opened at the next start: start the gateway again";
+            let prompts = prompts.with_context(|| format!("variant `{}`: {none}", variant.name))?;
             prompts
                 .ready(prompt)
                 .map_err(|fault| anyhow::anyhow!("variant `{}`: {prompt}: {}", variant.name, fault.says))?;
