@@ -11,6 +11,7 @@ use crate::suggest::nearest;
 use std::collections::HashSet;
 use std::fmt::Display;
 use tidegate_core::ModelName;
+use tidegate_core::model_ref::ModelRef;
 
 /// Checks all of them.
 pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
@@ -106,8 +107,8 @@ fn check_model(
                     .fault(at, "a model of a local provider needs a source")
                     .remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
             }
-            let from_registry =
-                matches!(&model.source, Some(SourceFile::Name(given)) if given.value.0.starts_with("models:"));
+            let is_one = |text: &str| text.parse::<ModelRef>().is_ok();
+            let from_registry = matches!(&model.source, Some(SourceFile::Name(given)) if is_one(&given.value.0));
             if from_registry && !has_registry {
                 desk.notes
                     .fault(at, "this model comes from the registry, and there is none")
