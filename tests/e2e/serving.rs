@@ -186,6 +186,16 @@ async fn two_versions_of_a_model_are_tried_against_each_other_and_a_broken_one_c
     assert!(metrics.contains("tidegate_model_loads_refused_total 1"), "{metrics}");
     let log = replica.home.run(&["audit", "export", "--config", "config.yaml"]).out();
     assert!(log.contains("serving.refused") && log.contains("models:/m@champion"), "{log}");
+    // Neither does it keep a key in force that is revoked.
+    let wanted = json!({"principal": "leaver", "tenant": "t", "roles": ["infer"]});
+    let made = admin.post("/admin/v1/keys", &wanted).await;
+    assert_eq!(made.status(), 201, "{}", made.text());
+    let leaver = replica.gateway.client().with_key(made.json()["secret"].as_str().expect("a secret"));
+    let status = async |wanted: u16| (leaver.get("/v1/models").await.status() == wanted).then_some(());
+    eventually("the new key", async || status(200).await).await;
+    let path = format!("/admin/v1/keys/{}", made.json()["id"].as_str().expect("an id"));
+    assert_eq!(admin.send("DELETE", &path, &[], b"").await.status(), 204);
+    eventually("the revocation", async || status(401).await).await;
     // And back.
     point(&replica.client, 2).await;
     eventually("the flip", async || (replica.ready().await["models"]["tiny"]["version"] == 2).then_some(())).await;

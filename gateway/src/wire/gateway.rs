@@ -2,7 +2,7 @@
 
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
-use super::parts::{OnFailure, Parts, Tools};
+use super::parts::{Parts, Tools};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
@@ -77,7 +77,7 @@ impl Gateway {
             metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
         }
         let spans = spans(&spec)?;
-        let parts = Parts::default().renewed(&spec, &tools, OnFailure::GiveUp).await?;
+        let parts = Parts::default().renewed(&spec, &tools).await?;
         let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref())?);
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);

@@ -9,7 +9,7 @@ use tidegate_core::port::backend::Backend;
 use tidegate_core::port::models::Models;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{GatewaySpec, LimitSpec, LocalSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
-use tidegate_core::{Clock, Dice, ModelName, ProviderName};
+use tidegate_core::{Clock, Dice, FaultKind, ModelName, ProviderName};
 use tidegate_server::snapshot::Served;
 use tidegate_state::MemoryLimits;
 use tidegate_storage::blobs::FolderBlobs;
@@ -56,18 +56,13 @@ struct Local {
     of: (ModelSpec, LocalSpec),
     /// Its version, where it comes from the registry.
     version: Option<u32>,
+    /// Where the files of that version lie: a model that was deleted and made again begins at 1 again.
+    storage: Option<String>,
     /// The version that its reference means since, and that could not be loaded.
     refused: Option<u32>,
+    /// Whether the registry could say what the reference means now.
+    is_current: bool,
     backend: Arc<dyn Backend>,
-}
-
-/// What becomes of a model that cannot be loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFailure {
-    /// Nothing changes at all.
-    GiveUp,
-    /// The version of it that serves goes on.
-    KeepOld,
 }
 
 /// A backend and what it was built from.
@@ -85,14 +80,9 @@ impl Parts {
     /// Builds what `spec` needs and `self` has not. Nothing in force changes until the result replaces it.
     ///
     /// # Errors
-    /// A provider cannot be built, or a model not be fetched or loaded; unless, by `on_failure`, an older version of it
-    /// goes on.
-    pub(crate) async fn renewed(
-        &self,
-        spec: &GatewaySpec,
-        tools: &Tools,
-        on_failure: OnFailure,
-    ) -> anyhow::Result<Self> {
+    /// A provider cannot be built, or a model not be fetched or loaded of which no version serves already: one that does
+    /// goes on, so that neither a registry out of reach nor a broken version keeps other changes from taking effect.
+    pub(crate) async fn renewed(&self, spec: &GatewaySpec, tools: &Tools) -> anyhow::Result<Self> {
         let mut next = Self::default();
         for (name, provider) in &spec.providers {
             if let ProviderKind::OpenAi(openai) = &provider.kind {
@@ -117,7 +107,7 @@ impl Parts {
             if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
             {
                 let old = self.local.get(&model.name).filter(|old| old.of.0 == *model && old.of.1 == *local);
-                let loaded = renewed_local(old, model, local, tools, on_failure).await;
+                let loaded = renewed_local(old, model, local, tools).await;
                 next.local.insert(model.name.clone(), loaded.with_context(|| format!("model `{}`", model.name))?);
             }
         }
@@ -145,6 +135,22 @@ impl Parts {
     #[must_use]
     pub(crate) fn version(&self, model: &ModelSpec) -> Option<u32> {
         self.local.get(&model.name).and_then(|local| local.version)
+    }
+
+    /// Whether the registry could say of all references what they mean now.
+    #[must_use]
+    pub(crate) fn are_current(&self) -> bool {
+        self.local.values().all(|local| local.is_current)
+    }
+
+    /// Whether a local model is served otherwise than `before`: by another backend, or with another refusal.
+    #[must_use]
+    pub(crate) fn serves_otherwise(&self, before: &Self) -> bool {
+        let is_same = |local: &Local| {
+            let old = before.local.get(&local.of.0.name);
+            old.is_some_and(|old| Arc::ptr_eq(&old.backend, &local.backend) && old.refused == local.refused)
+        };
+        !self.local.values().all(is_same)
     }
 
     /// The models of the registry that are served.
@@ -175,7 +181,6 @@ async fn renewed_local(
     model: &ModelSpec,
     local: &LocalSpec,
     tools: &Tools,
-    on_failure: OnFailure,
 ) -> anyhow::Result<Local> {
     let source = model.source.as_ref().context("it names no source of its weights")?;
     let Source::Registry(reference) = source else {
@@ -183,42 +188,43 @@ async fn renewed_local(
             return Ok(old.clone());
         }
         let backend = load(model, local, Place::Source(source), false, tools).await?;
-        return Ok(Local { of: (model.clone(), local.clone()), version: None, refused: None, backend });
+        let of = (model.clone(), local.clone());
+        return Ok(Local { of, version: None, storage: None, refused: None, is_current: true, backend });
     };
     let shelf = tools.registry.as_ref().context("there is no registry that it could come from")?;
-    let wanted = shelf.models.resolve(reference).await;
-    let wanted = match (wanted, old, on_failure) {
-        (Ok(wanted), ..) => wanted,
+    let wanted = match (shelf.models.resolve(reference).await, old) {
+        (Ok(wanted), _) => wanted,
         // An alias that was taken away, or a registry out of reach, ends nothing.
-        (Err(fault), Some(old), OnFailure::KeepOld) => {
+        (Err(fault), Some(old)) => {
             tracing::error!(model = %model.name, %reference, %fault, "the version that serves goes on");
-            return Ok(old.clone());
+            return Ok(Local { is_current: fault.kind == FaultKind::NotFound, ..old.clone() });
         }
-        (Err(fault), ..) => anyhow::bail!("{reference}: {}", fault.says),
+        (Err(fault), None) => anyhow::bail!("{reference}: {}", fault.says),
     };
-    let is_known = |old: &Local| old.version == Some(wanted.version) || old.refused == Some(wanted.version);
-    if let Some(old) =
-        old.filter(|old| is_known(old) && on_failure == OnFailure::KeepOld || old.version == Some(wanted.version))
-    {
-        let refused = old.refused.filter(|refused| *refused == wanted.version && old.version != Some(wanted.version));
-        return Ok(Local { refused, ..old.clone() });
+    if let Some(old) = old {
+        if old.version == Some(wanted.version) && old.storage.as_ref() == Some(&wanted.storage) {
+            return Ok(Local { refused: None, is_current: true, ..old.clone() });
+        }
+        if old.refused == Some(wanted.version) {
+            return Ok(Local { is_current: true, ..old.clone() });
+        }
     }
     let place = Place::Shelf(shelf, &wanted.storage);
-    match (load(model, local, place, old.is_some(), tools).await, old, on_failure) {
-        (Ok(backend), ..) => {
+    match (load(model, local, place, old.is_some(), tools).await, old) {
+        (Ok(backend), _) => {
             tracing::info!(model = %model.name, %reference, version = wanted.version, "a version of the registry serves");
-            let of = (model.clone(), local.clone());
-            Ok(Local { of, version: Some(wanted.version), refused: None, backend })
+            let (of, version, storage) = ((model.clone(), local.clone()), Some(wanted.version), Some(wanted.storage));
+            Ok(Local { of, version, storage, refused: None, is_current: true, backend })
         }
-        (Err(why), Some(old), OnFailure::KeepOld) => {
+        (Err(why), Some(old)) => {
             let why = format!("{why:#}");
             tracing::error!(model = %model.name, %reference, version = wanted.version, why, "a version cannot be loaded");
             if let Err(fault) = shelf.models.refused(reference, wanted.version, &why).await {
                 tracing::error!(%fault, "the audit log does not say so");
             }
-            Ok(Local { refused: Some(wanted.version), ..old.clone() })
+            Ok(Local { refused: Some(wanted.version), is_current: true, ..old.clone() })
         }
-        (Err(why), ..) => Err(why.context(format!("{reference}, version {}", wanted.version))),
+        (Err(why), None) => Err(why.context(format!("{reference}, version {}", wanted.version))),
     }
 }
 

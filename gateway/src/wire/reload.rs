@@ -1,7 +1,7 @@
 //! The configuration is read again: at a signal, at a change of its files, at an admin's word. Owns that it is put into
 //! force whole or not at all.
 
-use super::parts::{OnFailure, Parts, Tools};
+use super::parts::{Parts, Tools};
 use notify::Watcher as _;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -163,8 +163,7 @@ impl Reloader {
         let changed = *before.config != *spec.hash;
         let restart = self.fixed.changed(&Fixed::of(&spec));
         if changed {
-            let renewed =
-                parts.renewed(&spec, &self.tools, OnFailure::GiveUp).await.map_err(|e| refused(format!("{e:#}")))?;
+            let renewed = parts.renewed(&spec, &self.tools).await.map_err(|e| refused(format!("{e:#}")))?;
             let snapshot =
                 super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref())
                     .map_err(|e| refused(format!("{e:#}")))?;
@@ -197,8 +196,9 @@ impl Reloader {
                 match shelf.models.revision().await {
                     Ok(revision) if seen == Some(revision) => was_lost = false,
                     Ok(revision) => {
-                        this.renew_models().await;
-                        (seen, was_lost) = (Some(revision), false);
+                        // What could not be asked now is asked again, without a further change.
+                        seen = this.renew_models().await.then_some(revision);
+                        was_lost = false;
                     }
                     Err(fault) => {
                         if !std::mem::replace(&mut was_lost, true) {
@@ -210,15 +210,20 @@ impl Reloader {
         })
     }
 
-    async fn renew_models(&self) {
+    /// Puts into force what the references mean now; whether all of them could be asked.
+    async fn renew_models(&self) -> bool {
         let mut parts = self.parts.lock().await;
         let spec = self.spec();
         let before = self.server.snapshot();
-        let renewed = match parts.renewed(&spec, &self.tools, OnFailure::KeepOld).await {
-            Ok(renewed) if renewed.served() != before.served => renewed,
-            Ok(_) => return,
-            Err(e) => return tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
+        let renewed = match parts.renewed(&spec, &self.tools).await {
+            Ok(renewed) if renewed.serves_otherwise(&parts) => renewed,
+            Ok(renewed) => return renewed.are_current(),
+            Err(e) => {
+                tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed");
+                return true;
+            }
         };
+        let are_current = renewed.are_current();
         match super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref()) {
             Ok(snapshot) => {
                 let metrics = &self.server.ports().metrics;
@@ -234,6 +239,7 @@ impl Reloader {
             }
             Err(e) => tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
         }
+        are_current
     }
 
     fn renew_tls(&self) -> Result<(), ReloadRefused> {
