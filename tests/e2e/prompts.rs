@@ -250,6 +250,48 @@ async fn callers_name_a_prompt_and_its_variables_are_strict() {
 }
 
 #[tokio::test]
+async fn a_label_that_is_taken_away_keeps_no_other_change_from_taking_effect() {
+    let test = "a_label_that_is_taken_away_keeps_no_other_change_from_taking_effect";
+    let Some((stage, admin)) = tried(test).await else { return };
+    for label in ["production", "candidate"] {
+        let path = format!("/v1/prompts/greet/labels/{label}");
+        assert_eq!(stage.writer.send("DELETE", &path, &[], b"").await.status(), 200);
+    }
+    let answer = stage.writer.chat(&asked("tried", &json!({"variables": {"who": "Bo"}}))).await;
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    let made = admin.post("/admin/v1/keys", &json!({"principal": "leaver", "tenant": "t", "roles": ["infer"]})).await;
+    let leaver = stage.gateway.client().with_key(made.json()["secret"].as_str().expect("a secret"));
+    let status = async |wanted: u16| (leaver.get("/v1/models").await.status() == wanted).then_some(());
+    eventually("the new key", async || status(200).await).await;
+    let path = format!("/admin/v1/keys/{}", made.json()["id"].as_str().expect("an id"));
+    assert_eq!(admin.send("DELETE", &path, &[], b"").await.status(), 204);
+    eventually("the revocation", async || status(401).await).await;
+    point(&stage.writer, "production", 1).await;
+    point(&stage.writer, "candidate", 1).await;
+    let answer = stage.writer.chat(&asked("tried", &json!({"variables": {"who": "Bo"}}))).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_fallback_that_lacks_its_variables_leaves_the_first_fault() {
+    let Some(mut stage) = Stage::new("a_fallback_that_lacks_its_variables_leaves_the_first_fault").await else {
+        return;
+    };
+    write(&stage.writer, "Hi {{ who }}").await;
+    let text = stage.home.read("config.yaml");
+    let route = "falls: {variants: {plain: {model: up}, asked: {model: up, prompt: greet}}, policy: {weighted: {plain: 100%, asked: 0%}}, fallback: [{when: [\"5xx\"], to: {variant: asked}}], retry: {attempts: 1}}";
+    stage.home.replace("config.yaml", &text.replace("routes: {", &format!("routes: {{{route}, ")));
+    let key = stage.home.key(&["infer"]);
+    drop(stage.gateway);
+    stage.gateway = stage.home.serve().await;
+    stage.upstream.always(crate::harness::upstream::failure(500));
+    let client = stage.gateway.client().with_key(&key);
+    let answer = client.chat(&json!({"model": "falls", "messages": [{"role": "user", "content": "hi"}]})).await;
+    assert_eq!(answer.status() / 100, 5, "{}", answer.text());
+    assert_eq!(stage.upstream.count(), 1);
+}
+
+#[tokio::test]
 async fn a_route_whose_prompt_is_not_there_is_refused() {
     let Some(stage) = Stage::new("a_route_whose_prompt_is_not_there_is_refused").await else { return };
     let text = stage.home.read("config.yaml");

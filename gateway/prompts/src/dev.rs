@@ -12,7 +12,7 @@ impl PromptStore {
     pub(crate) fn dev_files(&self, name: &PromptName) -> Result<Folder, PromptFault> {
         let work = self.repository.work_folder().filter(|_| self.options.has_dev);
         let Some(work) = work else {
-            let why = "`@dev` needs a repository with a work tree, and must be switched on";
+            let why = "`@dev` needs a repository of this machine that has a work tree";
             return Err(PromptFault::Forbidden(why.into()));
         };
         read(&work.join(name.as_str()))?.ok_or_else(|| {

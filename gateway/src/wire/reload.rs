@@ -10,9 +10,9 @@ use std::time::Duration;
 use tidegate_config::{Loaded, Report};
 use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, TelemetrySpec};
 use tidegate_core::{RouteName, VariantName};
-use tidegate_server::Server;
 use tidegate_server::listen::tls::Tls;
 use tidegate_server::operations::ReloadRefused;
+use tidegate_server::{Server, Snapshot};
 
 /// How often the registry is asked whether anything changed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -169,8 +169,7 @@ impl Reloader {
                     .map_err(|e| refused(format!("{e:#}")))?;
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
-            self.server.ports().metrics.serving(&snapshot.served);
-            self.server.replace(Arc::new(snapshot));
+            self.put_into_force(&before, snapshot);
             *parts = renewed;
         }
         if !restart.is_empty() {
@@ -226,20 +225,24 @@ impl Reloader {
         let are_current = renewed.are_current();
         match super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref()) {
             Ok(snapshot) => {
-                let metrics = &self.server.ports().metrics;
-                let was_refused = |model| before.served.iter().find(|it| it.model == model).and_then(|it| it.refused);
-                let refused = snapshot
-                    .served
-                    .iter()
-                    .filter(|it| it.refused.is_some() && it.refused != was_refused(it.model.clone()));
-                refused.for_each(|_| metrics.model_refused());
-                metrics.serving(&snapshot.served);
-                self.server.replace(Arc::new(snapshot));
+                self.put_into_force(&before, snapshot);
                 *parts = renewed;
             }
             Err(e) => tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
         }
         are_current
+    }
+
+    fn put_into_force(&self, before: &Snapshot, snapshot: Snapshot) {
+        let metrics = &self.server.ports().metrics;
+        for served in &snapshot.served {
+            let old = before.served.iter().find(|old| old.model == served.model);
+            if served.refused.is_some() && served.refused != old.and_then(|old| old.refused) {
+                metrics.model_refused();
+            }
+        }
+        metrics.serving(&snapshot.served);
+        self.server.replace(Arc::new(snapshot));
     }
 
     fn renew_tls(&self) -> Result<(), ReloadRefused> {

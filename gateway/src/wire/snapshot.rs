@@ -32,15 +32,7 @@ pub(crate) fn build(
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
         routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget)?));
     }
-    for variant in spec.routes.values().flat_map(|route| &route.variants) {
-        if let Some(prompt) = &variant.prompt {
-            let none = "the repository of prompts is opened at the next start: start the gateway again";
-            let prompts = prompts.with_context(|| format!("variant `{}`: {none}", variant.name))?;
-            prompts
-                .ready(prompt)
-                .map_err(|fault| anyhow::anyhow!("variant `{}`: {prompt}: {}", variant.name, fault.says))?;
-        }
-    }
+    check_prompts(spec, before, prompts)?;
     let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
     Ok(Snapshot {
         config: Arc::clone(&spec.hash),
@@ -55,6 +47,29 @@ pub(crate) fn build(
         durability: spec.events.durability,
         subject: spec.events.subject.clone(),
     })
+}
+
+/// Whether the prompts of routes are there. One that a route had before is no reason to refuse: its label may have been
+/// taken away meanwhile, and then no other change, such as a revoked key, would take effect.
+fn check_prompts(
+    spec: &GatewaySpec,
+    before: Option<&Snapshot>,
+    prompts: Option<&Arc<dyn Prompts>>,
+) -> anyhow::Result<()> {
+    let arms = || before.iter().flat_map(|before| before.routes.values()).flat_map(|route| &route.arms);
+    for variant in spec.routes.values().flat_map(|route| &route.variants) {
+        let Some(prompt) = &variant.prompt else { continue };
+        let none = "the repository of prompts is opened at the next start: start the gateway again";
+        let prompts = prompts.with_context(|| format!("variant `{}`: {none}", variant.name))?;
+        match prompts.ready(prompt) {
+            Ok(_) => {}
+            Err(fault) if arms().any(|arm| arm.prompt.as_ref() == Some(prompt)) => {
+                tracing::error!(variant = %variant.name, %prompt, %fault, "the prompt of a variant cannot be had");
+            }
+            Err(fault) => anyhow::bail!("variant `{}`: {prompt}: {}", variant.name, fault.says),
+        }
+    }
+    Ok(())
 }
 
 fn built(

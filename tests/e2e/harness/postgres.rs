@@ -1,4 +1,5 @@
-//! A PostgreSQL server of the test's own: in a folder that goes with it, on a socket there and no port.
+//! A PostgreSQL server of the test's own: in a folder that goes with it, on a socket there and no port. The registry's
+//! suite has it too.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -24,14 +25,14 @@ impl Postgres {
             run(Command::new("chown").args(["-R", "postgres"]).arg(server.folder.path()));
         }
         server.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-N", "--locale=C", "-E", "UTF8"]);
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{sockets}'");
+        let options = format!("-c listen_addresses='' -c unix_socket_directories='{sockets}' -c max_connections=100");
         server.run("pg_ctl", &["-D", &data, "-w", "-o", &options, "-l", &server.path("log"), "start"]);
         Some(server)
     }
 
-    /// Its one database, as a configuration names it.
-    pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@{}/postgres", self.path("sockets").replace('/', "%2F"))
+    /// The database of this name, as a configuration names it; `postgres` is there from the beginning.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("postgres://postgres@{}/{name}", self.path("sockets").replace('/', "%2F"))
     }
 
     fn path(&self, name: &str) -> String {

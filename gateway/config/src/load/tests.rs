@@ -420,3 +420,32 @@ fn what_cannot_be_read_says_so() {
     fs::write(&path, b"a: \xff\n").unwrap();
     assert!(load(&path, &env).unwrap_err().to_string().contains("not UTF-8 from byte 3 on"));
 }
+
+#[test]
+fn repositories_of_prompts() {
+    each(
+        "prompts",
+        &[
+            ("{repository: nowhere}", "there is no folder"),
+            ("{repository: \"ftp://h/x\"}", "not read by `ftp`"),
+            ("{repository: \"http://h.example/x\"}", "not read by `http`"),
+            ("{repository: \"http://127.0.0.1.evil.example/x\"}", "not read by `http`"),
+            ("{repository: \"https://user:s3cret@h.example/x\"}", "who we are there"),
+            ("{repository: x.git, token: \"${env:KEY}\"}", "by https has a use"),
+            ("{repository: x.git, poll: 10s}", "only a remote repository"),
+            ("{repository: \"https://h.example/x\", identity: key}", "by ssh has a use"),
+            ("{repository: \"git@h.example:x\", token: \"${env:KEY}\"}", "by https has a use"),
+            ("{repository: \"https://h.example/x\", user: me}", "without a token"),
+            ("{repository: \"https://h.example/x\", poll: 10ms}", "too often"),
+            ("{repository: \"https://h.example/x\", path: ../x}", "no folder of a repository"),
+        ],
+    );
+    for good in [
+        "{repository: made.git}",
+        "{repository: \"https://h.example/x\", token: \"${env:KEY}\", user: me, poll: 5s}",
+        "{repository: \"http://[::1]:80/x\"}",
+        "{repository: \"git@h.example:org/x.git\", identity: key}",
+    ] {
+        assert!(loaded("prompts", good).is_ok(), "{good}");
+    }
+}

@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::scalar::{At, Span, Text};
 use crate::shape::record;
+use http::Uri;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::Secret;
@@ -90,7 +91,9 @@ fn way(given: &At<Text>, desk: &mut Desk<'_>) -> Option<Option<Way>> {
         return Some(is_ssh.then_some(Way::Ssh));
     };
     let host = rest.split('/').next().unwrap_or_default();
-    let is_here = ["127.0.0.1", "localhost", "[::1]"].contains(&host.split(':').next().unwrap_or_default());
+    let uri = text.parse::<Uri>().ok();
+    let is_here =
+        uri.as_ref().and_then(Uri::host).is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].contains(&host));
     match scheme {
         "https" | "http" if host.contains('@') => {
             desk.notes.conceal(&given.at);

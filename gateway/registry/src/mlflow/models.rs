@@ -2,7 +2,7 @@
 
 use super::params::Params;
 use crate::alias::AliasName;
-use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::fault::RegistryFault;
 use crate::filter::IS_PROMPT;
 use crate::page;
 use crate::registry::{Actor, NewModel, Registry};
@@ -76,9 +76,9 @@ pub(super) async fn get_alias(registry: &Registry, params: &Params) -> Result<Va
 /// MLflow keeps prompts among models, by a tag. Here they are kept in git, and a model is never one.
 pub(super) fn not_a_prompt(tag: Option<&str>) -> Result<(), RegistryFault> {
     if tag.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Err(RegistryFault::new(
-            RegistryFaultKind::Unsupported,
-            "prompts are versioned in git: this gateway has them where its configuration names a repository in `prompts`",
+        return Err(RegistryFault::invalid(
+            "A model cannot become a prompt: prompts are versioned in git, and are made by a call that creates one, at a \
+             gateway whose configuration names their repository in `prompts`.",
         ));
     }
     Ok(())

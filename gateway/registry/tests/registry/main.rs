@@ -1,13 +1,16 @@
 //! The registry as a whole, by one suite for both databases: `SQLite` in a file, and a PostgreSQL server that the suite
 //! starts for itself.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod cases;
+#[path = "../../../../tests/e2e/harness/postgres.rs"]
 mod postgres;
 mod tampering;
 
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use std::sync::Arc;
+use tidegate_core::Secret;
 use tidegate_core::clock::ManualClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::DatabaseSpec;
@@ -41,16 +44,24 @@ async fn on_sqlite() {
     }
 }
 
+/// A new and empty database of this name.
+async fn empty(server: &postgres::Postgres, name: &str) -> DatabaseSpec {
+    let mut db = sqlx::PgConnection::connect(&server.url("postgres")).await.unwrap();
+    db.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    db.close().await.unwrap();
+    DatabaseSpec::Postgres(Secret::new(server.url(name)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    let Some(server) = postgres::Server::start() else {
+    let Some(server) = postgres::Postgres::start() else {
         assert!(std::env::var_os("CI").is_none(), "PostgreSQL is not installed, and nothing may be left out");
         println!("left out: PostgreSQL is not installed");
         return;
     };
     for (name, case) in cases::ALL {
         println!("{name}");
-        let place = open(server.database(name).await).await;
+        let place = open(empty(&server, name).await).await;
         let registry = Arc::clone(&place.registry);
         case(place).await;
         registry.close().await;

@@ -154,7 +154,14 @@ impl Wanted {
                 "this gateway has no prompts: leave prompt out, or set `prompts` in its configuration",
             )
         })?;
-        let rendered = prompts.render(reference, &self.variables, self.reach).map_err(within_prompt)?;
+        let rendered = prompts.render(reference, &self.variables, self.reach).map_err(|fault| {
+            if arm.prompt.is_some() && fault.kind == FaultKind::NotFound {
+                // Not the caller's mistake: he cannot say which prompt this arm has.
+                let says = format!("the prompt of the variant `{}` cannot be had now", arm.name);
+                return Fault::new(FaultKind::Unavailable, says).because(fault);
+            }
+            within_prompt(fault)
+        })?;
         let front = front(&rendered, arrived)?;
         let stamp = Arc::new(rendered.stamp);
         ledger.note(|event| event.prompt = Some(stamp));

@@ -57,7 +57,7 @@ pub(crate) async fn send(
     let (route, arrived) = (&admitted.route, &admitted.arrived);
     let outgoing = server.outgoing(headers, ledger);
     let started = server.ports().clock.now();
-    let mut avoid = None;
+    let (mut avoid, mut failed) = (None, None);
     loop {
         let arm = &route.arms[plan.current()];
         ledger.note(|event| {
@@ -66,7 +66,8 @@ pub(crate) async fn send(
             event.model_version = arm.version;
             event.provider = Some(arm.provider.clone());
         });
-        let front = wanted.front(snapshot, arm, arrived, ledger)?;
+        // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
+        let front = wanted.front(snapshot, arm, arrived, ledger).map_err(|fault| failed.take().unwrap_or(fault))?;
         let call = Call {
             api: arrived.api,
             model: arm.model.clone(),
@@ -94,7 +95,7 @@ pub(crate) async fn send(
                         avoid = fault.endpoint;
                         tokio::time::sleep(wait).await;
                     }
-                    Next::Fallback { .. } => {}
+                    Next::Fallback { .. } => failed = Some(fault),
                 }
             }
         }
