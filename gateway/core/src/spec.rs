@@ -2,6 +2,7 @@
 //! configuration crate's, and only that makes these values.
 
 pub mod events;
+mod governance;
 pub mod limit;
 pub mod listener;
 pub mod model;
@@ -12,6 +13,7 @@ pub mod route;
 pub mod telemetry;
 
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
+pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
 pub use limit::{LimitSpec, OnFailure, Per, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};

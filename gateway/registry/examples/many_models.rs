@@ -16,6 +16,7 @@ use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::DatabaseSpec;
 use tidegate_registry::alias::AliasName;
+use tidegate_registry::facts::VersionFacts;
 use tidegate_registry::model::RegisteredName;
 use tidegate_registry::registry::{NewModel, VersionRequest};
 use tidegate_registry::source::Source;
@@ -91,7 +92,14 @@ async fn fill(registry: &Registry, models: usize, versions: usize) -> Done {
         let name = RegisteredName::new(&format!("model-{i:05}"))?;
         let mut tags = Tags::default();
         tags.add("team", &format!("team-{}", i % 100))?;
-        let new = NewModel { name: name.clone(), description: "x".repeat(100), deployment_job: String::new(), tags };
+        let new = NewModel {
+            name: name.clone(),
+            description: "x".repeat(100),
+            deployment_job: String::new(),
+            tags,
+            kind: None,
+            risk: None,
+        };
         registry.create_model(&by, new).await?;
         for v in 0..versions {
             let new = VersionRequest {
@@ -102,6 +110,7 @@ async fn fill(registry: &Registry, models: usize, versions: usize) -> Done {
                 logged_model: String::new(),
                 description: String::new(),
                 tags: Tags::default(),
+                facts: VersionFacts::default(),
             };
             registry.create_version(&by, new).await?;
         }

@@ -7,8 +7,10 @@
 pub mod alias;
 pub mod audit;
 mod db;
+pub mod facts;
 pub mod fault;
 pub mod filter;
+pub mod kind;
 pub mod mlflow;
 pub mod model;
 pub mod page;

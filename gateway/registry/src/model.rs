@@ -1,9 +1,11 @@
 //! A registered model: a name under which versions stand. Owns its fields and its name's grammar.
 
 use crate::fault::RegistryFault;
+use crate::kind::Kind;
 use crate::version::ModelVersion;
 use std::collections::BTreeMap;
 use std::fmt;
+use tidegate_core::spec::RiskTier;
 
 /// The name of a registered model, by MLflow's grammar: anything without `/`, `:` and control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +57,10 @@ pub struct RegisteredModel {
     pub description: String,
     /// The job that deploys it, where its user named one.
     pub deployment_job: String,
+    /// What it is; unknown where nobody said.
+    pub kind: Option<Kind>,
+    /// How much harm it could do; unknown where nobody said.
+    pub risk: Option<RiskTier>,
     /// Milliseconds since 1970 at which it was registered.
     pub created: i64,
     /// Milliseconds since 1970 at which it, or its set of versions, changed.

@@ -86,6 +86,7 @@ fn tags<M: serde::ser::SerializeMap>(map: &mut M, tags: &BTreeMap<String, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::VersionFacts;
     use crate::model::RegisteredName;
     use crate::version::Stage;
 
@@ -99,6 +100,7 @@ mod tests {
             run_id: String::new(),
             run_link: String::new(),
             logged_model: String::new(),
+            facts: VersionFacts::default(),
             owner: "ann".into(),
             description: Some(String::new()),
             stage: Stage::None,
@@ -116,6 +118,8 @@ mod tests {
             owner: "ann".into(),
             description: String::new(),
             deployment_job: String::new(),
+            kind: None,
+            risk: None,
             created: 1,
             updated: 2,
             tags: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! A version of a registered model: what is fixed when it is made, and what may change. Owns stages and numbers.
 
+use crate::facts::VersionFacts;
 use crate::fault::RegistryFault;
 use crate::model::RegisteredName;
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ pub struct ModelVersion {
     pub run_link: String,
     /// The logged model behind it.
     pub logged_model: String,
+    /// What else was fixed when it was made.
+    pub facts: VersionFacts,
     /// Who made it.
     pub owner: String,
     /// What it is, in words; none once it was taken away.

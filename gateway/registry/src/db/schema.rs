@@ -6,7 +6,9 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 /// The steps; `{text}` is a text column that sorts by its bytes.
-const STEPS: [&str; 1] = [r"
+const STEPS: [&str; 2] = [FIRST, GOVERNANCE];
+
+const FIRST: &str = r"
 CREATE TABLE models (
     id BIGINT PRIMARY KEY,
     name {text} NOT NULL UNIQUE,
@@ -85,7 +87,77 @@ CREATE TABLE audit (
     detail_hash {text} NOT NULL,
     hash {text} NOT NULL
 );
-"];
+";
+
+/// What is known of a version beside its source, and what stands before an alias.
+const GOVERNANCE: &str = r"
+ALTER TABLE models ADD COLUMN kind {text} NOT NULL DEFAULT '';
+ALTER TABLE models ADD COLUMN risk {text} NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN format {text} NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN sha256 {text} NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN signature {text} NOT NULL DEFAULT '';
+ALTER TABLE versions ADD COLUMN lineage {text} NOT NULL DEFAULT '';
+CREATE TABLE cards (
+    model BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    body {text} NOT NULL,
+    at BIGINT NOT NULL,
+    by {text} NOT NULL,
+    PRIMARY KEY (model, version),
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE TABLE baselines (
+    model BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    body {text} NOT NULL,
+    sha256 {text} NOT NULL,
+    at BIGINT NOT NULL,
+    by {text} NOT NULL,
+    PRIMARY KEY (model, version),
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE TABLE evaluations (
+    id BIGINT PRIMARY KEY,
+    model BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    monitor {text} NOT NULL,
+    passed BIGINT NOT NULL,
+    body {text} NOT NULL,
+    at BIGINT NOT NULL,
+    by {text} NOT NULL,
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE INDEX evaluations_of ON evaluations (model, version, monitor, id);
+CREATE TABLE approvals (
+    model BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    alias {text} NOT NULL,
+    by {text} NOT NULL,
+    note {text} NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (model, version, alias, by),
+    FOREIGN KEY (model, version) REFERENCES versions (model, version) ON DELETE CASCADE
+);
+CREATE TABLE alias_moves (
+    id BIGINT PRIMARY KEY,
+    model BIGINT NOT NULL REFERENCES models (id) ON DELETE CASCADE,
+    alias {text} NOT NULL,
+    before BIGINT,
+    after BIGINT,
+    at BIGINT NOT NULL,
+    by {text} NOT NULL
+);
+CREATE INDEX alias_moves_of ON alias_moves (model, alias, id);
+CREATE TABLE serving (
+    replica {text} NOT NULL,
+    reference {text} NOT NULL,
+    version BIGINT NOT NULL,
+    state {text} NOT NULL,
+    reason {text} NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (replica, reference)
+);
+";
 
 /// Brings the tables up to date.
 ///

@@ -18,6 +18,8 @@ pub(super) async fn create(registry: &Registry, by: &Actor, params: &Params) -> 
         description: params.text("description").to_owned(),
         deployment_job: params.text("deployment_job_id").to_owned(),
         tags: params.tags()?,
+        kind: None,
+        risk: None,
     };
     not_a_prompt(new.tags.get(IS_PROMPT))?;
     Ok(json!({"registered_model": registry.create_model(by, new).await?}))

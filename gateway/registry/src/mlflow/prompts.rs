@@ -7,6 +7,7 @@ use super::models::listing;
 use super::params::Params;
 use super::table::Call;
 use crate::alias::AliasName;
+use crate::facts::VersionFacts;
 use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::filter::{Filter, IS_PROMPT, Target};
 use crate::model::{RegisteredModel, RegisteredName};
@@ -322,6 +323,7 @@ fn as_version(it: ShelvedVersion) -> Result<ModelVersion, RegistryFault> {
         run_id: String::new(),
         run_link: String::new(),
         logged_model: String::new(),
+        facts: VersionFacts::default(),
         owner: String::new(),
         description: Some(it.description.unwrap_or_default()),
         stage: Stage::None,
@@ -341,6 +343,8 @@ fn model(shelf: &dyn PromptShelf, it: ShelvedPrompt) -> Result<RegisteredModel, 
         owner: String::new(),
         description: it.description,
         deployment_job: String::new(),
+        kind: None,
+        risk: None,
         created: it.created,
         updated: it.updated,
         tags,

@@ -2,6 +2,7 @@
 
 use super::models::{listing, not_a_prompt, range};
 use super::params::Params;
+use crate::facts::VersionFacts;
 use crate::fault::RegistryFault;
 use crate::filter::IS_PROMPT;
 use crate::registry::{Actor, Registry, VersionRequest};
@@ -25,6 +26,7 @@ pub(super) async fn create(registry: &Registry, by: &Actor, params: &Params) -> 
         logged_model,
         description: params.text("description").to_owned(),
         tags,
+        facts: VersionFacts::default(),
     };
     Ok(json!({"model_version": registry.create_version(by, new).await?}))
 }

@@ -3,11 +3,13 @@
 use super::{Actor, Begun, Registry};
 use crate::db::Deed;
 use crate::fault::RegistryFault;
+use crate::kind::Kind;
 use crate::model::{RegisteredModel, RegisteredName};
 use crate::store::models;
 use crate::tag::Tags;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
+use tidegate_core::spec::RiskTier;
 
 /// A model to be registered.
 #[derive(Debug, Clone)]
@@ -20,6 +22,10 @@ pub struct NewModel {
     pub deployment_job: String,
     /// Its tags.
     pub tags: Tags,
+    /// What it is, where that is known.
+    pub kind: Option<Kind>,
+    /// How much harm it could do, where that is known.
+    pub risk: Option<RiskTier>,
 }
 
 impl Registry {
@@ -40,7 +46,7 @@ impl Registry {
             Begun::Now(change) => change,
             Begun::Before(answer) => return Ok(answer),
         };
-        let id = models::insert(&mut change, &new.name, &new.description, &new.deployment_job).await?;
+        let id = models::insert(&mut change, &new).await?;
         for (key, value) in new.tags.iter() {
             models::set_tag(&mut change, id, key, value).await?;
         }

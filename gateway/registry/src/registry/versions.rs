@@ -3,6 +3,7 @@
 use super::models::uri;
 use super::{Actor, Begun, Registry};
 use crate::db::{Change, Deed};
+use crate::facts::VersionFacts;
 use crate::fault::RegistryFault;
 use crate::model::RegisteredName;
 use crate::source::Source;
@@ -29,6 +30,8 @@ pub struct VersionRequest {
     pub description: String,
     /// Its tags.
     pub tags: Tags,
+    /// What else is fixed.
+    pub facts: VersionFacts,
 }
 
 impl Registry {
@@ -92,6 +95,7 @@ impl Registry {
             run_link: new.run_link,
             logged_model: new.logged_model,
             description: new.description,
+            facts: new.facts,
         };
         let detail = json!({"source": fixed.source, "run_id": fixed.run_id, "logged_model": fixed.logged_model});
         let version = versions::insert(&mut change, row.id, fixed).await?;

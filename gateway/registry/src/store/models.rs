@@ -1,12 +1,15 @@
 //! Rows of registered models, with their tags and aliases.
 
-use super::{number, text, versions};
+use super::{known, number, text, versions};
 use crate::db::{Change, Sql};
 use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::kind::{Kind, read_tier};
 use crate::model::{RegisteredModel, RegisteredName};
+use crate::registry::NewModel;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use std::collections::{BTreeMap, HashMap};
+use tidegate_core::spec::RiskTier;
 
 /// A model's own row.
 #[derive(Debug, Clone)]
@@ -17,13 +20,15 @@ pub(crate) struct ModelRow {
     owner: String,
     description: String,
     deployment_job: String,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) risk: Option<RiskTier>,
     created: i64,
     updated: i64,
 }
 
 /// The columns of [`ModelRow`].
 pub(crate) const COLUMNS: &str =
-    "SELECT id, name, owner, description, deployment_job, created, updated, last_version FROM models";
+    "SELECT id, name, owner, description, deployment_job, kind, risk, created, updated, last_version FROM models";
 
 /// Reads a row of [`COLUMNS`].
 pub(crate) fn row(row: &AnyRow) -> Result<ModelRow, RegistryFault> {
@@ -34,6 +39,8 @@ pub(crate) fn row(row: &AnyRow) -> Result<ModelRow, RegistryFault> {
         owner: text(row, "owner")?,
         description: text(row, "description")?,
         deployment_job: text(row, "deployment_job")?,
+        kind: known(&text(row, "kind")?, Kind::read)?,
+        risk: known(&text(row, "risk")?, read_tier)?,
         created: number(row, "created")?,
         updated: number(row, "updated")?,
     })
@@ -73,6 +80,8 @@ pub(crate) async fn complete(
             owner: row.owner,
             description: row.description,
             deployment_job: row.deployment_job,
+            kind: row.kind,
+            risk: row.risk,
             created: row.created,
             updated: row.updated,
         })
@@ -103,21 +112,20 @@ async fn aliases(db: &mut AnyConnection, ids: &[i64]) -> Result<HashMap<i64, BTr
 ///
 /// # Errors
 /// There is one of this name.
-pub(crate) async fn insert(
-    change: &mut Change,
-    name: &RegisteredName,
-    description: &str,
-    deployment_job: &str,
-) -> Result<i64, RegistryFault> {
-    if find(change.db(), name.as_str()).await?.is_some() {
-        return Err(exists(name));
+pub(crate) async fn insert(change: &mut Change, new: &NewModel) -> Result<i64, RegistryFault> {
+    if find(change.db(), new.name.as_str()).await?.is_some() {
+        return Err(exists(&new.name));
     }
     let (id, now, owner) = (change.new_id(), change.now(), change.actor().to_owned());
     let mut sql = Sql::new(
-        "INSERT INTO models (id, name, owner, description, deployment_job, created, updated, last_version) VALUES (",
+        "INSERT INTO models (id, name, owner, description, deployment_job, kind, risk, created, updated, last_version) VALUES (",
     );
-    sql.bind(id).push(", ").bind(name.as_str()).push(", ").bind(owner).push(", ").bind(description);
-    sql.push(", ").bind(deployment_job).push(", ").bind(now).push(", ").bind(now).push(", 0)");
+    sql.bind(id);
+    let (kind, risk) = (new.kind.map_or("", Kind::as_str), new.risk.map_or("", RiskTier::as_str));
+    for text in [new.name.as_str(), &owner, &new.description, &new.deployment_job, kind, risk] {
+        sql.push(", ").bind(text);
+    }
+    sql.push(", ").bind(now).push(", ").bind(now).push(", 0)");
     sql.run(change.db()).await?;
     Ok(id)
 }
@@ -169,6 +177,11 @@ pub(crate) async fn touch(change: &mut Change, id: i64) -> Result<(), RegistryFa
 pub(crate) async fn delete(change: &mut Change, id: i64) -> Result<(), RegistryFault> {
     // Children first, so that no cascade is needed of a database that was told to have none.
     for text in [
+        "DELETE FROM alias_moves WHERE model = ",
+        "DELETE FROM approvals WHERE model = ",
+        "DELETE FROM evaluations WHERE model = ",
+        "DELETE FROM baselines WHERE model = ",
+        "DELETE FROM cards WHERE model = ",
         "DELETE FROM aliases WHERE model = ",
         "DELETE FROM version_tags WHERE model = ",
         "DELETE FROM versions WHERE model = ",

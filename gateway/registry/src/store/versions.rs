@@ -1,23 +1,26 @@
 //! Rows of versions, with their tags and the aliases that stand for them.
 
-use super::{number, text};
+use super::{known, number, text};
 use crate::db::{Change, Sql};
+use crate::facts::{Lineage, Signature, VersionFacts};
 use crate::fault::RegistryFault;
+use crate::kind::Format;
 use crate::model::RegisteredName;
 use crate::version::{ModelVersion, Stage};
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use std::collections::HashMap;
 
 /// The columns of a version.
 pub(crate) const COLUMNS: &str = "SELECT v.model, m.name, v.version, v.source, v.storage, v.run_id, v.run_link, \
-     v.logged_model, v.owner, v.description, v.stage, v.created, v.updated \
+     v.logged_model, v.format, v.sha256, v.signature, v.lineage, v.owner, v.description, v.stage, v.created, v.updated \
      FROM versions v JOIN models m ON m.id = v.model";
 
 /// The same, for a listing by time over all models, on `SQLite`: left to itself it sorts all versions for the tie-breaks
 /// of the order, where the index has them in order but for those.
 pub(crate) const COLUMNS_BY_TIME: &str = "SELECT v.model, m.name, v.version, v.source, v.storage, v.run_id, v.run_link, \
-     v.logged_model, v.owner, v.description, v.stage, v.created, v.updated \
+     v.logged_model, v.format, v.sha256, v.signature, v.lineage, v.owner, v.description, v.stage, v.created, v.updated \
      FROM versions v INDEXED BY versions_by_time JOIN models m ON m.id = v.model";
 
 /// Reads a row of [`COLUMNS`]: the model's number, and the version without tags and aliases.
@@ -30,6 +33,7 @@ fn row(row: &AnyRow) -> Result<(i64, ModelVersion), RegistryFault> {
         run_id: text(row, "run_id")?,
         run_link: text(row, "run_link")?,
         logged_model: text(row, "logged_model")?,
+        facts: facts(row)?,
         owner: text(row, "owner")?,
         description: row.try_get("description")?,
         stage: Stage::read(&text(row, "stage")?)?,
@@ -39,6 +43,16 @@ fn row(row: &AnyRow) -> Result<(i64, ModelVersion), RegistryFault> {
         aliases: Vec::new(),
     };
     Ok((number(row, "model")?, version))
+}
+
+fn facts(row: &AnyRow) -> Result<VersionFacts, RegistryFault> {
+    let json = |text: &str| serde_json::from_str::<Value>(text).map_err(RegistryFault::internal);
+    Ok(VersionFacts {
+        format: known(&text(row, "format")?, Format::read)?,
+        sha256: known(&text(row, "sha256")?, |text| text.parse().map_err(RegistryFault::internal))?,
+        signature: known(&text(row, "signature")?, |text| Signature::read(&json(text)?))?,
+        lineage: known(&text(row, "lineage")?, |text| Lineage::read(&json(text)?))?.unwrap_or_default(),
+    })
 }
 
 /// The rows of a statement over [`COLUMNS`], with tags and aliases, by two statements more.
@@ -139,6 +153,7 @@ pub(crate) struct NewVersion {
     pub(crate) run_id: String,
     pub(crate) run_link: String,
     pub(crate) logged_model: String,
+    pub(crate) facts: VersionFacts,
     pub(crate) description: String,
 }
 
@@ -150,13 +165,24 @@ pub(crate) async fn insert(change: &mut Change, model: i64, new: NewVersion) -> 
     let row = sql.one(change.db()).await?.ok_or_else(|| RegistryFault::internal("the model is gone"))?;
     let version = number(&row, "last_version")?;
     let mut sql = Sql::new(
-        "INSERT INTO versions (model, version, source, storage, run_id, run_link, logged_model, owner, description, \
-         stage, created, updated) VALUES (",
+        "INSERT INTO versions (model, version, source, storage, run_id, run_link, logged_model, format, sha256, signature, \
+         lineage, owner, description, stage, created, updated) VALUES (",
     );
     sql.bind(model).push(", ").bind(version);
-    for text in [new.source, new.storage, new.run_id, new.run_link, new.logged_model, owner, new.description] {
+    let VersionFacts { format, sha256, signature, lineage } = new.facts;
+    let facts = [
+        format.map(|format| format.to_string()),
+        sha256.map(|digest| digest.to_string()),
+        signature.map(|signature| signature.as_json().to_string()),
+        (lineage != Lineage::default()).then(|| lineage.to_json().to_string()),
+    ];
+    for text in [new.source, new.storage, new.run_id, new.run_link, new.logged_model] {
         sql.push(", ").bind(text);
     }
+    for fact in facts {
+        sql.push(", ").bind(fact.unwrap_or_default());
+    }
+    sql.push(", ").bind(owner).push(", ").bind(new.description);
     sql.push(", 'None', ").bind(now).push(", ").bind(now).push(")");
     sql.run(change.db()).await?;
     Ok(version)
@@ -204,6 +230,10 @@ pub(crate) async fn archive(change: &mut Change, model: i64, but: i64, stage: St
 pub(crate) async fn delete(change: &mut Change, model: i64, version: i64) -> Result<(), RegistryFault> {
     for text in [
         "DELETE FROM aliases WHERE model = ",
+        "DELETE FROM approvals WHERE model = ",
+        "DELETE FROM evaluations WHERE model = ",
+        "DELETE FROM baselines WHERE model = ",
+        "DELETE FROM cards WHERE model = ",
         "DELETE FROM version_tags WHERE model = ",
         "DELETE FROM versions WHERE model = ",
     ] {

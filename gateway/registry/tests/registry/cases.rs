@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_registry::alias::AliasName;
+use tidegate_registry::facts::VersionFacts;
 use tidegate_registry::model::RegisteredName;
 use tidegate_registry::registry::{IdempotencyKey, NewModel, VersionRequest};
 use tidegate_registry::source::Source;
@@ -49,6 +50,17 @@ fn alias(text: &str) -> AliasName {
     AliasName::new(text).unwrap()
 }
 
+fn new_model(text: &str) -> NewModel {
+    NewModel {
+        name: name(text),
+        description: String::new(),
+        deployment_job: String::new(),
+        tags: Tags::default(),
+        kind: None,
+        risk: None,
+    }
+}
+
 async fn model(registry: &Registry, text: &str) {
     model_with(registry, text, &[]).await;
 }
@@ -58,8 +70,7 @@ async fn model_with(registry: &Registry, text: &str, tags: &[(&str, &str)]) {
     for (key, value) in tags {
         checked.add(key, value).unwrap();
     }
-    let new = NewModel { name: name(text), description: String::new(), deployment_job: String::new(), tags: checked };
-    registry.create_model(&ann(), new).await.unwrap();
+    registry.create_model(&ann(), NewModel { tags: checked, ..new_model(text) }).await.unwrap();
 }
 
 fn version_of(text: &str, source: &str) -> VersionRequest {
@@ -71,6 +82,7 @@ fn version_of(text: &str, source: &str) -> VersionRequest {
         logged_model: String::new(),
         description: String::new(),
         tags: Tags::default(),
+        facts: VersionFacts::default(),
     }
 }
 
@@ -89,9 +101,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T, RegistryFault>) -> RegistryFaultKi
 async fn names_are_taken_once_and_freed(place: Place) {
     let registry = &place.registry;
     model(registry, "m").await;
-    let again =
-        NewModel { name: name("m"), description: String::new(), deployment_job: String::new(), tags: Tags::default() };
-    assert_eq!(kind(registry.create_model(&ann(), again).await), RegistryFaultKind::Exists);
+    assert_eq!(kind(registry.create_model(&ann(), new_model("m")).await), RegistryFaultKind::Exists);
     // Case counts, and so does every character.
     model(registry, "M").await;
     model(registry, "модель 1 \"'%_\\").await;
