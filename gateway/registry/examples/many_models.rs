@@ -86,7 +86,7 @@ async fn fill(registry: &Registry, models: usize, versions: usize) -> Done {
     if registry.version_by_alias(&last, "champion").await.is_ok() {
         return Ok(());
     }
-    let by = Actor { principal: "scale".into(), idempotency: None };
+    let by = Actor { principal: "scale".into(), idempotency: None, approves: false };
     let begun = Instant::now();
     for i in 0..models {
         let name = RegisteredName::new(&format!("model-{i:05}"))?;

@@ -59,6 +59,32 @@ impl fmt::Display for AliasName {
     }
 }
 
+/// A move of an alias.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AliasMove {
+    /// What it stood for.
+    pub before: Option<i64>,
+    /// What it stood for after; nothing where it was removed.
+    pub after: Option<i64>,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Who moved it.
+    pub by: String,
+}
+
+/// An approval of a version.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Approval {
+    /// For this alias.
+    pub alias: String,
+    /// Who approves.
+    pub by: String,
+    /// What he says.
+    pub note: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,10 +6,13 @@
 
 pub mod alias;
 pub mod audit;
+pub mod card;
 mod db;
+pub mod evaluation;
 pub mod facts;
 pub mod fault;
 pub mod filter;
+pub mod gate;
 pub mod kind;
 pub mod mlflow;
 pub mod model;

@@ -26,7 +26,7 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::shelf::PromptShelf;
-use tidegate_core::{Caller, Fault, FaultKind};
+use tidegate_core::{Caller, Fault, FaultKind, Role};
 
 /// The largest body of a call that is no file.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -70,9 +70,9 @@ impl Mlflow {
             Call::ServerInfo => return Ok(reply(&server_info())),
             Call::Download => return artifacts::download(&*self.blobs, rest, &head.headers).await,
             Call::Upload => {
-                return artifacts::upload(&*self.blobs, rest, body, self.largest_file).await;
+                return artifacts::upload(&self.registry, &*self.blobs, rest, body, self.largest_file).await;
             }
-            Call::Remove => return artifacts::remove(&*self.blobs, rest).await,
+            Call::Remove => return artifacts::remove(&self.registry, &*self.blobs, rest).await,
             Call::Multipart | Call::Presigned => return Err(artifacts::unsupported(call)),
             _ => {}
         }
@@ -167,7 +167,7 @@ fn actor(caller: &Caller, head: &http::request::Parts, body: &Bytes) -> Result<A
             Some(IdempotencyKey::new(value.to_str().unwrap_or_default(), Digest::of(&content))?)
         }
     };
-    Ok(Actor { principal: caller.0.principal.as_str().to_owned(), idempotency })
+    Ok(Actor { principal: caller.0.principal.as_str().to_owned(), idempotency, approves: caller.may(Role::Approve) })
 }
 
 fn no_such_call() -> RegistryFault {

@@ -2,6 +2,7 @@
 //! says in the audit log; statements are `store`'s, grammars those of the words' own files.
 
 mod aliases;
+mod governance;
 mod kept;
 mod models;
 mod tags;
@@ -25,7 +26,7 @@ use crate::version::ModelVersion;
 use crate::webhook::delivery::Courier;
 use serde_json::Value;
 use std::sync::Arc;
-use tidegate_core::spec::DatabaseSpec;
+use tidegate_core::spec::{DatabaseSpec, GovernanceSpec};
 use tidegate_core::{Clock, Dice};
 
 /// Who asks, and by which key of his the same request is known again.
@@ -35,6 +36,8 @@ pub struct Actor {
     pub principal: String,
     /// His key for this request, where he sent one.
     pub idempotency: Option<IdempotencyKey>,
+    /// Whether he may approve, and move governed aliases.
+    pub approves: bool,
 }
 
 /// A change that begins, or the answer to the same request that was done before.
@@ -51,6 +54,7 @@ pub struct Registry {
     dice: Arc<dyn Dice>,
     courier: Option<Courier>,
     tracking: Option<Tracking>,
+    governance: GovernanceSpec,
 }
 
 impl Registry {
@@ -65,13 +69,20 @@ impl Registry {
         courier: Option<Courier>,
     ) -> Result<Self, RegistryFault> {
         let db = Db::open(database).await?;
-        Ok(Self { db, clock, dice, courier, tracking: None })
+        Ok(Self { db, clock, dice, courier, tracking: None, governance: GovernanceSpec::default() })
     }
 
     /// Asks `tracking` where the files of logged models lie.
     #[must_use]
     pub fn beside(mut self, tracking: Option<Tracking>) -> Self {
         self.tracking = tracking;
+        self
+    }
+
+    /// Holds versions to `governance`.
+    #[must_use]
+    pub fn governed(mut self, governance: GovernanceSpec) -> Self {
+        self.governance = governance;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Rows to values and back: every statement of the registry but the schema and the audit log. Each function takes the
 //! connection of a reader or of a change; none decides anything.
 
+pub(crate) mod governance;
 pub(crate) mod models;
 pub(crate) mod search;
 pub(crate) mod versions;

@@ -4,6 +4,7 @@ use super::params::Params;
 use super::table::Call;
 use super::{of_port, reply};
 use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::registry::Registry;
 use crate::source::has_relative_parts;
 use bytes::Bytes;
 use http::header::{
@@ -46,6 +47,7 @@ const TEXTS: [&str; 24] = [
 ];
 
 pub(super) async fn upload(
+    registry: &Registry,
     blobs: &dyn Blobs,
     path: &str,
     body: Frames,
@@ -54,7 +56,9 @@ pub(super) async fn upload(
     if path.ends_with('/') {
         return Err(RegistryFault::invalid("Artifact path must include a filename (cannot end with '/')."));
     }
-    blobs.put(&checked(path)?, body, most).await.map_err(of_port)?;
+    let path = checked(path)?;
+    registry.may_change(&path).await?;
+    blobs.put(&path, body, most).await.map_err(of_port)?;
     let mut response = Response::new(Content::Whole(Bytes::new()));
     *response.status_mut() = StatusCode::OK;
     Ok(response)
@@ -112,9 +116,15 @@ pub(super) async fn download(
     Ok(response)
 }
 
-pub(super) async fn remove(blobs: &dyn Blobs, path: &str) -> Result<Response<Content>, RegistryFault> {
+pub(super) async fn remove(
+    registry: &Registry,
+    blobs: &dyn Blobs,
+    path: &str,
+) -> Result<Response<Content>, RegistryFault> {
     // One that is not there is removed already.
-    blobs.delete(&checked(path)?).await.map_err(of_port)?;
+    let path = checked(path)?;
+    registry.may_change(&path).await?;
+    blobs.delete(&path).await.map_err(of_port)?;
     Ok(reply(&json!({})))
 }
 

@@ -77,6 +77,9 @@ impl Registry {
         if new_name != name && models::find(change.db(), new_name.as_str()).await?.is_some() {
             return Err(models::exists(new_name));
         }
+        // A name with a governed alias must not come to mean another model unseen.
+        let aliases = whole(change.db(), name).await?.aliases;
+        self.may_unset(by, aliases.keys().map(String::as_str))?;
         models::rename(&mut change, row.id, new_name).await?;
         let made = whole(change.db(), new_name).await?;
         let deed = Deed::new("model.rename", uri(name), json!({"new_name": new_name.as_str()}));
@@ -115,6 +118,8 @@ impl Registry {
             Begun::Before(answer) => return Ok(answer),
         };
         let row = models::get(change.db(), name.as_str()).await?;
+        let aliases = whole(change.db(), name).await?.aliases;
+        self.may_unset(by, aliases.keys().map(String::as_str))?;
         models::delete(&mut change, row.id).await?;
         let deed = Deed::new("model.delete", uri(name), json!({"last_version": row.last_version}));
         self.finish(change, by, deed, json!({})).await
@@ -126,7 +131,7 @@ pub(super) fn uri(name: &RegisteredName) -> String {
     format!("models:/{name}")
 }
 
-async fn whole(db: &mut AnyConnection, name: &RegisteredName) -> Result<RegisteredModel, RegistryFault> {
+pub(super) async fn whole(db: &mut AnyConnection, name: &RegisteredName) -> Result<RegisteredModel, RegistryFault> {
     let row = models::get(db, name.as_str()).await?;
     let found = models::complete(db, vec![row]).await?;
     found.into_iter().next().ok_or_else(|| RegistryFault::internal("a model's row was lost"))

@@ -4,10 +4,10 @@ use super::models::uri;
 use super::{Actor, Begun, Registry};
 use crate::db::{Change, Deed};
 use crate::facts::VersionFacts;
-use crate::fault::RegistryFault;
+use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::model::RegisteredName;
 use crate::source::Source;
-use crate::store::{models, versions};
+use crate::store::{governance, models, versions};
 use crate::tag::Tags;
 use crate::tracking::LoggedModel;
 use crate::version::{ModelVersion, Stage};
@@ -98,6 +98,7 @@ impl Registry {
             facts: new.facts,
         };
         let detail = json!({"source": fixed.source, "run_id": fixed.run_id, "logged_model": fixed.logged_model});
+        self.parent(&mut change, &fixed.facts).await?;
         let version = versions::insert(&mut change, row.id, fixed).await?;
         for (key, value) in new.tags.iter() {
             versions::set_tag(&mut change, row.id, version, key, value).await?;
@@ -158,6 +159,9 @@ impl Registry {
         };
         let model = self.version_row(&mut change, name, version).await?;
         let before = versions::get(change.db(), model, name.as_str(), version).await?.stage;
+        // A stage of a governed alias' name is governed as the alias is; leaving it is.
+        self.pass(by, &mut change, (model, name, version), stage.as_str()).await?;
+        self.may_unset(by, [before.as_str()])?;
         let archived = if archive { versions::archive(&mut change, model, version, stage).await? } else { 0 };
         versions::stage(&mut change, model, version, stage).await?;
         models::touch(&mut change, model).await?;
@@ -183,6 +187,10 @@ impl Registry {
         };
         let model = self.version_row(&mut change, name, version).await?;
         let gone = versions::get(change.db(), model, name.as_str(), version).await?;
+        self.may_unset(by, gone.aliases.iter().map(String::as_str))?;
+        for alias in &gone.aliases {
+            governance::moved(&mut change, model, alias, Some(version), None).await?;
+        }
         versions::delete(&mut change, model, version).await?;
         models::touch(&mut change, model).await?;
         let detail = json!({"source": gone.source, "aliases": gone.aliases});
@@ -213,6 +221,17 @@ impl Registry {
             }
         }
         Ok(None)
+    }
+
+    /// Whether what a version is said to be made of is there.
+    async fn parent(&self, change: &mut Change, facts: &VersionFacts) -> Result<(), RegistryFault> {
+        let Some(parent) = &facts.lineage.parent else { return Ok(()) };
+        match self.version_row(change, &parent.name, parent.version).await {
+            Err(fault) if fault.kind == RegistryFaultKind::Missing => {
+                Err(RegistryFault::invalid(format!("parent: there is no version {parent}: register it first")))
+            }
+            found => found.map(|_| ()),
+        }
     }
 
     /// The version that a source names.

@@ -164,6 +164,21 @@ pub(crate) async fn describe(
     Ok(())
 }
 
+/// Says what a model is and how much harm it could do.
+pub(crate) async fn classify(
+    change: &mut Change,
+    id: i64,
+    kind: Option<Kind>,
+    risk: Option<RiskTier>,
+) -> Result<(), RegistryFault> {
+    let now = change.now();
+    let mut sql = Sql::new("UPDATE models SET kind = ");
+    sql.bind(kind.map_or("", Kind::as_str)).push(", risk = ").bind(risk.map_or("", RiskTier::as_str));
+    sql.push(", updated = ").bind(now).push(" WHERE id = ").bind(id);
+    sql.run(change.db()).await?;
+    Ok(())
+}
+
 /// Notes that a model, or its set of versions, changed now.
 pub(crate) async fn touch(change: &mut Change, id: i64) -> Result<(), RegistryFault> {
     let now = change.now();

@@ -16,13 +16,14 @@ use tidegate_registry::tag::Tags;
 use tidegate_registry::version::Stage;
 use tidegate_registry::{Actor, Range, Registry, RegistryFault, RegistryFaultKind};
 
-type Case = fn(Place) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Case = fn(Place) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
-        pub(crate) const ALL: &[(&str, Case)] = &[$((stringify!($name), |place| Box::pin($name(place)))),*];
+        pub(crate) const ALL: &[(&str, $crate::cases::Case)] = &[$((stringify!($name), |place| Box::pin($name(place)))),*];
     };
 }
+pub(crate) use cases;
 
 cases![
     names_are_taken_once_and_freed,
@@ -42,11 +43,11 @@ cases![
 
 const ALL_OF_IT: Range = Range { limit: 1000, offset: 0 };
 
-fn name(text: &str) -> RegisteredName {
+pub(crate) fn name(text: &str) -> RegisteredName {
     RegisteredName::new(text).unwrap()
 }
 
-fn alias(text: &str) -> AliasName {
+pub(crate) fn alias(text: &str) -> AliasName {
     AliasName::new(text).unwrap()
 }
 
@@ -61,7 +62,7 @@ fn new_model(text: &str) -> NewModel {
     }
 }
 
-async fn model(registry: &Registry, text: &str) {
+pub(crate) async fn model(registry: &Registry, text: &str) {
     model_with(registry, text, &[]).await;
 }
 
@@ -73,7 +74,7 @@ async fn model_with(registry: &Registry, text: &str, tags: &[(&str, &str)]) {
     registry.create_model(&ann(), NewModel { tags: checked, ..new_model(text) }).await.unwrap();
 }
 
-fn version_of(text: &str, source: &str) -> VersionRequest {
+pub(crate) fn version_of(text: &str, source: &str) -> VersionRequest {
     VersionRequest {
         name: name(text),
         source: Source::check(source, "", "").unwrap(),
@@ -86,15 +87,15 @@ fn version_of(text: &str, source: &str) -> VersionRequest {
     }
 }
 
-async fn version(registry: &Registry, text: &str) -> i64 {
+pub(crate) async fn version(registry: &Registry, text: &str) -> i64 {
     number(&registry.create_version(&ann(), version_of(text, "s3://b/x")).await.unwrap())
 }
 
-fn number(version: &Value) -> i64 {
+pub(crate) fn number(version: &Value) -> i64 {
     version["version"].as_str().unwrap().parse().unwrap()
 }
 
-fn kind<T: std::fmt::Debug>(result: Result<T, RegistryFault>) -> RegistryFaultKind {
+pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T, RegistryFault>) -> RegistryFaultKind {
     result.unwrap_err().kind
 }
 
@@ -139,7 +140,7 @@ async fn parallel_writers_lose_nothing(place: Place) {
         .map(|writer| {
             let registry = Arc::clone(registry);
             tokio::spawn(async move {
-                let by = Actor { principal: format!("writer-{writer}"), idempotency: None };
+                let by = Actor { principal: format!("writer-{writer}"), idempotency: None, approves: false };
                 let mut numbers = Vec::new();
                 for i in 0..EACH {
                     let made = registry.create_version(&by, version_of("m", "s3://b/x")).await.unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
 mod cases;
+mod governance;
 #[path = "../../../../tests/e2e/harness/postgres.rs"]
 mod postgres;
 mod tampering;
@@ -32,13 +33,13 @@ async fn open(database: DatabaseSpec) -> Place {
 }
 
 fn ann() -> Actor {
-    Actor { principal: "ann".into(), idempotency: None }
+    Actor { principal: "ann".into(), idempotency: None, approves: false }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, case) in cases::ALL {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL) {
         println!("{name}");
         case(open(DatabaseSpec::Sqlite(folder.path().join(format!("{name}.db")))).await).await;
     }
@@ -59,7 +60,7 @@ async fn on_postgres() {
         println!("left out: PostgreSQL is not installed");
         return;
     };
-    for (name, case) in cases::ALL {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL) {
         println!("{name}");
         let place = open(empty(&server, name).await).await;
         let registry = Arc::clone(&place.registry);
