@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
     AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability, EventsSpec,
-    GatewaySpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec,
-    Rate, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
+    GateSpec, GatewaySpec, GovernanceSpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec,
+    ProviderKind, ProxySpec, Rate, Requirement, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -42,6 +42,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
             }),
             "artifacts": registry.as_ref().map(|registry| format!("file:{}", registry.artifacts.display())),
             "max_artifact": registry.as_ref().map(|registry| format!("{}B", registry.largest_artifact)),
+            "governance": registry.as_ref().map(|registry| governance(&registry.governance)),
             "tracking": registry.as_ref().and_then(|registry| registry.tracking.as_ref()).map(ToString::to_string),
             "webhooks": registry.as_ref().map(|registry| match registry.webhooks {
                 Reach::Public => "public",
@@ -59,6 +60,32 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "telemetry": {"otlp": telemetry.otlp.as_ref().map(|otlp| json!({"endpoint": otlp.endpoint.to_string(), "sample": otlp.sample, "service": otlp.service}))},
     })
+}
+
+fn governance(spec: &GovernanceSpec) -> Value {
+    let GovernanceSpec { aliases, keeps_decisions, retention } = spec;
+    let all = |requires: &[Requirement]| requires.iter().map(requirement).collect::<Vec<_>>();
+    let gate = |gate: &GateSpec| {
+        let risk: Map<String, Value> =
+            gate.risk.iter().map(|(tier, more)| (tier.as_str().to_owned(), json!(all(more)))).collect();
+        json!({"requires": all(&gate.requires), "risk": risk})
+    };
+    json!({
+        "aliases": aliases.iter().map(|(name, spec)| (name.clone(), gate(spec))).collect::<Map<_, _>>(),
+        "decisions": if *keeps_decisions { "kept" } else { "optional" },
+        "retention": retention.map_or_else(|| "forever".to_owned(), seconds),
+    })
+}
+
+fn requirement(requirement: &Requirement) -> Value {
+    match requirement {
+        Requirement::Card => json!("card"),
+        Requirement::Baseline => json!("baseline"),
+        Requirement::Evaluation { monitor, max_age } => {
+            json!({"evaluation": {"monitor": monitor, "max_age": max_age.map(seconds)}})
+        }
+        Requirement::Approvals(count) => json!({"approvals": count}),
+    }
 }
 
 fn seconds(span: Duration) -> String {

@@ -45,7 +45,7 @@ pub(crate) async fn open(
         .context("store.registry cannot be opened")?;
     let blobs = FolderBlobs::open(&spec.artifacts)
         .with_context(|| format!("store.artifacts: the folder {} cannot be used", spec.artifacts.display()))?;
-    let registry = Arc::new(registry.beside(tracking));
+    let registry = Arc::new(registry.beside(tracking).governed(spec.governance.clone()));
     let blobs = Arc::new(blobs);
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
         .with_prompts(prompts);

@@ -2,7 +2,8 @@
 
 use super::*;
 use std::fs;
-use tidegate_core::spec::{AuthSpec, PolicySpec, ProviderKind, ProxySpec, Source, SourceUri};
+use std::time::Duration;
+use tidegate_core::spec::{AuthSpec, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri};
 
 /// A configuration without a fault, in which a case replaces a section.
 const GOOD: [(&str, &str); 5] = [
@@ -98,6 +99,44 @@ fn store() {
     assert_eq!((spec.events.folder, spec.events.retention), (None, None));
     let spec = loaded("store", "{}").unwrap().spec;
     assert_eq!(spec.events.folder, Some(".tidegate/events".into()));
+}
+
+#[test]
+fn governance() {
+    let store = |governance: &str| {
+        format!("{{registry: \"sqlite:r.db\", events: {{durability: ack, content: hash}}, governance: {governance}}}")
+    };
+    for (governance, fault) in [
+        ("{aliases: {latest: {requires: [card]}}}", "no alias that could be governed"),
+        ("{aliases: {a b: {requires: [card]}}}", "no alias that could be governed"),
+        ("{aliases: {production: {}}}", "`requires` is missing"),
+        ("{aliases: {production: {requires: [cart]}}}", "`cart`"),
+        ("{aliases: {production: {requires: [{approvals: 0}]}}}", "at least 1"),
+        ("{aliases: {production: {requires: [{evaluation: {max_age: 7d}}]}}}", "`monitor` is missing"),
+        ("{aliases: {production: {requires: [{evaluation: {monitor: a b}}]}}}", "no name of a monitor"),
+        ("{aliases: {production: {requires: [], risk: {grave: [card]}}}}", "no risk tier"),
+        ("{aliases: {production: {requires: [], risk: {unacceptable: [card]}}}}", "whatever it has"),
+    ] {
+        each("store", &[(&store(governance), fault)]);
+    }
+    each(
+        "store",
+        &[
+            ("{governance: {}}", "no registry whose aliases"),
+            ("{registry: \"sqlite:r.db\", governance: {aliases: {p: {requires: []}}}}", "`durability` is `queue`"),
+            ("{registry: \"sqlite:r.db\", governance: {decisions: kept}}", "`content` is `none`"),
+        ],
+    );
+    for open in ["{decisions: optional}", "{}", "{aliases: {p: {requires: []}}, decisions: optional}"] {
+        let spec = loaded("store", &format!("{{registry: \"sqlite:r.db\", governance: {open}}}")).unwrap().spec;
+        assert!(!spec.registry.unwrap().governance.keeps_decisions, "{open}");
+    }
+    let all = "{aliases: {p: {requires: [card, {evaluation: {monitor: m, max_age: 7d}}, {approvals: 2}], risk: {high: [baseline]}}}}";
+    let gate = loaded("store", &store(all)).unwrap().spec.registry.unwrap().governance.aliases.remove("p").unwrap();
+    let week = Some(Duration::from_secs(7 * 86400));
+    let evaluation = Requirement::Evaluation { monitor: "m".into(), max_age: week };
+    assert_eq!(gate.requires, [Requirement::Card, evaluation, Requirement::Approvals(2)]);
+    assert_eq!(gate.risk[&RiskTier::High], [Requirement::Baseline]);
 }
 
 fn provider(fields: &str) -> String {

@@ -1,16 +1,19 @@
 //! `store`: where records are kept.
 
 use super::Desk;
+use super::governance::{self, GovernanceFile};
 use super::provider::Url;
 use crate::scalar::{At, Scalar as _, Size, Span, Text};
-use crate::shape::{Read, choice, record};
+use crate::shape::{Placed as _, Read, choice, record};
 use crate::tree::{Kind, Node};
 use http::HeaderName;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::Secret;
 use tidegate_core::port::outbound::Reach;
-use tidegate_core::spec::{ContentPolicy, DatabaseSpec, Durability, EventsSpec, RegistrySpec, SubjectSpec};
+use tidegate_core::spec::{
+    ContentPolicy, DatabaseSpec, Durability, EventsSpec, GovernanceSpec, RegistrySpec, SubjectSpec,
+};
 
 record! {
     /// Where records are kept.
@@ -30,6 +33,8 @@ record! {
             webhooks: ReachFile,
             /// A tracking server of MLflow, asked where the files of a logged model lie that a version is made of.
             tracking: At<Url>,
+            /// What a version must have before an alias may stand for it.
+            governance: GovernanceFile,
         }
         later { "shared", "cache" }
     }
@@ -105,7 +110,7 @@ choice! {
 
 /// How long records are kept: a duration, or `forever`.
 #[derive(Debug)]
-pub(crate) struct Retention(Option<Duration>);
+pub(crate) struct Retention(pub(crate) Option<Duration>);
 
 impl Read for Retention {
     fn read(node: &Node, notes: &mut crate::report::Notes) -> Option<Self> {
@@ -137,8 +142,21 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec,
         None | Some(ReachFile::Public) => Reach::Public,
         Some(ReachFile::Any) => Reach::Any,
     };
-    let registry = check_registry(raw.registry, raw.artifacts, raw.max_artifact, webhooks, raw.tracking, desk);
-    (check_events(raw.events, desk), registry)
+    let place = raw.governance.as_ref().map(|governance| governance.at().clone());
+    if let Some(at) = place.as_ref().filter(|_| raw.registry.is_none()) {
+        desk.notes
+            .fault(at, "there is no registry whose aliases could be governed")
+            .remedy("add `registry: sqlite:.tidegate/registry.db`, or leave this out");
+    }
+    let governance = governance::check(raw.governance, desk);
+    let keeps_decisions = governance.keeps_decisions;
+    let registry = check_registry(raw.registry, raw.artifacts, raw.max_artifact, webhooks, raw.tracking, desk)
+        .map(|registry| RegistrySpec { governance, ..registry });
+    let events = check_events(raw.events, desk);
+    if let Some(at) = place.filter(|_| keeps_decisions) {
+        governance::check_decisions(&at, &events, desk);
+    }
+    (events, registry)
 }
 
 fn check_registry(
@@ -195,6 +213,7 @@ fn check_registry(
         largest_artifact,
         webhooks,
         tracking: tracking.map(|given| given.value.0),
+        governance: GovernanceSpec::default(),
     })
 }
 

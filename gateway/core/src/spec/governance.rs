@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct GovernanceSpec {
     /// The governed aliases, of whatever model.
     pub aliases: BTreeMap<String, GateSpec>,
+    /// Whether each answer must leave a record of how it came about.
+    pub keeps_decisions: bool,
     /// How long the particulars in the audit log are kept; for ever where not given.
     pub retention: Option<Duration>,
 }

@@ -1,5 +1,6 @@
 //! The registry's settings.
 
+use super::GovernanceSpec;
 use crate::Secret;
 use crate::port::outbound::Reach;
 use http::Uri;
@@ -18,6 +19,8 @@ pub struct RegistrySpec {
     pub webhooks: Reach,
     /// A tracking server of MLflow, which knows where the files of logged models lie.
     pub tracking: Option<Uri>,
+    /// What stands before aliases.
+    pub governance: GovernanceSpec,
 }
 
 /// Which database a registry lives in.

@@ -41,7 +41,7 @@ async fn governed(place: &Place, requires: Vec<Requirement>) -> Registry {
     let registry = Registry::open(&place.database, clock, Arc::new(SplitMix::seeded(7)), None).await.unwrap();
     let gate = GateSpec { requires, risk: BTreeMap::new() };
     let aliases = BTreeMap::from([("production".to_owned(), gate)]);
-    registry.governed(GovernanceSpec { aliases, retention: None })
+    registry.governed(GovernanceSpec { aliases, ..GovernanceSpec::default() })
 }
 
 fn card(summary: &str) -> Card {
