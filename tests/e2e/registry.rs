@@ -361,3 +361,42 @@ async fn the_audit_log_is_checked_and_written_out_by_the_program() {
     );
     assert!(exported.contains("\"actor\":\"tester\""));
 }
+
+#[tokio::test]
+async fn what_is_erased_is_gone_and_a_log_written_anew_shows() {
+    let mut stage = Stage::new().await;
+    let description = "asked for by ann@example.org";
+    call(&stage.writer, "POST", "/registered-models/create", &json!({"name": "a", "description": description})).await;
+    call(&stage.writer, "POST", "/registered-models/create", &json!({"name": "b"})).await;
+    // The head is noted beside the records when the gateway ends.
+    stage.gateway.signal("TERM");
+    assert!(stage.gateway.ended().await.success());
+    let anchors = stage.home.read("events/anchors.jsonl");
+    assert!(anchors.ends_with('\n') && anchors.contains("\"entry\":2,"), "{anchors}");
+    let run = |arguments: &[&str]| stage.home.run(&[&["audit"], arguments, &["--config", "config.yaml"]].concat());
+    let erased = run(&["erase", "--mentions", "ann@example.org", "--by", "ticket-512"]);
+    assert_eq!((erased.code(), erased.out().trim()), (0, "the particulars of 1 entries were erased"), "{}", erased.err());
+    let exported = run(&["export"]).out();
+    assert!(!exported.contains("ann@example.org") && exported.contains("ticket-512"), "{exported}");
+    assert_eq!(run(&["erase", "--by", "x"]).code(), 2);
+    assert_eq!(run(&["erase", "--mentions", "a", "--by", "x"]).code(), 2);
+    let verified = run(&["verify"]);
+    assert_eq!(verified.code(), 0, "{}", verified.err());
+    assert!(verified.out().contains("3 entries") && verified.out().contains("1 heads"), "{}", verified.out());
+    // Whoever writes the whole database anew has a chain that is whole, and not the one that was noted.
+    for file in ["registry.db", "registry.db-wal", "registry.db-shm"] {
+        let path = stage.home.path().join(file);
+        assert!(!path.exists() || std::fs::remove_file(path).is_ok());
+    }
+    let key = stage.home.key(&["write"]);
+    let mut gateway = stage.home.serve().await;
+    let writer = gateway.client().with_key(&key);
+    for name in ["a", "b", "c"] {
+        call(&writer, "POST", "/registered-models/create", &json!({"name": name})).await;
+    }
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success());
+    let verified = run(&["verify"]);
+    assert_eq!(verified.code(), 1);
+    assert!(verified.err().contains("entry 2 is another than the one that was noted"), "{}", verified.err());
+}

@@ -5,10 +5,15 @@
 //! in the registry's head, so that a cut tail shows too, and whoever notes it elsewhere sees a head that was changed with
 //! it. The particulars enter by a salted hash of theirs: a chain without them is whole.
 
+pub(crate) mod erasure;
+
+pub use erasure::Erasure;
+
 use crate::db::{Deed, Sql};
 use crate::fault::RegistryFault;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
+use std::collections::BTreeSet;
 use tidegate_core::digest::Digest;
 
 /// The hash before the first entry.
@@ -96,6 +101,12 @@ pub enum Tampering {
     /// The particulars of an entry are not those that were written.
     #[error("the particulars of entry {0} were changed")]
     Detail(i64),
+    /// The particulars of an entry are gone, and no later entry says that they were erased.
+    #[error("the particulars of entry {0} are gone, and no entry says that they were erased")]
+    Erased(i64),
+    /// An entry is another than the one that was noted outside of the registry.
+    #[error("entry {0} is another than the one that was noted outside of the registry: the log was written anew")]
+    Anchor(i64),
     /// The log ends before its head.
     #[error("the log ends at entry {found}, and {head} were written: its tail was cut")]
     Cut {
@@ -110,15 +121,17 @@ pub enum Tampering {
 }
 
 /// Follows a log entry by entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     seq: i64,
     hash: Digest,
+    /// Entries without particulars that no later one named so far.
+    blank: BTreeSet<i64>,
 }
 
 impl Default for Chain {
     fn default() -> Self {
-        Self { seq: 0, hash: GENESIS }
+        Self { seq: 0, hash: GENESIS, blank: BTreeSet::new() }
     }
 }
 
@@ -152,22 +165,26 @@ impl Chain {
         if !erased && fits().is_none() {
             return Err(Tampering::Detail(entry.seq));
         }
+        if erased {
+            self.blank.insert(entry.seq);
+        }
+        erasure::explain(entry, &mut self.blank);
         (self.seq, self.hash) = (entry.seq, entry.hash);
         Ok(())
     }
 
-    /// Ends at a head that is kept elsewhere: its number and hash.
+    /// Ends at the registry's head: its number and hash.
     ///
     /// # Errors
-    /// The log ends before it, or with another entry.
-    pub fn end(&self, head: i64, hash: Digest) -> Result<(), Tampering> {
+    /// The log ends before it, or with another entry, or particulars are gone that nobody erased.
+    fn end(&self, head: i64, hash: Digest) -> Result<(), Tampering> {
         if self.seq < head {
             return Err(Tampering::Cut { head, found: self.seq });
         }
         if self.seq > head || self.hash != hash {
             return Err(Tampering::Head(self.seq));
         }
-        Ok(())
+        self.blank.first().map_or(Ok(()), |entry| Err(Tampering::Erased(*entry)))
     }
 }
 
@@ -197,14 +214,21 @@ fn row(row: &AnyRow) -> Result<Entry, RegistryFault> {
     })
 }
 
-/// Follows the whole log of a database to its head.
-pub(crate) async fn verify(db: &mut AnyConnection) -> Result<Result<Chain, Tampering>, RegistryFault> {
-    const PAGE: u32 = 1000;
-    // The head is read first: entries that come meanwhile are beyond it, and are followed only up to it.
+/// The number and the hash of the newest entry.
+pub(crate) async fn head(db: &mut AnyConnection) -> Result<(i64, Digest), RegistryFault> {
     let head = Sql::new("SELECT revision, hash FROM head WHERE one = 1").one(db).await?;
     let head = head.ok_or_else(|| RegistryFault::internal("the registry has no head"))?;
-    let revision: i64 = head.try_get(0)?;
-    let hash: Digest = head.try_get::<String, _>(1)?.parse().unwrap_or(GENESIS);
+    Ok((head.try_get(0)?, head.try_get::<String, _>(1)?.parse().unwrap_or(GENESIS)))
+}
+
+/// Follows the whole log of a database to its head, by way of `anchors`: entries whose hashes were noted elsewhere.
+pub(crate) async fn verify(
+    db: &mut AnyConnection,
+    anchors: &[(i64, Digest)],
+) -> Result<Result<Chain, Tampering>, RegistryFault> {
+    const PAGE: u32 = 1000;
+    // The head is read first: entries that come meanwhile are beyond it, and are followed only up to it.
+    let (revision, hash) = head(db).await?;
     let mut chain = Chain::default();
     while chain.length() < revision {
         let page = read(db, chain.length(), PAGE).await?;
@@ -215,12 +239,19 @@ pub(crate) async fn verify(db: &mut AnyConnection) -> Result<Result<Chain, Tampe
             if let Err(tampering) = chain.follow(entry) {
                 return Ok(Err(tampering));
             }
+            if anchors.iter().any(|(seq, hash)| *seq == entry.seq && *hash != entry.hash) {
+                return Ok(Err(Tampering::Anchor(entry.seq)));
+            }
         }
         if page.iter().any(|entry| entry.seq > revision) {
             break;
         }
     }
-    Ok(chain.end(revision, hash).map(|()| chain))
+    let beyond = anchors.iter().map(|(seq, _)| *seq).filter(|seq| *seq > revision).max();
+    Ok(match beyond {
+        Some(head) => Err(Tampering::Cut { head, found: chain.length() }),
+        None => chain.end(revision, hash).map(|()| chain),
+    })
 }
 
 #[cfg(test)]
@@ -251,8 +282,14 @@ mod tests {
         let mut entries = log(5);
         let head = entries[4].clone();
         assert_eq!(verify(&entries, &head), Ok(()));
+        // Erased, and a later entry says so; without it, somebody else took them away.
         (entries[2].detail, entries[2].salt) = (None, None);
-        assert_eq!(verify(&entries, &head), Ok(()));
+        assert_eq!(verify(&entries, &head), Err(Tampering::Erased(3)));
+        let deed = Deed::new(erasure::ERASE, "audit", json!({"entries": [[3, 3]]}));
+        entries.push(Entry::new(head.hash, 6, 9, "ann", deed).unwrap());
+        assert_eq!(verify(&entries, &entries[5]), Ok(()));
+        (entries[5].detail, entries[5].salt) = (None, None);
+        assert_eq!(verify(&entries, &entries[5]), Err(Tampering::Erased(3)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub use models::NewModel;
 pub use versions::VersionRequest;
 pub use webhooks::WebhookRequest;
 
-use crate::audit::{Chain, Entry, Tampering};
+use crate::audit::{Chain, Entry, Erasure, Tampering};
 use crate::db::{Change, Db, Deed};
 use crate::fault::RegistryFault;
 use crate::filter::{Filter, Target};
@@ -26,6 +26,7 @@ use crate::version::ModelVersion;
 use crate::webhook::delivery::Courier;
 use serde_json::Value;
 use std::sync::Arc;
+use tidegate_core::digest::Digest;
 use tidegate_core::spec::{DatabaseSpec, GovernanceSpec};
 use tidegate_core::{Clock, Dice};
 
@@ -135,12 +136,45 @@ impl Registry {
         crate::audit::read(&mut *self.db.read().await?, after, limit).await
     }
 
-    /// Follows the whole audit log and compares its end with the registry's head.
+    /// Follows the whole audit log and compares its end with the registry's head, and its entries with `anchors`: numbers
+    /// and hashes that were noted elsewhere.
     ///
     /// # Errors
     /// The database fails; the inner error says how the log is not what was written.
-    pub async fn verify_audit(&self) -> Result<Result<Chain, Tampering>, RegistryFault> {
-        crate::audit::verify(&mut *self.db.read().await?).await
+    pub async fn verify_audit(&self, anchors: &[(i64, Digest)]) -> Result<Result<Chain, Tampering>, RegistryFault> {
+        crate::audit::verify(&mut *self.db.read().await?, anchors).await
+    }
+
+    /// The number and the hash of the newest entry.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn head(&self) -> Result<(i64, Digest), RegistryFault> {
+        crate::audit::head(&mut *self.db.read().await?).await
+    }
+
+    /// Erases particulars in the audit log, by `principal`; tells of how many entries. The chain holds without them, and
+    /// an entry says whose are gone. Where nothing is meant, nothing is written.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn erase(&self, principal: &str, erasure: &Erasure) -> Result<usize, RegistryFault> {
+        let mut change = self.db.change(principal, self.now()).await?;
+        let (count, deed) = crate::audit::erasure::erase(&mut change, erasure).await?;
+        if count > 0 {
+            change.commit(deed).await?;
+        }
+        Ok(count)
+    }
+
+    /// Erases the particulars that are older than governance keeps them; tells of how many entries.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn forget(&self) -> Result<usize, RegistryFault> {
+        let Some(kept) = self.governance.retention else { return Ok(0) };
+        let before = self.now().saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
+        self.erase(crate::serving::GATEWAY, &Erasure::Before(before)).await
     }
 
     /// Its database.

@@ -12,7 +12,7 @@ use tidegate_core::port::models::{Models, ServedVersion};
 use tidegate_core::{Fault, FaultKind};
 
 /// Who writes into the audit log what the gateway itself did.
-const GATEWAY: &str = "tidegate";
+pub(crate) const GATEWAY: &str = "tidegate";
 
 impl Registry {
     async fn served(&self, reference: &ModelRef) -> Result<ServedVersion, RegistryFault> {

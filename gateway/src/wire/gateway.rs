@@ -33,7 +33,7 @@ pub(crate) struct Gateway {
     server: Arc<Server>,
     reloader: Arc<Reloader>,
     store: Option<Arc<EventStore>>,
-    registry: Option<OpenRegistry>,
+    registry: Option<Arc<OpenRegistry>>,
     prompts: Option<Arc<PromptMount>>,
 }
 
@@ -56,14 +56,17 @@ impl Gateway {
         };
         let shelf = prompts.as_ref().map(|mount| mount.shelf());
         let registry = match &spec.registry {
-            Some(wanted) => Some(super::registry::open(wanted, &clock, &dice, shelf).await?),
+            Some(wanted) => {
+                let events = spec.events.folder.as_deref();
+                Some(Arc::new(super::registry::open(wanted, &clock, &dice, shelf, events).await?))
+            }
             None => None,
         };
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
             roots: OnceLock::new(),
-            registry: registry.as_ref().map(OpenRegistry::shelf),
+            registry: registry.as_ref().map(|registry| registry.shelf()),
             prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
         };
@@ -84,7 +87,7 @@ impl Gateway {
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().map(OpenRegistry::mount).collect();
+        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().map(|registry| registry.mount()).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
@@ -152,7 +155,10 @@ impl Gateway {
 
     /// Follows what others push into the prompts' repository and how aliases move, and keeps the artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
-        let registry = self.registry.iter().flat_map(|registry| [registry.sweep(), self.reloader.follow_models()]);
+        let registry = self
+            .registry
+            .iter()
+            .flat_map(|registry| [registry.sweep(), registry.anchor(), self.reloader.follow_models()]);
         registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
     }
 

@@ -1,7 +1,8 @@
-//! The registry: opened from its spec with its files, which are swept each day.
+//! The registry: opened from its spec with its files, which are swept each day, and its audit log's head noted elsewhere.
 
 use super::parts::Shelf;
 use anyhow::Context as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::mount::Mount;
@@ -12,6 +13,7 @@ use tidegate_registry::Registry;
 use tidegate_registry::mlflow::Mlflow;
 use tidegate_registry::tracking::Tracking;
 use tidegate_registry::webhook::delivery::Courier;
+use tidegate_storage::anchors::{Anchor, Anchors};
 use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::{Appetite, OneShot};
@@ -19,12 +21,18 @@ use tidegate_upstream::outbound::{Appetite, OneShot};
 /// How often files that nothing leads to are removed.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// How often the head of the audit log is noted.
+const ANCHOR: Duration = Duration::from_secs(600);
+
 /// The registry and its interface.
 #[derive(Debug)]
 pub(crate) struct OpenRegistry {
     registry: Arc<Registry>,
     mlflow: Arc<Mlflow>,
     blobs: Arc<FolderBlobs>,
+    /// Where heads of the audit log are noted, where records are kept.
+    anchors: Option<Anchors>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Opens the registry of `spec`.
@@ -36,6 +44,7 @@ pub(crate) async fn open(
     clock: &Arc<dyn Clock>,
     dice: &Arc<dyn Dice>,
     prompts: Option<Arc<dyn PromptShelf>>,
+    events: Option<&Path>,
 ) -> anyhow::Result<OpenRegistry> {
     let outbound = Arc::new(OneShot::new(TlsRoots::system, Appetite::Beginning));
     let tracking = spec.tracking.clone().map(|url| Tracking::new(url, Arc::<OneShot>::clone(&outbound)));
@@ -49,7 +58,13 @@ pub(crate) async fn open(
     let blobs = Arc::new(blobs);
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
         .with_prompts(prompts);
-    Ok(OpenRegistry { registry, mlflow: Arc::new(mlflow), blobs })
+    Ok(OpenRegistry {
+        registry,
+        mlflow: Arc::new(mlflow),
+        blobs,
+        anchors: events.map(Anchors::at),
+        clock: Arc::clone(clock),
+    })
 }
 
 impl OpenRegistry {
@@ -78,8 +93,43 @@ impl OpenRegistry {
         })
     }
 
+    /// Notes the head of the audit log beside the records of calls, now and each ten minutes in which it moved, until
+    /// aborted; and erases what governance keeps no longer.
+    pub(crate) fn anchor(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                match this.registry.forget().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "old particulars in the audit log were erased"),
+                    Err(fault) => tracing::error!(%fault, "old particulars in the audit log cannot be erased"),
+                }
+                this.note_head().await;
+                tokio::time::sleep(ANCHOR).await;
+            }
+        })
+    }
+
+    /// Notes the head of the audit log, where it is another than the one noted last.
+    async fn note_head(&self) {
+        let Some(anchors) = self.anchors.clone() else { return };
+        let (entry, hash) = match self.registry.head().await {
+            Ok(head) => head,
+            Err(fault) => return tracing::warn!(%fault, "the head of the audit log cannot be noted now"),
+        };
+        let at = self.clock.unix_ms();
+        let noted = tokio::task::spawn_blocking(move || {
+            let is_noted = anchors.read()?.last().is_some_and(|last| last.entry == entry && last.hash == hash);
+            if is_noted || entry == 0 { Ok(()) } else { anchors.add(&Anchor { at, entry, hash }) }
+        });
+        if let Err(fault) = noted.await.map_err(anyhow::Error::from).and_then(|noted| noted.map_err(Into::into)) {
+            tracing::error!(%fault, "the head of the audit log cannot be noted");
+        }
+    }
+
     /// Ends its connections.
     pub(crate) async fn close(&self) {
+        self.note_head().await;
         self.registry.close().await;
     }
 }

@@ -1,9 +1,10 @@
 //! Rows of the audit log changed behind the registry's back: each way must show, and putting things right must mend it.
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use tidegate_core::digest::Digest;
 use tidegate_core::spec::DatabaseSpec;
 use tidegate_registry::Registry;
-use tidegate_registry::audit::Tampering;
+use tidegate_registry::audit::{Erasure, Tampering};
 
 /// Whether what was found is what this tampering must show as.
 type Shows = fn(&Tampering) -> bool;
@@ -31,14 +32,34 @@ pub(crate) async fn check(registry: &Registry, database: &DatabaseSpec) {
     ];
     for (way, expected) in ways {
         db.execute(AssertSqlSafe(way)).await.unwrap();
-        let found = registry.verify_audit().await.unwrap().unwrap_err();
+        let found = registry.verify_audit(&[]).await.unwrap().unwrap_err();
         assert!(expected(&found), "{way}: {found:?}");
         db.execute("DELETE FROM audit").await.unwrap();
         db.execute(copy).await.unwrap();
-        registry.verify_audit().await.unwrap().unwrap();
+        registry.verify_audit(&[]).await.unwrap().unwrap();
     }
-    // Erased particulars are none: the chain stays whole.
+    // A log written anew from some entry on is whole in itself: an anchor shows it.
+    let third = registry.audit(2, 1).await.unwrap().remove(0).hash;
+    registry.verify_audit(&[(3, third)]).await.unwrap().unwrap();
+    let other = registry.verify_audit(&[(3, Digest::of(b"x"))]).await.unwrap();
+    assert_eq!(other, Err(Tampering::Anchor(3)));
+    assert_eq!(registry.verify_audit(&[(9, third)]).await.unwrap(), Err(Tampering::Cut { head: 9, found: 5 }));
+    // Particulars that somebody took away show; those that were erased do not.
     db.execute("UPDATE audit SET detail = NULL, salt = NULL WHERE seq = 3").await.unwrap();
-    registry.verify_audit().await.unwrap().unwrap();
+    assert_eq!(registry.verify_audit(&[]).await.unwrap(), Err(Tampering::Erased(3)));
+    db.execute("DELETE FROM audit").await.unwrap();
+    db.execute(copy).await.unwrap();
+    let subject = registry.audit(2, 1).await.unwrap().remove(0).subject;
+    let erased = registry.erase("ann", &Erasure::Subject(subject)).await.unwrap();
+    assert!(erased >= 1);
+    registry.verify_audit(&[(3, third)]).await.unwrap().unwrap();
+    assert_eq!(registry.audit(2, 1).await.unwrap().remove(0).detail, None);
+    let newest = registry.audit(5, 10).await.unwrap();
+    assert_eq!((newest.len(), &*newest[0].action), (1, "audit.erase"));
+    // Nothing is left that the same could mean, so nothing is written.
+    assert_eq!(registry.erase("ann", &Erasure::Mentions("nobody".into())).await.unwrap(), 0);
+    assert_eq!(registry.erase("ann", &Erasure::Before(i64::MAX)).await.unwrap(), 5 - erased);
+    assert_eq!(registry.erase("ann", &Erasure::Before(i64::MAX)).await.unwrap(), 0);
+    registry.verify_audit(&[]).await.unwrap().unwrap();
     db.close().await.unwrap();
 }
