@@ -197,4 +197,13 @@ async fn the_command_shows_the_same_records() {
     assert_eq!(told, [record]);
     let ran = stage.home.run(&["events", "show", &answer.request_id(), "--config", "config.yaml"]);
     assert!(ran.code() == 0 && ran.out().contains(&answer.request_id()), "{}{}", ran.out(), ran.err());
+    // The configuration that the record names can be had as long as the record, and after it.
+    let hash = told[0]["config"].as_str().expect("a hash");
+    let ran = stage.home.run(&["events", "configuration", hash, "--config", "config.yaml"]);
+    let kept: Value = serde_json::from_str(&ran.out()).unwrap_or_else(|e| panic!("{e}: {}", ran.err()));
+    assert_eq!(kept["hash"], hash);
+    assert!(kept["routes"]["mock"].is_object(), "{kept}");
+    for (other, code) in [("00", 1), ("../x", 1)] {
+        assert_eq!(stage.home.run(&["events", "configuration", other, "--config", "config.yaml"]).code(), code);
+    }
 }

@@ -375,7 +375,12 @@ async fn what_is_erased_is_gone_and_a_log_written_anew_shows() {
     assert!(anchors.ends_with('\n') && anchors.contains("\"entry\":2,"), "{anchors}");
     let run = |arguments: &[&str]| stage.home.run(&[&["audit"], arguments, &["--config", "config.yaml"]].concat());
     let erased = run(&["erase", "--mentions", "ann@example.org", "--by", "ticket-512"]);
-    assert_eq!((erased.code(), erased.out().trim()), (0, "the particulars of 1 entries were erased"), "{}", erased.err());
+    assert_eq!(
+        (erased.code(), erased.out().trim()),
+        (0, "the particulars of 1 entries were erased"),
+        "{}",
+        erased.err()
+    );
     let exported = run(&["export"]).out();
     assert!(!exported.contains("ann@example.org") && exported.contains("ticket-512"), "{exported}");
     assert_eq!(run(&["erase", "--by", "x"]).code(), 2);

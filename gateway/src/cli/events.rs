@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::{Event, InferenceId, Outcome, RouteName};
+use tidegate_storage::configurations::Configurations;
 use tidegate_storage::{EventReader, Filter, OutcomeClass, Tail};
 
 /// The commands on records.
@@ -23,6 +24,13 @@ Examples:
     Show {
         /// The call's id: `x-request-id` of its answer
         id: InferenceId,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Show the configuration that a record names, as it was in force then, without its secrets
+    Configuration {
+        /// Its hash: `config` in a record
+        hash: String,
         #[command(flatten)]
         store: Store,
     },
@@ -63,14 +71,17 @@ pub(super) struct Store {
 
 impl Store {
     fn open(&self) -> anyhow::Result<EventReader> {
-        let folder = match &self.store {
+        Ok(EventReader::open(&self.folder()?)?)
+    }
+
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        Ok(match &self.store {
             Some(folder) => folder.clone(),
             None => {
                 let none = || Wrong(format!("{} keeps no events: set `store.events` in it", self.config.display()));
                 load(&self.config)?.spec.events.folder.ok_or_else(none)?
             }
-        };
-        Ok(EventReader::open(&folder)?)
+        })
     }
 }
 
@@ -86,6 +97,10 @@ impl Events {
                 let event = event
                     .ok_or_else(|| anyhow::anyhow!("there is no record of {id}; it may be older than the retention"))?;
                 print(&format!("{}\n", serde_json::to_string_pretty(&event)?))
+            }
+            Self::Configuration { hash, store } => {
+                let kept = Configurations::at(&store.folder()?).get(&hash)?;
+                print(&kept.ok_or_else(|| anyhow::anyhow!("no configuration {hash} is kept beside the records"))?)
             }
         }
     }

@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 use std::sync::Arc;
 use tidegate_core::port::events::{DropReason, Events, Recorded};
-use tidegate_core::spec::EventsSpec;
+use tidegate_core::spec::{EventsSpec, GatewaySpec};
 use tidegate_core::{Clock, Event};
 use tidegate_server::observe::metrics::RecordCounts;
+use tidegate_storage::configurations::Configurations;
 use tidegate_storage::{EventStore, Options};
 
 /// Opens the store, and says what the last run left.
@@ -31,6 +32,16 @@ pub(crate) fn open(spec: &EventsSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<
         );
     }
     Ok(Some(Arc::new(store)))
+}
+
+/// Keeps the configuration that the next records will name, where records are kept.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn keep_configuration(events: &EventsSpec, spec: &GatewaySpec) -> anyhow::Result<()> {
+    let Some(folder) = &events.folder else { return Ok(()) };
+    let text = format!("{:#}\n", tidegate_config::describe(spec));
+    Configurations::at(folder).keep(&spec.hash, &text).context("the configuration cannot be kept beside the records")
 }
 
 /// The store's own counts, for the metrics.

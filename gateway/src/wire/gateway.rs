@@ -82,6 +82,7 @@ impl Gateway {
         let spans = spans(&spec)?;
         let parts = Parts::default().renewed(&spec, &tools).await?;
         let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref())?);
+        super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
         let slot = Arc::new(OnceLock::new());

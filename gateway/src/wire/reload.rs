@@ -167,6 +167,10 @@ impl Reloader {
             let snapshot =
                 super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref())
                     .map_err(|e| refused(format!("{e:#}")))?;
+            // A full disk must not keep a revoked key in force.
+            if let Err(error) = super::events::keep_configuration(&self.fixed.events, &spec) {
+                tracing::error!("{error:#}");
+            }
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
             self.put_into_force(&before, snapshot);

@@ -11,12 +11,14 @@
 //! segments/0000000007.log, .idx            frames; the index is there once the segment is sealed
 //! tables/day=2026-01-31/route=NAME/7.parquet
 //! anchors.jsonl                            heads of the registry's audit log
+//! configurations/HASH.json                 the configurations that records name
 //! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
 //! ```
 
 pub mod anchors;
 pub mod blobs;
 mod compact;
+pub mod configurations;
 mod counters;
 mod day;
 mod disk;
