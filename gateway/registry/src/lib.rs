@@ -4,6 +4,7 @@
 //! It lives in `SQLite` or PostgreSQL, by one set of statements; the only crate that names sqlx. Files of versions lie
 //! behind the port `Blobs`.
 
+pub mod admin;
 pub mod alias;
 pub mod audit;
 pub mod card;
@@ -18,6 +19,7 @@ pub mod mlflow;
 pub mod model;
 pub mod page;
 pub mod registry;
+mod request;
 mod serving;
 mod shape;
 pub mod source;

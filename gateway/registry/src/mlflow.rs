@@ -12,24 +12,19 @@ mod versions;
 mod webhooks;
 
 use crate::fault::{RegistryFault, RegistryFaultKind};
-use crate::registry::{Actor, IdempotencyKey, Registry};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use crate::registry::Registry;
+use crate::request::{actor, gather, of_port};
 use http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, Response, StatusCode};
 use params::Params;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use table::{Call, Found};
-use tidegate_core::digest::Digest;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::shelf::PromptShelf;
-use tidegate_core::{Caller, Fault, FaultKind, Role};
-
-/// The largest body of a call that is no file.
-const LARGEST: usize = 4 * 1024 * 1024;
+use tidegate_core::{Caller, Fault};
 
 /// The MLflow interface of a registry.
 #[derive(Debug)]
@@ -157,33 +152,8 @@ impl Mount for Mlflow {
     }
 }
 
-/// Who asks, and his key for this request where he sent one.
-fn actor(caller: &Caller, head: &http::request::Parts, body: &Bytes) -> Result<Actor, RegistryFault> {
-    let idempotency = match head.headers.get("idempotency-key") {
-        None => None,
-        Some(value) => {
-            let mut content = format!("{} {}\n", head.method, head.uri).into_bytes();
-            content.extend_from_slice(body);
-            Some(IdempotencyKey::new(value.to_str().unwrap_or_default(), Digest::of(&content))?)
-        }
-    };
-    Ok(Actor { principal: caller.0.principal.as_str().to_owned(), idempotency, approves: caller.may(Role::Approve) })
-}
-
 fn no_such_call() -> RegistryFault {
     RegistryFault::new(RegistryFaultKind::NoEndpoint, "there is no such call")
-}
-
-/// Reads a body that is no file.
-async fn gather(mut body: Frames) -> Result<Bytes, RegistryFault> {
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.next().await {
-        all.extend_from_slice(&frame.map_err(of_port)?);
-        if all.len() > LARGEST {
-            return Err(RegistryFault::new(RegistryFaultKind::TooLarge, "the body of a call is at most 4 MiB long"));
-        }
-    }
-    Ok(all.freeze())
 }
 
 fn reply(answer: &Value) -> Response<Content> {
@@ -206,16 +176,4 @@ fn server_info() -> Value {
         "presigned_upload_model_id_supported": false,
         "features_enabled": {},
     })
-}
-
-/// The fault of the port as one of the registry.
-fn of_port(fault: Fault) -> RegistryFault {
-    let kind = match fault.kind {
-        FaultKind::InvalidRequest => RegistryFaultKind::Invalid,
-        FaultKind::NotFound => RegistryFaultKind::Missing,
-        FaultKind::TooLarge => RegistryFaultKind::TooLarge,
-        FaultKind::Unavailable => RegistryFaultKind::Unavailable,
-        _ => return RegistryFault::internal(fault),
-    };
-    RegistryFault { kind, says: fault.says, detail: fault.detail }
 }

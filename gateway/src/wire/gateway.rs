@@ -88,7 +88,7 @@ impl Gateway {
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().map(|registry| registry.mount()).collect();
+        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));

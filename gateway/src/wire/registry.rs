@@ -10,9 +10,11 @@ use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::spec::RegistrySpec;
 use tidegate_core::{Clock, Dice};
 use tidegate_registry::Registry;
+use tidegate_registry::admin::Admin;
 use tidegate_registry::mlflow::Mlflow;
 use tidegate_registry::tracking::Tracking;
 use tidegate_registry::webhook::delivery::Courier;
+use tidegate_server::mounted::refusal;
 use tidegate_storage::anchors::{Anchor, Anchors};
 use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::TlsRoots;
@@ -24,11 +26,12 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often the head of the audit log is noted.
 const ANCHOR: Duration = Duration::from_secs(600);
 
-/// The registry and its interface.
+/// The registry and its interfaces.
 #[derive(Debug)]
 pub(crate) struct OpenRegistry {
     registry: Arc<Registry>,
     mlflow: Arc<Mlflow>,
+    admin: Arc<Admin>,
     blobs: Arc<FolderBlobs>,
     /// Where heads of the audit log are noted, where records are kept.
     anchors: Option<Anchors>,
@@ -58,9 +61,11 @@ pub(crate) async fn open(
     let blobs = Arc::new(blobs);
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
         .with_prompts(prompts);
+    let admin = Admin::new(Arc::clone(&registry), refusal);
     Ok(OpenRegistry {
         registry,
         mlflow: Arc::new(mlflow),
+        admin: Arc::new(admin),
         blobs,
         anchors: events.map(Anchors::at),
         clock: Arc::clone(clock),
@@ -68,9 +73,9 @@ pub(crate) async fn open(
 }
 
 impl OpenRegistry {
-    /// Its interface.
-    pub(crate) fn mount(&self) -> Arc<dyn Mount> {
-        Arc::<Mlflow>::clone(&self.mlflow)
+    /// Its interfaces: MLflow's and its own.
+    pub(crate) fn mounts(&self) -> [Arc<dyn Mount>; 2] {
+        [Arc::<Mlflow>::clone(&self.mlflow), Arc::<Admin>::clone(&self.admin)]
     }
 
     /// What serving takes models from.

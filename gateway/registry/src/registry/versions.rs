@@ -5,8 +5,11 @@ use super::{Actor, Begun, Registry};
 use crate::db::{Change, Deed};
 use crate::facts::VersionFacts;
 use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::filter::{Clause, Filter, Key, Operand, Operator};
 use crate::model::RegisteredName;
+use crate::page::{By, Order};
 use crate::source::Source;
+use crate::store::search::{self, Page, Range};
 use crate::store::{governance, models, versions};
 use crate::tag::Tags;
 use crate::tracking::LoggedModel;
@@ -60,6 +63,17 @@ impl Registry {
         let mut latest = versions::latest(&mut db, &[row.id]).await?.remove(&row.id).unwrap_or_default();
         latest.retain(|version| stages.is_empty() || stages.contains(&version.stage));
         Ok(latest)
+    }
+
+    /// The versions of a model, the newest first.
+    ///
+    /// # Errors
+    /// There is no such model.
+    pub async fn versions(&self, name: &RegisteredName, range: Range) -> Result<Page<ModelVersion>, RegistryFault> {
+        models::get(&mut *self.db.read().await?, name.as_str()).await?;
+        let own = Clause { key: Key::Name, operator: Operator::Equal, value: Operand::Text(name.as_str().to_owned()) };
+        let filter = Filter { clauses: vec![own], prompts: false };
+        search::versions(&self.db, &filter, &[Order { by: By::Number, descending: true }], range).await
     }
 
     /// Makes a version; answers with it.
