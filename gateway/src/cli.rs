@@ -6,6 +6,7 @@ mod chat;
 mod check;
 mod events;
 mod key;
+mod model;
 mod models;
 mod prompt;
 mod when;
@@ -84,7 +85,10 @@ enum Command {
     /// List, show, render, compare, label and test the prompts of a repository
     #[command(subcommand)]
     Prompt(prompt::Prompt),
-    /// Check the registry's audit log, or write it out
+    /// Register, show, govern and promote the models of a gateway's registry
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Check the registry's audit log, write it out, or erase particulars in it
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Print the version and the features built in
@@ -110,6 +114,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
+        Command::Model(model) => block_on(model.run()),
         Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
     }

@@ -1,6 +1,8 @@
 //! The registry's own interface, `/admin/v1/models` on the admin listener: paths, roles, and how an answer is made. A file
 //! below holds the calls of one kind; what is done is the registry's, and the form of faults that of the listener.
 
+mod body;
+mod governance;
 mod listing;
 mod shape;
 mod table;
@@ -16,6 +18,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use table::{Call, ROOT};
 use tidegate_core::port::BoxFuture;
+use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::{Caller, Fault, FaultKind, percent};
 
@@ -26,18 +29,18 @@ pub type Refusal = fn(&Fault) -> Response<Content>;
 #[derive(Debug)]
 pub struct Admin {
     registry: Arc<Registry>,
+    blobs: Arc<dyn Blobs>,
     refusal: Refusal,
 }
 
 /// A request whose body has been read.
 struct Asked<'a> {
     registry: &'a Registry,
+    blobs: &'a dyn Blobs,
     /// The parts of the path behind the root, decoded.
     parts: &'a [String],
     query: Vec<(String, String)>,
-    #[expect(dead_code, reason = "the calls that change something read it")]
     body: Bytes,
-    #[expect(dead_code, reason = "the calls that change something read it")]
     by: Actor,
 }
 
@@ -70,10 +73,10 @@ impl Asked<'_> {
 }
 
 impl Admin {
-    /// The interface of `registry`, whose faults look as `refusal` makes them.
+    /// The interface of `registry`, whose files lie in `blobs` and whose faults look as `refusal` makes them.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, refusal: Refusal) -> Self {
-        Self { registry, refusal }
+    pub fn new(registry: Arc<Registry>, blobs: Arc<dyn Blobs>, refusal: Refusal) -> Self {
+        Self { registry, blobs, refusal }
     }
 
     async fn answer(&self, caller: &Caller, request: Request<Frames>) -> Result<(StatusCode, Value), RegistryFault> {
@@ -84,14 +87,27 @@ impl Admin {
         let body = gather(body).await?;
         let by = actor(caller, &head, &body)?;
         let query = percent::pairs(head.uri.query().unwrap_or_default()).collect();
-        let asked = Asked { registry: &self.registry, parts: &parts, query, body, by };
-        let ok = |value| (StatusCode::OK, value);
-        match call {
-            Call::List => listing::models(&asked).await.map(ok),
-            Call::Show => listing::model(&asked).await.map(ok),
-            Call::Versions => listing::versions(&asked).await.map(ok),
-            Call::Version => listing::version(&asked).await.map(ok),
-        }
+        let asked = Asked { registry: &self.registry, blobs: &*self.blobs, parts: &parts, query, body, by };
+        let found = match call {
+            Call::List => listing::models(&asked).await?,
+            Call::Show => listing::model(&asked).await?,
+            Call::Versions => listing::versions(&asked).await?,
+            Call::Version => listing::version(&asked).await?,
+            Call::Classify => governance::classify(&asked).await?,
+            Call::Alias => governance::alias(&asked).await?,
+            Call::MoveAlias => governance::move_alias(&asked).await?,
+            Call::RemoveAlias => governance::remove_alias(&asked).await?,
+            Call::Card => governance::card(&asked).await?,
+            Call::SetCard => governance::set_card(&asked).await?,
+            Call::Evaluations => governance::evaluations(&asked).await?,
+            Call::Evaluate => governance::evaluate(&asked).await?,
+            Call::Approvals => governance::approvals(&asked).await?,
+            Call::Approve => governance::approve(&asked).await?,
+            Call::Withdraw => governance::withdraw(&asked).await?,
+            Call::Verify => governance::verify(&asked).await?,
+        };
+        let is_new = matches!(call, Call::Evaluate | Call::Approve);
+        Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, found))
     }
 }
 

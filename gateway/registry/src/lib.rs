@@ -26,6 +26,7 @@ pub mod source;
 mod store;
 pub mod tag;
 pub mod tracking;
+mod verify;
 pub mod version;
 pub mod webhook;
 

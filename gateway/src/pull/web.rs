@@ -1,12 +1,16 @@
 //! The web as a client sees it: one connection a request, TLS by the system's roots, the proxies that the environment
-//! names. For downloads and the terminal chat; calls to providers go through the upstream crate's pools.
+//! names. For downloads and the commands that ask a gateway; calls to providers go through the upstream crate's pools.
+
+mod file;
 
 use super::transport::{Body, BodyFault, Transport, TransportFault};
 use bytes::Bytes;
+use file::FileBody;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
@@ -57,6 +61,34 @@ impl Web {
     }
 }
 
+impl Web {
+    /// Sends a request whose body is this file.
+    pub(crate) async fn upload(
+        &self,
+        request: Request<()>,
+        path: &Path,
+        connect: Duration,
+    ) -> Result<Response<Body>, TransportFault> {
+        let file = FileBody::open(path).await;
+        let file = file.map_err(|e| TransportFault::failed(format!("{} cannot be read: {e}", path.display())))?;
+        self.exchange(request.map(|()| file), connect).await
+    }
+
+    async fn exchange<B>(&self, request: Request<B>, connect: Duration) -> Result<Response<Body>, TransportFault>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let (host, port, is_tls) = destination(request.uri())?;
+        let proxy = self.proxies.of(&host, is_tls);
+        let limit = TransportFault::Unreachable(format!("no connection within {} s", connect.as_secs_f32()));
+        let opened = tokio::time::timeout(connect, open(&host, port, is_tls, proxy)).await;
+        let stream = opened.unwrap_or(Err(limit))?;
+        let is_proxied_plain = proxy.is_some() && !is_tls;
+        exchange(stream, request, is_proxied_plain).await
+    }
+}
+
 impl Proxies {
     fn of(&self, host: &str, is_tls: bool) -> Option<&Uri> {
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
@@ -77,15 +109,7 @@ impl Transport for Web {
         request: Request<Bytes>,
         connect: Duration,
     ) -> BoxFuture<'_, Result<Response<Body>, TransportFault>> {
-        Box::pin(async move {
-            let (host, port, is_tls) = destination(request.uri())?;
-            let proxy = self.proxies.of(&host, is_tls);
-            let limit = TransportFault::Unreachable(format!("no connection within {} s", connect.as_secs_f32()));
-            let opened = tokio::time::timeout(connect, open(&host, port, is_tls, proxy)).await;
-            let stream = opened.unwrap_or(Err(limit))?;
-            let is_proxied_plain = proxy.is_some() && !is_tls;
-            exchange(stream, request, is_proxied_plain).await
-        })
+        Box::pin(self.exchange(request.map(Full::new), connect))
     }
 }
 
@@ -156,11 +180,15 @@ fn client_config() -> Result<rustls::ClientConfig, TransportFault> {
     Ok(config)
 }
 
-async fn exchange(
+async fn exchange<B>(
     stream: Box<dyn Stream>,
-    request: Request<Bytes>,
+    request: Request<B>,
     absolute: bool,
-) -> Result<Response<Body>, TransportFault> {
+) -> Result<Response<Body>, TransportFault>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
     let (mut parts, body) = request.into_parts();
     let authority = parts.uri.authority().map(|a| a.as_str().rsplit('@').next().unwrap_or_default().to_owned());
     let host = HeaderValue::try_from(authority.unwrap_or_default()).map_err(TransportFault::failed)?;
@@ -174,7 +202,7 @@ async fn exchange(
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(TransportFault::failed)?;
     // It ends with the answer's body, or when that is dropped; its failure is seen there.
     tokio::spawn(async move { connection.await.unwrap_or_default() });
-    let answer = sender.send_request(Request::from_parts(parts, Full::new(body))).await;
+    let answer = sender.send_request(Request::from_parts(parts, body)).await;
     let answer = answer.map_err(TransportFault::failed)?;
     Ok(answer.map(|body| body.map_err(|e| BodyFault(chain(&e))).boxed_unsync()))
 }

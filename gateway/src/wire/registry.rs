@@ -61,7 +61,7 @@ pub(crate) async fn open(
     let blobs = Arc::new(blobs);
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
         .with_prompts(prompts);
-    let admin = Admin::new(Arc::clone(&registry), refusal);
+    let admin = Admin::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), refusal);
     Ok(OpenRegistry {
         registry,
         mlflow: Arc::new(mlflow),

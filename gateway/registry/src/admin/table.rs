@@ -14,6 +14,18 @@ pub(super) enum Call {
     Show,
     Versions,
     Version,
+    Classify,
+    Alias,
+    MoveAlias,
+    RemoveAlias,
+    Card,
+    SetCard,
+    Evaluations,
+    Evaluate,
+    Approvals,
+    Approve,
+    Withdraw,
+    Verify,
 }
 
 /// One row of the table.
@@ -30,11 +42,23 @@ const fn row(method: &'static str, path: &'static [&'static str], call: Call, ro
 }
 
 /// Everything served.
-const TABLE: [Row; 4] = [
+const TABLE: [Row; 16] = [
     row("GET", &[], Call::List, Role::Read),
     row("GET", &["{}"], Call::Show, Role::Read),
     row("GET", &["{}", "versions"], Call::Versions, Role::Read),
     row("GET", &["{}", "versions", "{}"], Call::Version, Role::Read),
+    row("PATCH", &["{}"], Call::Classify, Role::Write),
+    row("GET", &["{}", "aliases", "{}"], Call::Alias, Role::Read),
+    row("PUT", &["{}", "aliases", "{}"], Call::MoveAlias, Role::Write),
+    row("DELETE", &["{}", "aliases", "{}"], Call::RemoveAlias, Role::Write),
+    row("GET", &["{}", "versions", "{}", "card"], Call::Card, Role::Read),
+    row("PUT", &["{}", "versions", "{}", "card"], Call::SetCard, Role::Write),
+    row("GET", &["{}", "versions", "{}", "evaluations"], Call::Evaluations, Role::Read),
+    row("POST", &["{}", "versions", "{}", "evaluations"], Call::Evaluate, Role::Write),
+    row("GET", &["{}", "versions", "{}", "approvals"], Call::Approvals, Role::Read),
+    row("POST", &["{}", "versions", "{}", "approvals"], Call::Approve, Role::Approve),
+    row("DELETE", &["{}", "versions", "{}", "approvals", "{}"], Call::Withdraw, Role::Approve),
+    row("GET", &["{}", "versions", "{}", "verify"], Call::Verify, Role::Read),
 ];
 
 /// What a request leads to; `HEAD` is answered wherever `GET` is.
@@ -76,7 +100,7 @@ mod tests {
     #[test]
     fn other_methods_learn_what_is_allowed() {
         let parts = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(passage(&Method::PATCH, &parts("m")), Passage::WrongMethod("GET, HEAD".into()));
+        assert_eq!(passage(&Method::POST, &parts("m")), Passage::WrongMethod("GET, HEAD, PATCH".into()));
         assert_eq!(passage(&Method::HEAD, &parts("m/versions")), Passage::Needs(Role::Read));
         assert_eq!(passage(&Method::GET, &parts("m/else")), Passage::Nothing);
         assert_eq!(passage(&Method::GET, &parts("")), Passage::Nothing);

@@ -259,6 +259,16 @@ impl Registry {
         self.governance.aliases.iter().find(|(governed, _)| governed.eq_ignore_ascii_case(alias)).map(|(_, gate)| gate)
     }
 
+    /// Whether a gate stands before an alias.
+    pub(crate) fn is_governed(&self, alias: &AliasName) -> bool {
+        self.gate_of(alias.as_str()).is_some()
+    }
+
+    /// The governed aliases.
+    pub(crate) fn governed_aliases(&self) -> Vec<AliasName> {
+        self.governance.aliases.keys().filter_map(|alias| AliasName::new(alias).ok()).collect()
+    }
+
     /// Whether the caller may let `alias` stand for a version, and the version may be stood for.
     pub(super) async fn pass(
         &self,

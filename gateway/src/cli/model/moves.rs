@@ -1,0 +1,80 @@
+//! Aliases moved: to a version, and back.
+
+use super::admin::{Admin, Door};
+use super::version_id;
+use crate::cli::print;
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::{Value, json};
+use tidegate_registry::facts::VersionId;
+
+/// The arguments of `model promote`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Promote {
+    /// NAME/3
+    #[arg(value_parser = version_id)]
+    version: VersionId,
+    /// The alias
+    alias: String,
+    /// The version that the alias must stand for now (0: none), or nothing is moved
+    #[arg(long, value_name = "VERSION")]
+    expect: Option<i64>,
+    #[command(flatten)]
+    door: Door,
+}
+
+/// The arguments of `model rollback`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Rollback {
+    /// The model
+    name: String,
+    /// The alias
+    alias: String,
+    #[command(flatten)]
+    door: Door,
+}
+
+impl Promote {
+    pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
+        let VersionId { name, version } = &self.version;
+        move_alias(&self.door.open(), name.as_str(), &self.alias, *version, self.expect).await
+    }
+}
+
+impl Rollback {
+    pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
+        let admin = self.door.open();
+        let now = admin.ask("GET", &[&self.name, "aliases", &self.alias], None).await?;
+        let to = before(&now).with_context(|| format!("`{}` of {} stood for nothing before", self.alias, self.name))?;
+        // What it was read from may have moved meanwhile.
+        let expected = now["version"].as_i64().unwrap_or(0);
+        move_alias(&admin, &self.name, &self.alias, to, Some(expected)).await
+    }
+}
+
+/// What an alias stood for before what it stands for now.
+fn before(alias: &Value) -> Option<i64> {
+    alias["moves"].get(0)?["before"].as_i64()
+}
+
+async fn move_alias(admin: &Admin, name: &str, alias: &str, version: i64, expected: Option<i64>) -> anyhow::Result<()> {
+    let mut body = json!({"version": version});
+    if let Some(expected) = expected {
+        body["expected"] = expected.into();
+    }
+    admin.ask("PUT", &[name, "aliases", alias], Some(&body)).await?;
+    print(&format!("{name}@{alias} stands for version {version}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_where_the_newest_move_came_from() {
+        let moves = json!({"version": 3, "moves": [{"before": 2, "after": 3}, {"before": null, "after": 2}]});
+        assert_eq!(before(&moves), Some(2));
+        assert_eq!(before(&json!({"version": 1, "moves": [{"before": null, "after": 1}]})), None);
+        assert_eq!(before(&json!({"version": null, "moves": []})), None);
+    }
+}
