@@ -12,6 +12,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod governance;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;

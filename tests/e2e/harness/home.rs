@@ -78,7 +78,17 @@ impl Home {
 
     /// The same, of a tenant.
     pub(crate) fn key_of(&self, tenant: &str, roles: &[&str]) -> String {
-        let mut arguments = vec!["key", "new", "--principal", "tester", "--tenant", tenant, "--keys-file", "keys.yaml"];
+        self.new_key("tester", tenant, roles)
+    }
+
+    /// A new key of somebody else.
+    pub(crate) fn key_as(&self, principal: &str, roles: &[&str]) -> String {
+        self.new_key(principal, "default", roles)
+    }
+
+    fn new_key(&self, principal: &str, tenant: &str, roles: &[&str]) -> String {
+        let mut arguments =
+            vec!["key", "new", "--principal", principal, "--tenant", tenant, "--keys-file", "keys.yaml"];
         for role in roles {
             arguments.extend(["--role", role]);
         }
