@@ -46,6 +46,8 @@ pub struct Version {
     pub sha: CommitSha,
     /// Its folder's tree.
     pub(crate) tree: CommitSha,
+    /// When it was committed, where that was here: its commit has seconds only.
+    pub created_unix_ms: Option<u64>,
     /// Whether it was deleted; its number stays taken.
     pub is_deleted: bool,
     /// Its description, where that was set after the commit.
@@ -195,7 +197,7 @@ impl Book {
     /// Applies what the journal says.
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
-            Record::Version { name, n, sha, tree, aside } => {
+            Record::Version { name, n, sha, tree, aside, unix_ms } => {
                 let entry = self.at(name);
                 if entry.next() != *n {
                     // Two journals were put together by hand: what came first stands.
@@ -206,6 +208,7 @@ impl Book {
                     n: *n,
                     sha: *sha,
                     tree: *tree,
+                    created_unix_ms: *unix_ms,
                     is_deleted: false,
                     description: None,
                     tags: BTreeMap::new(),
@@ -258,8 +261,9 @@ impl Book {
         }
     }
 
-    /// The records that bring the book to what a walk found; the last says to where.
-    pub(crate) fn follow(&self, walked: &Walked, head: CommitSha) -> Vec<Record> {
+    /// The records that bring the book to what a walk found; the last says to where. `own` is the commit that was made
+    /// here just now, and when.
+    pub(crate) fn follow(&self, walked: &Walked, head: CommitSha, own: Option<(CommitSha, u64)>) -> Vec<Record> {
         let mut records = Vec::new();
         // The newest version of each prompt as the walk goes, and as the records so far would have it.
         let mut walk: BTreeMap<&PromptName, u32> = BTreeMap::new();
@@ -284,7 +288,9 @@ impl Book {
                 continue;
             }
             let n = next.entry(name).or_insert(1);
-            records.push(Record::Version { name: name.clone(), n: *n, sha, tree: sha_of(tree), aside: false });
+            let unix_ms = own.filter(|(own, _)| *own == sha).map(|(_, unix_ms)| unix_ms);
+            let tree = sha_of(tree);
+            records.push(Record::Version { name: name.clone(), n: *n, sha, tree, aside: false, unix_ms });
             new.insert((name, sha), *n);
             walk.insert(name, *n);
             said.insert(name, *n);
@@ -307,7 +313,7 @@ impl Book {
             return (n, None);
         }
         let n = entry.map_or(1, |entry| entry.next());
-        (n, Some(Record::Version { name: name.clone(), n, sha, tree, aside: true }))
+        (n, Some(Record::Version { name: name.clone(), n, sha, tree, aside: true, unix_ms: None }))
     }
 
     pub(crate) fn set_labels(&mut self, labels: BTreeMap<PromptName, BTreeMap<PromptLabel, u32>>) {

@@ -21,6 +21,9 @@ pub(crate) enum Record {
         tree: CommitSha,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         aside: bool,
+        /// When, where it was committed here: git itself counts in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unix_ms: Option<u64>,
     },
     /// Another version is the newest now; 0 where the folder is gone.
     Current { name: PromptName, n: u32 },
@@ -147,7 +150,7 @@ mod tests {
 
     fn version(n: u32) -> Record {
         let sha = CommitSha::from_bytes([n.to_le_bytes()[0]; 20]);
-        Record::Version { name: "a".parse().unwrap(), n, sha, tree: sha, aside: false }
+        Record::Version { name: "a".parse().unwrap(), n, sha, tree: sha, aside: false, unix_ms: None }
     }
 
     fn open(path: &Path) -> (Journal, Vec<Record>) {

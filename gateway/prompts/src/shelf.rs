@@ -5,6 +5,7 @@ use crate::author::Author;
 use crate::book::{Entry, Version};
 use crate::draft::{Body, Draft};
 use crate::fault::PromptFault;
+use crate::repository::CommitNote;
 use crate::store::PromptStore;
 use std::collections::BTreeMap;
 use tidegate_core::port::prompts::PromptMessage;
@@ -21,6 +22,12 @@ fn labelled(label: &str) -> Result<PromptLabel, PromptFault> {
 
 fn author(by: &str) -> Author {
     Author::new(by, &format!("{by}@localhost"))
+}
+
+/// When a version was made, in milliseconds since 1970.
+fn created(version: &Version, note: Option<&CommitNote>) -> Option<i64> {
+    let own = version.created_unix_ms.and_then(|ms| i64::try_from(ms).ok());
+    own.or_else(|| note.map(|note| note.unix_s.saturating_mul(1000)))
 }
 
 /// What a commit says that was written without a message.
@@ -41,8 +48,8 @@ impl PromptStore {
 
     fn shelved(&self, entry: &Entry) -> Result<ShelvedPrompt, PromptFault> {
         let made = |version: Option<&Version>| {
-            let note = version.map(|version| self.note(version.sha)).transpose()?.flatten();
-            Ok::<_, PromptFault>(note.map(|note| note.unix_s.saturating_mul(1000)))
+            let Some(version) = version else { return Ok(None) };
+            Ok::<_, PromptFault>(created(version, self.note(version.sha)?.as_ref()))
         };
         let first = entry.created_unix_ms.and_then(|ms| i64::try_from(ms).ok());
         let created = match first {
@@ -83,7 +90,7 @@ impl PromptStore {
         Ok(ShelvedVersion {
             name: entry.name.as_str().to_owned(),
             n: version.n,
-            created: note.map_or(0, |note| note.unix_s.saturating_mul(1000)),
+            created: created(version, note.as_ref()).unwrap_or_default(),
             description: version.description.clone().or(said),
             tags,
             labels: entry.labels.iter().filter(|(_, n)| **n == version.n).map(|(l, _)| l.as_str().to_owned()).collect(),

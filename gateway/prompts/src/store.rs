@@ -63,6 +63,8 @@ pub(crate) struct State {
     meant: HashMap<(PromptName, ObjectId), u32>,
     seen: Option<(u64, i64)>,
     looks: u32,
+    /// The last commit that was made here, and when.
+    pub(crate) own: Option<(CommitSha, u64)>,
 }
 
 /// The state with the lock against other processes.
@@ -93,7 +95,7 @@ impl PromptStore {
             (held, Journal::open(&inside(repository.common(), &format!("{OURS}/prompts.journal"))?)?)
         };
         drop(held);
-        let state = State { book: Book::default(), journal, meant: HashMap::new(), seen: None, looks: 0 };
+        let state = State { book: Book::default(), journal, meant: HashMap::new(), seen: None, looks: 0, own: None };
         let store =
             Self { repository, options, book: ArcSwap::default(), cache: Cache::default(), state: Mutex::new(state) };
         store.refresh()?;
@@ -156,7 +158,7 @@ impl PromptStore {
                 if let (false, Some(last)) = (walked.follows, last) {
                     self.keep(view, last);
                 }
-                let records = state.book.follow(&walked, sha_of(&head));
+                let records = state.book.follow(&walked, sha_of(&head), state.own);
                 state.journal.append(&records)?;
                 records.iter().for_each(|record| state.book.apply(record));
             }

@@ -210,6 +210,7 @@ impl PromptStore {
                 if is_head {
                     self.check_out(view, name, (old, new));
                 }
+                session.state.own = Some((sha_of(&commit), self.options.clock.unix_ms()));
                 self.catch_up(&mut session.state, view)?;
                 return Ok(Some(commit));
             }

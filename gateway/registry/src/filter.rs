@@ -113,14 +113,37 @@ impl Filter {
     /// Says which part of it is wrong.
     pub fn parse(text: &str, target: Target) -> Result<Self, RegistryFault> {
         let mut words = Words::of(text)?;
-        let mut clauses = Vec::new();
+        let (mut found, mut senseless) = (Vec::new(), Vec::new());
+        // One AND may be too many: the client adds a clause of its own to a filter that ends with one.
+        let mut is_joined = true;
         while !words.is_done() {
-            if !clauses.is_empty() && !words.take_keyword("AND") {
-                return Err(RegistryFault::invalid(format!("Invalid clause(s) in filter string: {}", words.rest())));
+            if words.take_keyword("AND") {
+                is_joined = true;
+                continue;
             }
-            clauses.push(clause(&mut words, target)?);
+            let start = words.place();
+            match comparison(&mut words) {
+                Some(it) if is_joined => {
+                    found.push(it);
+                    is_joined = false;
+                }
+                Some(_) => senseless.push(words.since(start)),
+                None => {
+                    words.back_to(start);
+                    words.take();
+                    senseless.push(words.since(start));
+                    // It joins nothing, but what follows it is not wrong too.
+                    is_joined = true;
+                }
+            }
         }
-        Ok(Self::of(clauses))
+        if !senseless.is_empty() {
+            return Err(RegistryFault::invalid(format!(
+                "Invalid clause(s) in filter string: {}",
+                senseless.join(", ")
+            )));
+        }
+        Ok(Self::of(found.into_iter().map(|it| it.check(target)).collect::<Result<_, _>>()?))
     }
 
     fn of(mut clauses: Vec<Clause>) -> Self {
@@ -136,32 +159,48 @@ impl Filter {
 }
 
 /// A value as it stands in a comparison.
-enum Given {
+enum Given<'a> {
     Text(String),
     Number(String),
     Bare(String),
-    /// The words between brackets.
-    List(Vec<Word>),
+    /// The words between brackets, and the list as it stands.
+    List(Vec<Word>, &'a str),
 }
 
-fn clause(words: &mut Words<'_>, target: Target) -> Result<Clause, RegistryFault> {
-    let start = words.rest();
-    let malformed = || RegistryFault::invalid(format!("Invalid clause(s) in filter string: {start}"));
-    // Its form first: what is no comparison at all is said before what is compared wrongly.
-    let Some(Word::Name(name)) = words.take() else { return Err(malformed()) };
-    let operator = operator(words).ok_or_else(malformed)?;
-    let given = given(words).ok_or_else(malformed)?;
-    let is_list = matches!(given, Given::List(_));
-    if is_list != matches!(operator, Operator::In | Operator::NotIn) {
-        return Err(malformed());
+/// What has the form of a comparison: that is looked at first, so that what is none at all is said before what is
+/// compared wrongly.
+struct Comparison<'a> {
+    /// As it stands, with its quotes.
+    left: &'a str,
+    operator: Result<Operator, &'static str>,
+    given: Given<'a>,
+}
+
+impl Comparison<'_> {
+    fn check(self, target: Target) -> Result<Clause, RegistryFault> {
+        if self.left.starts_with('\'') {
+            let says = format!("Invalid comparison clause. Expected 'Identifier' found '{}'", self.left);
+            return Err(RegistryFault::invalid(says));
+        }
+        let (key, shown) = key(self.left, target)?;
+        let value = operand(self.given, &key, target)?;
+        let operator = fits(&key, &shown, self.operator)?;
+        Ok(Clause { key, operator, value })
     }
-    let (key, shown) = key(&name, target)?;
-    let value = operand(given, &key, target)?;
-    fits(&key, &shown, operator)?;
-    Ok(Clause { key, operator, value })
 }
 
-fn given(words: &mut Words<'_>) -> Option<Given> {
+fn comparison<'a>(words: &mut Words<'a>) -> Option<Comparison<'a>> {
+    let start = words.place();
+    let (Word::Name(_) | Word::Text(_)) = words.take()? else { return None };
+    let left = words.since(start);
+    let operator = operator(words)?;
+    let given = given(words)?;
+    let is_list = matches!(given, Given::List(..));
+    (is_list == matches!(operator, Ok(Operator::In | Operator::NotIn))).then_some(Comparison { left, operator, given })
+}
+
+fn given<'a>(words: &mut Words<'a>) -> Option<Given<'a>> {
+    let start = words.place();
     Some(match words.take()? {
         Word::Text(text) => Given::Text(text),
         Word::Number(text) => Given::Number(text),
@@ -176,7 +215,7 @@ fn given(words: &mut Words<'_>) -> Option<Given> {
             let mut inner = Vec::new();
             loop {
                 match words.take()? {
-                    Word::Close => break Given::List(inner),
+                    Word::Close => break Given::List(inner, words.since(start)),
                     word => inner.push(word),
                 }
             }
@@ -185,15 +224,15 @@ fn given(words: &mut Words<'_>) -> Option<Given> {
     })
 }
 
-fn operand(given: Given, key: &Key, target: Target) -> Result<Operand, RegistryFault> {
+fn operand(given: Given<'_>, key: &Key, target: Target) -> Result<Operand, RegistryFault> {
     let wrong = |says: String| Err(RegistryFault::invalid(says));
     match (given, key) {
-        (Given::Text(text) | Given::Number(text), Key::Number) => Ok(Operand::Number(whole(&text)?)),
+        (Given::Text(text), Key::Number) => Ok(Operand::Number(whole(&text, &format!("'{text}'"))?)),
+        (Given::Number(text), Key::Number) => Ok(Operand::Number(whole(&text, &text)?)),
         (Given::Text(text), _) => Ok(Operand::Text(text)),
-        (Given::List(words), key) => list(&words, key, target),
-        (Given::Number(text), Key::Tag(_)) => {
-            wrong(format!("Expected a quoted string value for tag (e.g. 'my-value'). Got value {text}"))
-        }
+        (Given::List(_, text), Key::Tag(_)) => wrong(no_tag(text)),
+        (Given::List(words, _), key) => list(&words, key, target),
+        (Given::Number(text), Key::Tag(_)) => wrong(no_tag(&text)),
         (Given::Number(text), _) if target == Target::Models => wrong(format!(
             "Expected a quoted string value or a list of quoted string values for attributes. Got value {text}"
         )),
@@ -212,9 +251,11 @@ fn operand(given: Given, key: &Key, target: Target) -> Result<Operand, RegistryF
 /// The key that a name means, and how it is called in a message.
 fn key(name: &str, target: Target) -> Result<(Key, String), RegistryFault> {
     let (kind, rest) = name.split_once('.').unwrap_or(("attribute", name));
-    let rest = rest.trim_matches(['`', '"']);
     match kind {
-        "tag" | "tags" => Ok((Key::Tag(rest.to_owned()), rest.to_owned())),
+        "tag" | "tags" => {
+            let rest = rest.trim_matches(['`', '"']);
+            Ok((Key::Tag(rest.to_owned()), rest.to_owned()))
+        }
         "attribute" => {
             let key = match (rest, target) {
                 ("name", _) => Key::Name,
@@ -239,20 +280,26 @@ fn key(name: &str, target: Target) -> Result<(Key, String), RegistryFault> {
     }
 }
 
-fn operator(words: &mut Words<'_>) -> Option<Operator> {
-    Some(match words.take()? {
+/// The operator that comes next; one that SQL has and MLflow does not, by its text.
+fn operator(words: &mut Words<'_>) -> Option<Result<Operator, &'static str>> {
+    Some(Ok(match words.take()? {
         Word::Operator("=") => Operator::Equal,
-        Word::Operator("!=" | "<>") => Operator::Unequal,
+        Word::Operator("!=") => Operator::Unequal,
         Word::Operator("<") => Operator::Less,
         Word::Operator("<=") => Operator::AtMost,
         Word::Operator(">") => Operator::Greater,
         Word::Operator(">=") => Operator::AtLeast,
+        Word::Operator(other) => return Some(Err(other)),
         Word::Name(name) if name.eq_ignore_ascii_case("LIKE") => Operator::Like,
         Word::Name(name) if name.eq_ignore_ascii_case("ILIKE") => Operator::Ilike,
         Word::Name(name) if name.eq_ignore_ascii_case("IN") => Operator::In,
         Word::Name(name) if name.eq_ignore_ascii_case("NOT") && words.take_keyword("IN") => Operator::NotIn,
         _ => return None,
-    })
+    }))
+}
+
+fn no_tag(given: &str) -> String {
+    format!("Expected a quoted string value for tag (e.g. 'my-value'). Got value {given}")
 }
 
 fn list(words: &[Word], key: &Key, target: Target) -> Result<Operand, RegistryFault> {
@@ -280,10 +327,11 @@ fn list(words: &[Word], key: &Key, target: Target) -> Result<Operand, RegistryFa
             Word::Text(text) if i % 2 == 0 => texts.push(text.clone()),
             Word::Comma if i % 2 == 1 && i + 1 < words.len() => {}
             Word::Number(_) | Word::Name(_) => {
-                return Err(RegistryFault::invalid(
+                return Err(RegistryFault::invalid(format!(
                     "While parsing a list in the query, expected string value, punctuation, or whitespace, but got \
-                     different type in list",
-                ));
+                     different type in list: {}",
+                    shown(words)
+                )));
             }
             _ => return Err(expected("ill-formed list.")),
         }
@@ -291,26 +339,42 @@ fn list(words: &[Word], key: &Key, target: Target) -> Result<Operand, RegistryFa
     Ok(Operand::List(texts))
 }
 
-fn whole(text: &str) -> Result<i64, RegistryFault> {
-    text.trim()
-        .parse()
-        .map_err(|_| RegistryFault::invalid(format!("Invalid value for numeric attribute 'version_number': '{text}'")))
+/// A list as Python shows one.
+fn shown(words: &[Word]) -> String {
+    let items = words.iter().filter_map(|word| match word {
+        Word::Text(text) => Some(format!("'{text}'")),
+        Word::Number(text) | Word::Name(text) => Some(text.clone()),
+        _ => None,
+    });
+    format!("({})", items.collect::<Vec<_>>().join(", "))
 }
 
-fn fits(key: &Key, shown: &str, operator: Operator) -> Result<(), RegistryFault> {
+fn whole(text: &str, shown: &str) -> Result<i64, RegistryFault> {
+    text.trim()
+        .parse()
+        .map_err(|_| RegistryFault::invalid(format!("Invalid value for numeric attribute 'version_number': {shown}")))
+}
+
+/// The operator, where such a key can be compared by it.
+fn fits(key: &Key, shown: &str, operator: Result<Operator, &'static str>) -> Result<Operator, RegistryFault> {
     use Operator::{Equal, Ilike, In, Like, NotIn, Unequal};
-    let (fits, subject) = match key {
-        Key::Number => (!matches!(operator, Like | Ilike | In | NotIn), format!("attribute {shown}")),
-        Key::Tag(_) => (matches!(operator, Equal | Unequal | Like | Ilike), "tag".to_owned()),
-        Key::Source => (matches!(operator, Equal | Unequal | Like | Ilike), "attribute".to_owned()),
-        Key::Name | Key::RunId => {
-            (matches!(operator, Equal | Unequal | Like | Ilike | In | NotIn), "attribute".to_owned())
+    let fits = operator.is_ok_and(|operator| match key {
+        Key::Number => !matches!(operator, Like | Ilike | In | NotIn),
+        Key::Tag(_) | Key::Source => matches!(operator, Equal | Unequal | Like | Ilike),
+        Key::Name | Key::RunId => matches!(operator, Equal | Unequal | Like | Ilike | In | NotIn),
+    });
+    match operator {
+        Ok(operator) if fits => Ok(operator),
+        _ => {
+            let subject = match key {
+                Key::Number => format!("attribute {shown}"),
+                Key::Tag(_) => "tag".to_owned(),
+                _ => "attribute".to_owned(),
+            };
+            let operator = operator.map_or_else(|other| other, Operator::as_str);
+            Err(RegistryFault::invalid(format!("Invalid comparator for {subject}: {operator}")))
         }
-    };
-    if fits {
-        return Ok(());
     }
-    Err(RegistryFault::invalid(format!("Invalid comparator for {subject}: {}", operator.as_str())))
 }
 
 #[cfg(test)]

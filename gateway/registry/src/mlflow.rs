@@ -141,15 +141,21 @@ impl Mount for Mlflow {
                 }
                 error::respond(&fault)
             });
-            // What others put here must never run as a page of ours.
-            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            no_page(&mut response);
             response
         })
     }
 
     fn refuse(&self, fault: &Fault) -> Response<Content> {
-        error::refuse(fault)
+        let mut response = error::refuse(fault);
+        no_page(&mut response);
+        response
     }
+}
+
+/// What others put here must never run as a page of ours.
+fn no_page(response: &mut Response<Content>) {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 fn no_such_call() -> RegistryFault {

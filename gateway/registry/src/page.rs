@@ -34,21 +34,25 @@ impl Order {
     /// There is no such key or direction.
     pub fn parse(text: &str, target: Target) -> Result<Self, RegistryFault> {
         let unparsed = || RegistryFault::invalid(format!("Invalid order_by clause '{text}'. Could not be parsed."));
+        if text.contains([',', ';']) || text.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(unparsed());
+        }
         let mut words = text.split_whitespace();
         let key = words.next().ok_or_else(unparsed)?;
         let descending = match words.next() {
             None => false,
             Some(word) if word.eq_ignore_ascii_case("asc") => false,
             Some(word) if word.eq_ignore_ascii_case("desc") => true,
-            Some(_) if words.next().is_some() || key.contains(',') => return Err(unparsed()),
+            Some(_) if words.next().is_some() => return Err(unparsed()),
             Some(_) => {
                 return Err(RegistryFault::invalid(format!("Invalid ordering key in order_by clause '{text}'.")));
             }
         };
-        if words.next().is_some() || key.contains(',') {
+        if words.next().is_some() {
             return Err(unparsed());
         }
-        let (kind, key) = key.split_once('.').unwrap_or(("attribute", key));
+        // Of models, MLflow knows no prefix here.
+        let (kind, key) = key.split_once('.').filter(|_| target == Target::Versions).unwrap_or(("attribute", key));
         let key = key.trim_matches(['`', '"']);
         if !matches!(kind, "attribute" | "tag" | "tags") {
             return Err(RegistryFault::invalid(format!(
@@ -81,12 +85,16 @@ impl Order {
     ///
     /// # Errors
     /// One is wrong, or two are by the same key.
-    pub fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>, target: Target) -> Result<Vec<Self>, RegistryFault> {
+    pub fn parse_all(texts: &[String], target: Target) -> Result<Vec<Self>, RegistryFault> {
         let mut orders: Vec<Self> = Vec::new();
         for text in texts {
             let order = Self::parse(text, target)?;
             if orders.iter().any(|known| known.by == order.by) {
-                return Err(RegistryFault::invalid(format!("`order_by` contains duplicate fields: '{text}'")));
+                let all: Vec<_> = texts.iter().map(|text| format!("'{text}'")).collect();
+                return Err(RegistryFault::invalid(format!(
+                    "`order_by` contains duplicate fields: [{}]",
+                    all.join(", ")
+                )));
             }
             orders.push(order);
         }
@@ -135,11 +143,18 @@ mod tests {
             ("name ASC DESC", "Could not be parsed"),
             ("name up", "Invalid ordering key"),
             ("version_number", "Invalid order by key 'version_number'"),
-            ("metrics.name", "Invalid entity type 'metrics'"),
+            ("attribute.name", "Invalid order by key 'attribute.name'"),
+            ("1", "Could not be parsed"),
+            ("name asc;x", "Could not be parsed"),
         ] {
             assert!(Order::parse(text, Target::Models).unwrap_err().says.contains(says), "{text}");
         }
-        assert!(Order::parse_all(["name ASC", "name DESC"], Target::Models).is_err());
+        assert!(
+            Order::parse("metrics.name", Target::Versions).unwrap_err().says.contains("Invalid entity type 'metrics'")
+        );
+        assert!(Order::parse("attribute.name", Target::Versions).is_ok());
+        let twice = Order::parse_all(&["name ASC".into(), "name DESC".into()], Target::Models).unwrap_err();
+        assert_eq!(twice.says, "`order_by` contains duplicate fields: ['name ASC', 'name DESC']");
     }
 
     #[test]

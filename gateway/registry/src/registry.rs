@@ -103,7 +103,7 @@ impl Registry {
         range: Range,
     ) -> Result<Page<RegisteredModel>, RegistryFault> {
         let filter = Filter::parse(filter, Target::Models)?;
-        let order = Order::parse_all(order.iter().map(String::as_str), Target::Models)?;
+        let order = Order::parse_all(order, Target::Models)?;
         if filter.prompts {
             return Ok(Page { items: Vec::new(), next: None });
         }
@@ -121,7 +121,7 @@ impl Registry {
         range: Range,
     ) -> Result<Page<ModelVersion>, RegistryFault> {
         let filter = Filter::parse(filter, Target::Versions)?;
-        let order = Order::parse_all(order.iter().map(String::as_str), Target::Versions)?;
+        let order = Order::parse_all(order, Target::Versions)?;
         if filter.prompts {
             return Ok(Page { items: Vec::new(), next: None });
         }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 const LONGEST_KEY: usize = 250;
 /// The longest value, in characters.
 const LONGEST_VALUE: usize = 100_000;
+/// The tag that holds the templates of a version of a prompt.
+pub(crate) const PROMPT_TEXT: &str = "mlflow.prompt.text";
 
 /// Checked tags.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ impl Tags {
     /// Its key or value is wrong.
     pub fn add(&mut self, key: &str, value: &str) -> Result<(), RegistryFault> {
         check_key(key)?;
-        check_value(value)?;
+        check_value(key, value)?;
         self.0.insert(key.to_owned(), value.to_owned());
         Ok(())
     }
@@ -66,17 +68,19 @@ pub fn check_key(key: &str) -> Result<(), RegistryFault> {
     Ok(())
 }
 
-/// Checks a value.
+/// Checks the value of a key.
 ///
 /// # Errors
 /// It is too long.
-pub fn check_value(value: &str) -> Result<(), RegistryFault> {
-    if value.chars().count() > LONGEST_VALUE {
-        return Err(RegistryFault::invalid(format!(
-            "'value' exceeds the maximum length of {LONGEST_VALUE} characters"
-        )));
+pub fn check_value(key: &str, value: &str) -> Result<(), RegistryFault> {
+    if value.chars().count() <= LONGEST_VALUE {
+        return Ok(());
     }
-    Ok(())
+    Err(RegistryFault::invalid(if key == PROMPT_TEXT {
+        format!("Prompt text exceeds max length of {LONGEST_VALUE} characters.")
+    } else {
+        format!("'value' exceeds the maximum length of {LONGEST_VALUE} characters")
+    }))
 }
 
 /// What a path would resolve to, by POSIX's rules and Python's word for nothing.
@@ -111,7 +115,7 @@ mod tests {
         for good in ["k", "mlflow.prompt.text", "a b", "a/b", "x:y", "ключ", &"k".repeat(250)] {
             assert!(check_key(good).is_ok(), "{good:?}");
         }
-        assert!(check_value(&"v".repeat(100_001)).is_err());
+        assert!(check_value("k", &"v".repeat(100_001)).is_err());
     }
 
     #[test]

@@ -65,6 +65,11 @@ where
     }
 }
 
+/// What `mount` says to a request that did not reach it.
+pub(crate) fn refuse(mount: &dyn Mount, fault: &Fault) -> Response<ReplyBody> {
+    answer(mount.refuse(fault))
+}
+
 /// The caller, where a role is needed: then he has it.
 fn admitted(server: &Server, needs: Option<Role>, head: &Parts, peer: &Peer) -> Result<Option<Caller>, Fault> {
     let snapshot = server.snapshot();

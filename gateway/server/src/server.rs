@@ -119,7 +119,7 @@ impl Server {
         let mut response = match gate::check(&head.method, &head.uri, head.version, &head.headers) {
             Ok(()) => self.route(head, body, &peer).await,
             Err(refusal) => {
-                let mut response = error::respond(&refusal.fault);
+                let mut response = self.refuse(&head, &refusal.fault, &peer);
                 if refusal.close {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -137,6 +137,16 @@ impl Server {
         }
         self.ports.metrics.responded(response.status());
         response
+    }
+
+    /// What the gate refuses is said in the form of the interface that the path is of: its clients read no other.
+    fn refuse(&self, head: &Parts, fault: &Fault, peer: &Peer) -> Response<ReplyBody> {
+        let door = if peer.terms.admin { Door::Admin } else { Door::Public };
+        match mounted::find(&self.ports.mounts, door, head) {
+            // A head too large has a status of its own, which not every interface knows.
+            Some((mount, _)) if fault.kind == FaultKind::InvalidRequest => mounted::refuse(&**mount, fault),
+            _ => error::respond(fault),
+        }
     }
 
     async fn route(self: &Arc<Self>, head: Box<Parts>, body: Incoming, peer: &Peer) -> Response<ReplyBody> {

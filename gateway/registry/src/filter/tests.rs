@@ -33,6 +33,9 @@ fn what_the_client_sends_is_read() {
     );
     assert_eq!(filter.clauses[2], Clause { key: Key::Number, operator: Operator::AtLeast, value: Operand::Number(3) });
     assert_eq!(models("").unwrap(), Filter::default());
+    // The client adds its clause to whatever its caller wrote.
+    let filter = models("name='a' AND AND tag.`mlflow.prompt.is_prompt` != 'true'").unwrap();
+    assert_eq!(filter.clauses, [clause(Key::Name, Operator::Equal, "a")]);
 }
 
 #[test]
@@ -51,7 +54,14 @@ fn quotes_hold_what_looks_like_grammar() {
 fn faults_are_said_in_the_words_that_clients_match() {
     for (text, says) in [
         ("foo = 'x'", "Invalid attribute key 'foo' specified. Valid keys are '{'name'}'"),
-        ("name = 'a' OR name = 'b'", "Invalid clause(s) in filter string: OR name = 'b'"),
+        ("name = 'a' OR name = 'b'", "Invalid clause(s) in filter string: OR"),
+        ("name = 'a' name = 'b'", "Invalid clause(s) in filter string: name = 'b'"),
+        ("`name` = 'a'", "Invalid attribute key '`name`' specified. Valid keys are '{'name'}'"),
+        ("\"name\" = 'a'", "Invalid attribute key '\"name\"' specified."),
+        ("'a' = 'b'", "Invalid comparison clause. Expected 'Identifier' found ''a''"),
+        ("name == 'a'", "Invalid comparator for attribute: =="),
+        ("name <> 'a'", "Invalid comparator for attribute: <>"),
+        ("tags.k IN ('a')", "Expected a quoted string value for tag (e.g. 'my-value'). Got value ('a')"),
         ("metrics.a = 'x'", "Invalid entity type 'metrics'."),
         ("name > 'x'", "Invalid comparator for attribute: >"),
         ("tags.a > 'x'", "Invalid comparator for tag: >"),
@@ -60,22 +70,21 @@ fn faults_are_said_in_the_words_that_clients_match() {
         ("name = x", "Parameter value is either not quoted"),
         ("name IN ()", "expected a non-empty list of string values, but got empty list"),
         ("name IN ('a',)", "ill-formed list"),
-        ("name IN (1)", "different type in list"),
+        ("name IN ('a',1)", "different type in list: ('a', 1)"),
         ("name", "Invalid clause(s) in filter string: name"),
         ("name = 'a", "Invalid clause(s) in filter string: 'a"),
         ("= 'a'", "Invalid clause(s) in filter string"),
-        ("name = 'a' AND", "Invalid clause(s) in filter string"),
         ("name = ('a')", "Invalid clause(s) in filter string"),
-        ("name IN ('a'", "Invalid clause(s) in filter string"),
+        ("name IN ('a'", "Invalid clause(s) in filter string: name, IN, (, 'a'"),
         ("name IN", "Invalid clause(s) in filter string"),
-        ("evilhax = true", "Invalid clause(s) in filter string: evilhax = true"),
+        ("evilhax = true", "Invalid clause(s) in filter string: evilhax, =, true"),
     ] {
         let fault = models(text).unwrap_err();
         assert!(fault.contains(says), "{text}: {fault}");
     }
     for (text, says) in [
         ("version_number = 'x'", "Invalid value for numeric attribute 'version_number': 'x'"),
-        ("version_number = 1.5", "Invalid value for numeric attribute 'version_number': '1.5'"),
+        ("version_number = 1.5", "Invalid value for numeric attribute 'version_number': 1.5"),
         ("version_number LIKE '1'", "Invalid value for numeric attribute"),
         ("run_id > 'x'", "Invalid comparator for attribute: >"),
         ("source_path IN ('x')", "Only ['name', 'run_id'] attributes support"),

@@ -24,7 +24,8 @@ const LONGEST: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Words<'a> {
     text: &'a str,
-    words: Vec<(Word, usize)>,
+    /// Each with where it begins and ends.
+    words: Vec<(Word, std::ops::Range<usize>)>,
     next: usize,
 }
 
@@ -43,7 +44,7 @@ impl<'a> Words<'a> {
             let (word, length) = one(&text[at..]).ok_or_else(|| {
                 RegistryFault::invalid(format!("Invalid clause(s) in filter string: {}", &text[at..]))
             })?;
-            words.push((word, at));
+            words.push((word, at..at + length));
             at += length;
         }
         Ok(Self { text, words, next: 0 })
@@ -53,9 +54,23 @@ impl<'a> Words<'a> {
         self.next >= self.words.len()
     }
 
-    /// What was not taken yet, as it stands.
-    pub(super) fn rest(&self) -> &'a str {
-        self.words.get(self.next).map_or("", |(_, at)| self.text[*at..].trim_end())
+    /// Where the next word stands among all.
+    pub(super) const fn place(&self) -> usize {
+        self.next
+    }
+
+    /// Gives back what was taken since `place`.
+    pub(super) const fn back_to(&mut self, place: usize) {
+        self.next = place;
+    }
+
+    /// What was taken since `place`, as it stands.
+    pub(super) fn since(&self, place: usize) -> &'a str {
+        let taken = self.words.get(place..self.next).unwrap_or_default();
+        match (taken.first(), taken.last()) {
+            (Some((_, first)), Some((_, last))) => &self.text[first.start..last.end],
+            _ => "",
+        }
     }
 
     pub(super) fn take(&mut self) -> Option<Word> {
@@ -75,7 +90,7 @@ impl<'a> Words<'a> {
 
 /// The word at the start of `text`, and its length.
 fn one(text: &str) -> Option<(Word, usize)> {
-    for operator in ["<=", ">=", "!=", "<>", "=", "<", ">"] {
+    for operator in ["<=", ">=", "!=", "<>", "==", "=", "<", ">"] {
         if text.starts_with(operator) {
             return Some((Word::Operator(operator), operator.len()));
         }

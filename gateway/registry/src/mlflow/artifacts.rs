@@ -203,6 +203,9 @@ fn disposition(name: &str) -> String {
     if is_plain {
         return format!("attachment; filename={name}");
     }
+    if name.bytes().all(|b| matches!(b, b' '..=b'~') && !b"\"\\%".contains(&b)) {
+        return format!("attachment; filename=\"{name}\"");
+    }
     let escaped: String = name
         .bytes()
         .map(|b| {
@@ -242,6 +245,8 @@ mod tests {
     #[test]
     fn names_are_safe_in_headers() {
         assert_eq!(disposition("model.pkl"), "attachment; filename=model.pkl");
+        assert_eq!(disposition("a b;c.csv"), "attachment; filename=\"a b;c.csv\"");
+        assert_eq!(disposition("été"), "attachment; filename*=UTF-8''%C3%A9t%C3%A9");
         assert_eq!(disposition("a \"b\"\r\nx"), "attachment; filename*=UTF-8''a%20%22b%22%0D%0Ax");
         assert_eq!(content_type("x.html"), "application/octet-stream");
         assert_eq!(content_type("MLmodel"), "text/plain");

@@ -1,6 +1,6 @@
 //! The calls on registered models, their tags and aliases.
 
-use super::params::Params;
+use super::params::{Params, wrong};
 use crate::alias::AliasName;
 use crate::fault::RegistryFault;
 use crate::filter::IS_PROMPT;
@@ -89,6 +89,10 @@ pub(super) fn not_a_prompt(tag: Option<&str>) -> Result<(), RegistryFault> {
 /// Which part of a listing is asked for.
 pub(super) fn range(params: &Params, page: i64) -> Result<Range, RegistryFault> {
     let limit = params.number("max_results").unwrap_or(page);
+    if limit < 0 {
+        // MLflow answers -1 with an empty page and a token that leads nowhere.
+        return Err(wrong("max_results", &Value::from(limit)));
+    }
     let token = params.text("page_token");
     let offset = if token.is_empty() { 0 } else { page::offset(token)? };
     Ok(Range { limit: u32::try_from(limit).unwrap_or(u32::MAX), offset })

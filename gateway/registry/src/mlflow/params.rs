@@ -78,7 +78,9 @@ impl Params {
             let value = self.one(parameter.name, parameter.kind);
             // What is required is asked for by this name alone, though the other is read too.
             let value = value.filter(|_| !parameter.required || self.values.contains_key(parameter.name));
-            let is_missing = matches!(value, None | Some(Value::Null)) || value == Some(&Value::String(String::new()));
+            // An empty text is no number, not a missing one.
+            let is_empty = value == Some(&Value::String(String::new())) && !matches!(parameter.kind, Kind::Number(_));
+            let is_missing = matches!(value, None | Some(Value::Null)) || is_empty;
             if is_missing {
                 if parameter.required {
                     return Err(missing(parameter.name));
@@ -99,10 +101,10 @@ impl Params {
         Ok(())
     }
 
-    /// The value of a parameter: of one that a query repeats, the last, unless it is a list.
+    /// The value of a parameter: of one that a query repeats, the first, unless it is a list.
     fn one(&self, name: &str, kind: Kind) -> Option<&Value> {
         match self.value(name)? {
-            Value::Array(values) if self.is_query && kind != Kind::List => values.last(),
+            Value::Array(values) if self.is_query && kind != Kind::List => values.first(),
             value => Some(value),
         }
     }
@@ -128,7 +130,7 @@ impl Params {
         self.one(name, Kind::Flag).and_then(flag).unwrap_or(false)
     }
 
-    /// A number, if it is given.
+    /// A number, if it is given; what a call makes of one below zero is its own.
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         self.one(name, Kind::Number(i64::MAX)).and_then(number)
     }
@@ -228,7 +230,7 @@ fn missing(name: &str) -> RegistryFault {
     RegistryFault::invalid(format!("Missing value for required parameter '{name}'. {HINT}"))
 }
 
-fn wrong(name: &str, value: &Value) -> RegistryFault {
+pub(super) fn wrong(name: &str, value: &Value) -> RegistryFault {
     let kind = match value {
         Value::Null => "NoneType",
         Value::Bool(_) => "bool",
@@ -258,7 +260,6 @@ fn number(value: &Value) -> Option<i64> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
-    .filter(|number| *number >= 0)
 }
 
 fn body_has_nul(map: &Map<String, Value>) -> bool {

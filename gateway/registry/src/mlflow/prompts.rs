@@ -12,7 +12,7 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::filter::{Filter, IS_PROMPT, Target};
 use crate::model::{RegisteredModel, RegisteredName};
 use crate::registry::{Actor, Registry};
-use crate::tag::Tags;
+use crate::tag::{PROMPT_TEXT as TEXT, Tags};
 use crate::version::{ModelVersion, Stage};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -20,12 +20,21 @@ use tidegate_core::port::prompts::{PromptMessage, PromptRole};
 use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion};
 use tidegate_core::{Fault, FaultKind};
 
-/// The tag that holds a version's templates.
-const TEXT: &str = "mlflow.prompt.text";
 /// The tag that says whether they are a text or a chat.
 const TYPE: &str = "_mlflow_prompt_type";
 /// What a version of a prompt has for its source.
-const SOURCES: [&str; 2] = ["dummy-source", "prompt-template"];
+pub(super) const SOURCES: [&str; 2] = ["dummy-source", "prompt-template"];
+
+/// Whether these tags are those of a prompt.
+pub(super) fn is_prompt(tags: &Tags) -> bool {
+    tags.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// A version of a prompt has no files, so it names none.
+pub(super) fn wrong_source(source: &str) -> RegistryFault {
+    let says = format!("Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.");
+    RegistryFault::invalid(says)
+}
 
 /// Answers a call where it is about prompts; `None` where it is about models.
 ///
@@ -108,7 +117,7 @@ async fn create(
     params: &Params,
 ) -> Result<Option<Value>, RegistryFault> {
     let (name, tags) = (params.name("name")?, params.tags()?);
-    if !tags.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    if !is_prompt(&tags) {
         if shelf.has(name.as_str()) {
             return Err(taken(name.as_str(), "registered model", "prompt"));
         }
@@ -248,12 +257,11 @@ impl Asked {
     fn register(&self, shelf: &dyn PromptShelf) -> Result<Value, RegistryFault> {
         let given = self.params.tags()?;
         let source = self.params.text("source");
-        if !given.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        if !is_prompt(&given) {
             return Err(taken(&self.name, "registered model", "prompt"));
         }
         if !SOURCES.contains(&source) {
-            let says = format!("Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.");
-            return Err(RegistryFault::invalid(says));
+            return Err(wrong_source(source));
         }
         let text = given.get(TEXT).unwrap_or_default();
         let body = if given.get(TYPE) == Some("chat") { chat(text)? } else { ShelvedBody::Text(text.to_owned()) };

@@ -2,6 +2,7 @@
 
 use super::models::{listing, not_a_prompt, range};
 use super::params::Params;
+use super::prompts::{SOURCES, is_prompt, wrong_source};
 use crate::facts::VersionFacts;
 use crate::fault::RegistryFault;
 use crate::filter::IS_PROMPT;
@@ -17,6 +18,9 @@ const PAGE: i64 = 10_000;
 pub(super) async fn create(registry: &Registry, by: &Actor, params: &Params) -> Result<Value, RegistryFault> {
     let (run_id, logged_model) = (params.given("run_id"), params.text("model_id").to_owned());
     let tags = params.tags()?;
+    if is_prompt(&tags) && !SOURCES.contains(&params.text("source")) {
+        return Err(wrong_source(params.text("source")));
+    }
     not_a_prompt(tags.get(IS_PROMPT))?;
     let new = VersionRequest {
         source: Source::check(params.text("source"), run_id.unwrap_or_default(), &logged_model)?,
@@ -61,10 +65,11 @@ pub(super) async fn transition(registry: &Registry, by: &Actor, params: &Params)
 }
 
 pub(super) async fn search(registry: &Registry, params: &Params) -> Result<Value, RegistryFault> {
-    let range = range(params, PAGE)?;
-    if range.limit == 0 {
-        return Err(RegistryFault::invalid("Invalid value for max_results. It must be a positive integer, but got 0"));
+    if let Some(most) = params.number("max_results").filter(|most| *most < 1) {
+        let says = format!("Invalid value for max_results. It must be a positive integer, but got {most}");
+        return Err(RegistryFault::invalid(says));
     }
+    let range = range(params, PAGE)?;
     let page = registry.search_versions(params.text("filter"), &params.texts("order_by")?, range).await?;
     let items: Vec<_> = page.items.iter().map(WithoutAliases).collect();
     Ok(listing("model_versions", json!(items), items.is_empty(), page.next))

@@ -23,7 +23,7 @@ impl Registry {
         value: &str,
     ) -> Result<Value, RegistryFault> {
         tag::check_key(key)?;
-        tag::check_value(value)?;
+        tag::check_value(key, value)?;
         let mut change = match self.begin(by).await? {
             Begun::Now(change) => change,
             Begun::Before(answer) => return Ok(answer),

@@ -157,6 +157,9 @@ impl Registry {
         if events.is_empty() {
             return Err(RegistryFault::invalid("Webhook events must be a non-empty list of WebhookEvent objects: []."));
         }
+        if (1..events.len()).any(|i| events[..i].contains(&events[i])) {
+            return Err(RegistryFault::invalid("Webhook events must not name one twice."));
+        }
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use hmac::{Hmac, Mac as _};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::sync::Arc;
@@ -111,13 +112,13 @@ impl Courier {
     fn request(&self, webhook: &Webhook, event: Event, data: &Value) -> Result<Request<Bytes>, Fault> {
         let now = self.clock.unix_ms();
         let moment = DateTime::from_timestamp_millis(i64::try_from(now).unwrap_or(i64::MAX)).unwrap_or_default();
-        let body = json!({
-            "entity": event.entity,
-            "action": event.action,
-            "timestamp": moment.to_rfc3339_opts(SecondsFormat::Micros, false),
-            "data": data,
-        })
-        .to_string();
+        let told = Told {
+            entity: event.entity,
+            action: event.action,
+            timestamp: moment.to_rfc3339_opts(SecondsFormat::Micros, false),
+            data: InOrder(data),
+        };
+        let body = serde_json::to_string(&told).map_err(Fault::internal)?;
         let id = InferenceId::new(&*self.clock, &*self.dice).to_string();
         let seconds = (now / 1000).to_string();
         let mut request = Request::post(&*webhook.url)
@@ -128,6 +129,29 @@ impl Courier {
             request = request.header(&SIGNATURE, signature(&webhook.secret, &id, &seconds, &body));
         }
         request.body(body.into()).map_err(|e| Fault::field("url", "the webhook's address is none").because(e))
+    }
+}
+
+/// The body of a delivery.
+#[derive(Serialize)]
+struct Told<'a> {
+    entity: &'a str,
+    action: &'a str,
+    timestamp: String,
+    data: InOrder<'a>,
+}
+
+/// Data with its members in the order in which MLflow writes them, by which some receivers compare.
+struct InOrder<'a>(&'a Value);
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        const ORDER: [&str; 10] =
+            ["name", "alias", "version", "source", "run_id", "template", "tags", "description", "key", "value"];
+        let Value::Object(map) = self.0 else { return self.0.serialize(s) };
+        let mut members: Vec<_> = map.iter().collect();
+        members.sort_by_key(|(name, _)| ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()));
+        s.collect_map(members)
     }
 }
 
@@ -169,6 +193,17 @@ pub(crate) fn no_courier() -> RegistryFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_has_its_members_in_mlflows_order() {
+        let data =
+            json!({"description": null, "name": "m", "run_id": "r", "source": "s", "tags": {"b": "1"}, "version": "1"});
+        let told = Told { entity: "model_version", action: "created", timestamp: "t".into(), data: InOrder(&data) };
+        assert_eq!(
+            serde_json::to_string(&told).unwrap(),
+            r#"{"entity":"model_version","action":"created","timestamp":"t","data":{"name":"m","version":"1","source":"s","run_id":"r","tags":{"b":"1"},"description":null}}"#
+        );
+    }
 
     #[test]
     fn the_signature_is_that_of_mlflows_server() {

@@ -20,7 +20,7 @@ use tidegate_core::port::shelf::PromptShelf;
 pub(super) async fn models(shelf: Arc<dyn PromptShelf>, params: &Params) -> Result<Value, RegistryFault> {
     let (filter, range) = (Filter::parse(params.text("filter"), Target::Models)?, range(params, 100)?);
     let texts = params.texts("order_by")?;
-    let order = Order::parse_all(texts.iter().map(String::as_str), Target::Models)?;
+    let order = Order::parse_all(&texts, Target::Models)?;
     let (items, next) = blocking(move || {
         let mut found = shelf.prompts().map_err(refused)?;
         found.retain(|it| filter.clauses.iter().all(|clause| holds(clause, &it.name, None, &it.tags)));
