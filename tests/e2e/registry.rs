@@ -109,6 +109,8 @@ async fn files_cannot_lie_elsewhere() {
         for method in ["PUT", "GET", "DELETE"] {
             let answer = stage.writer.send(method, &format!("{FILES}/{path}"), &[], b"x").await;
             assert!(matches!(answer.status(), 400 | 404), "{method} {path}: {} {}", answer.status(), answer.text());
+            // Also what is refused before the registry sees it is said as its clients read it.
+            assert!(answer.text().contains("\"error_code\""), "{method} {path}: {}", answer.text());
         }
     }
     assert!(!stage.home.path().join("x").exists());

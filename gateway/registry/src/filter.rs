@@ -130,7 +130,7 @@ impl Filter {
                 Some(_) => senseless.push(words.since(start)),
                 None => {
                     words.back_to(start);
-                    words.take();
+                    words.take_piece();
                     senseless.push(words.since(start));
                     // It joins nothing, but what follows it is not wrong too.
                     is_joined = true;

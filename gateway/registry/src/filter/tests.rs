@@ -58,6 +58,7 @@ fn faults_are_said_in_the_words_that_clients_match() {
         ("name = 'a' name = 'b'", "Invalid clause(s) in filter string: name = 'b'"),
         ("`name` = 'a'", "Invalid attribute key '`name`' specified. Valid keys are '{'name'}'"),
         ("\"name\" = 'a'", "Invalid attribute key '\"name\"' specified."),
+        ("(name = 'a')", "Invalid clause(s) in filter string: (name = 'a')"),
         ("'a' = 'b'", "Invalid comparison clause. Expected 'Identifier' found ''a''"),
         ("name == 'a'", "Invalid comparator for attribute: =="),
         ("name <> 'a'", "Invalid comparator for attribute: <>"),

@@ -79,6 +79,13 @@ impl<'a> Words<'a> {
         Some(word.clone())
     }
 
+    /// Takes one word, or all between brackets.
+    pub(super) fn take_piece(&mut self) {
+        let opens = matches!(self.words.get(self.next), Some((Word::Open, _)));
+        let end = self.words.iter().skip(self.next).position(|(word, _)| *word == Word::Close);
+        self.next += 1 + end.filter(|_| opens).unwrap_or(0);
+    }
+
     /// Takes this keyword, in any case, if it comes next.
     pub(super) fn take_keyword(&mut self, keyword: &str) -> bool {
         let is_next =
