@@ -24,6 +24,8 @@ mod load;
 #[cfg(test)]
 mod passthrough;
 #[cfg(test)]
+mod prompt_kills;
+#[cfg(test)]
 mod prompts;
 #[cfg(test)]
 mod quickstart;

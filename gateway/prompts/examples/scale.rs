@@ -92,7 +92,8 @@ fn main() -> Result<()> {
     let by = Author::new("Ann", "ann@example.com");
     let list = middle(21, || {
         let method = http::Method::GET;
-        let asked = Asked { method: &method, segments: &[], query: &[], body: b"", reach: Reach::Afar, by: &by };
+        let asked =
+            Asked { method: &method, segments: &[], query: &[], body: b"", reach: Reach::Afar, by: &by, once: None };
         black_box(serde_json::to_vec(&store.answer(&asked).map_err(|fault| fault.to_string())?.1)?);
         Ok(())
     })?;

@@ -5,6 +5,7 @@ use crate::author::Author;
 use crate::book::{Entry, Version};
 use crate::draft::{Body, Draft};
 use crate::fault::PromptFault;
+use crate::once::Once;
 use crate::store::PromptStore;
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -31,6 +32,8 @@ pub struct Asked<'a> {
     pub reach: Reach,
     /// Who asks.
     pub by: &'a Author,
+    /// By which key of his the same write is known again.
+    pub once: Option<Once>,
 }
 
 /// What a request needs of whoever asks.
@@ -189,7 +192,7 @@ impl PromptStore {
         if let Some(wanted) = body.get("ref") {
             self.check_branch(wanted)?;
         }
-        let stamp = self.register(&name, &draft, asked.by, message)?;
+        let stamp = self.register_once(&name, &draft, asked.by, message, asked.once)?;
         Ok(json!(stamp))
     }
 

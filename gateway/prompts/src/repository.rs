@@ -3,6 +3,7 @@
 
 use crate::fault::PromptFault;
 use crate::folder::{DEPTH, Folder, Skipped};
+use crate::once::without_trailer;
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 use gix::objs::{CommitRefIter, Kind, TreeRefIter};
@@ -308,6 +309,13 @@ impl View<'_> {
         Ok(())
     }
 
+    /// The whole message of a commit.
+    pub(crate) fn message(&self, commit: CommitSha) -> Result<Option<String>, PromptFault> {
+        let Some(object) = self.object(id_of(commit), Kind::Commit, OBJECT_BYTES)? else { return Ok(None) };
+        let message = CommitRefIter::from_bytes(&object.data, HASH).message();
+        Ok(Some(message.map_err(PromptFault::git("read a commit"))?.to_string()))
+    }
+
     /// Who made a commit, when and why.
     pub(crate) fn note(&self, commit: CommitSha) -> Result<Option<CommitNote>, PromptFault> {
         let Some(object) = self.object(id_of(commit), Kind::Commit, OBJECT_BYTES)? else { return Ok(None) };
@@ -319,7 +327,7 @@ impl View<'_> {
             author: author.name.to_string(),
             email: author.email.to_string(),
             unix_s: committer.seconds(),
-            message: message.to_string().trim_end().chars().take(10_000).collect(),
+            message: without_trailer(&message.to_string()).chars().take(10_000).collect(),
         }))
     }
 }

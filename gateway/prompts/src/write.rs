@@ -8,6 +8,7 @@ use crate::fault::PromptFault;
 use crate::folder::{Folder, PROMPT_FILE};
 use crate::journal::Record;
 use crate::objects::Staging;
+use crate::once::Once;
 use crate::refs::{Moved, Reason, shift};
 use crate::repository::{View, sha_of};
 use crate::source::PromptSource;
@@ -22,6 +23,8 @@ use tidegate_core::{PromptName, PromptPick, PromptStamp};
 /// How often a branch that another program moves meanwhile is tried again, and the first wait.
 const TRIES: u32 = 12;
 const WAIT: Duration = Duration::from_millis(2);
+/// Among how many of the newest versions a request is known again.
+const KNOWN: usize = 100;
 
 /// What a commit does to a prompt's folder.
 enum Edit<'a> {
@@ -162,9 +165,32 @@ impl PromptStore {
         by: &Author,
         message: &str,
     ) -> Result<PromptStamp, PromptFault> {
+        self.register_once(name, draft, by, message, None)
+    }
+
+    /// The same; a write that was done under this key before is not done again, and answers as it did.
+    ///
+    /// # Errors
+    /// As [`PromptStore::register`], and when the key was sent with another content.
+    pub fn register_once(
+        &self,
+        name: &PromptName,
+        draft: &Draft,
+        by: &Author,
+        message: &str,
+        once: Option<Once>,
+    ) -> Result<PromptStamp, PromptFault> {
         check(draft)?;
         self.write(|session, view| {
-            let commit = self.commit(session, view, name, &Edit::Put(draft), (by, message))?;
+            let edit = Edit::Put(draft);
+            let mut message = said(message, &edit, name);
+            if let Some(once) = once {
+                if let Some(done) = done_before(session, view, name, once)? {
+                    return Ok(done);
+                }
+                message = format!("{}\n\n{once}", message.trim_end());
+            }
+            let commit = self.commit(session, view, name, &edit, (by, &message))?;
             let commit = commit.ok_or_else(|| PromptFault::Conflict("the commit changed nothing".into()))?;
             // What another process committed right behind may be the newest by now; this one is asked for by its sha.
             let entry = session.state.book.entry(name)?;
@@ -264,6 +290,28 @@ fn check(draft: &Draft) -> Result<(), PromptFault> {
         return Err(PromptFault::invalid("template", format!("{} {}", skipped.path, skipped.why)));
     }
     Prompt::compile(&folder).map(drop).map_err(|fault| PromptFault::invalid("template", fault))
+}
+
+/// The version that was written by the same request, among the newest ones.
+fn done_before(
+    session: &Session<'_>,
+    view: &View<'_>,
+    name: &PromptName,
+    once: Once,
+) -> Result<Option<PromptStamp>, PromptFault> {
+    let Ok(entry) = session.state.book.entry(name) else { return Ok(None) };
+    for version in entry.versions.iter().rev().take(KNOWN) {
+        let Some(message) = view.message(version.sha)? else { continue };
+        match once.was_done(&message) {
+            None => {}
+            Some(true) => return Ok(Some(PromptStamp { name: name.clone(), n: version.n, sha: Some(version.sha) })),
+            Some(false) => {
+                let why = "this idempotency key was sent with another request before: take a new one for each request";
+                return Err(PromptFault::Conflict(why.into()));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn said(message: &str, edit: &Edit<'_>, name: &PromptName) -> String {

@@ -131,6 +131,7 @@ fn ask(place: &Place, method: &str, path: &[&str], query: &[(&str, &str)], body:
         body: &body,
         reach: Reach::Loopback,
         by: &Author::new(&who, &format!("{who}@localhost")),
+        once: None,
     };
     let answered = place.open()?.answer(&asked).map_err(|fault| anyhow::anyhow!("{}", fault.says))?;
     Ok(answered.1)

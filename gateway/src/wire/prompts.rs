@@ -14,7 +14,7 @@ use tidegate_core::port::prompts::{Prompts, Reach};
 use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::spec::{PromptsSpec, RemoteSpec};
 use tidegate_core::{Caller, Clock, Fault, FaultKind, Role, percent};
-use tidegate_prompts::{Asked, Author, Mirror, Need, Options, PromptStore, Web, need};
+use tidegate_prompts::{Asked, Author, Mirror, Need, Once, Options, PromptStore, Web, need};
 use tidegate_server::mounted::refusal;
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::{Appetite, OneShot};
@@ -163,6 +163,10 @@ impl PromptMount {
             let query: Vec<_> = percent::pairs(head.uri.query().unwrap_or_default()).collect();
             let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             let principal = caller.0.principal.as_str();
+            let once = head
+                .headers
+                .get("idempotency-key")
+                .map(|key| Once::new(principal, &String::from_utf8_lossy(key.as_bytes()), &body));
             store.answer(&Asked {
                 method: as_get(&head.method),
                 segments: &segments,
@@ -170,6 +174,7 @@ impl PromptMount {
                 body: &body,
                 reach: Reach::Afar,
                 by: &Author::new(principal, &format!("{principal}@{}", caller.0.tenant)),
+                once,
             })
         })
         .await

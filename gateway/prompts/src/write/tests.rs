@@ -1,5 +1,6 @@
 //! What is written: numbered without a gap, durable, in git's own forms, and nobody's work lost.
 
+use crate::once::Once;
 use crate::testing::{Bare, by, options, text};
 use crate::{Body, Draft, PromptFault, PromptStore};
 use serde_json::{Map, Value, json};
@@ -303,4 +304,25 @@ fn a_work_tree_follows_where_it_has_no_changes_of_its_own() {
     store.register(&name("a"), &text("three"), &by(), "").unwrap();
     assert_eq!(std::fs::read_to_string(&mine).unwrap(), "be rude");
     assert_eq!(shown(&store, "a", json!({})), "three");
+}
+
+#[test]
+fn the_same_request_is_done_once() {
+    let bare = Bare::new();
+    let store = bare.open();
+    let write = |once: Once, template: &str| store.register_once(&name("a"), &text(template), &by(), "why", Some(once));
+    let once = Once::new("ann", "k", b"1");
+    let first = write(once, "x").unwrap();
+    assert_eq!(write(once, "x").unwrap(), first);
+    // Also after others wrote, and by a store that was opened since.
+    store.register(&name("a"), &text("y"), &by(), "").unwrap();
+    drop(store);
+    let store = bare.open();
+    let again = store.register_once(&name("a"), &text("x"), &by(), "why", Some(once)).unwrap();
+    assert_eq!(again, first);
+    assert_eq!(store.note(first.sha.unwrap()).unwrap().unwrap().message, "why");
+    let other = store.register_once(&name("a"), &text("z"), &by(), "", Some(Once::new("ann", "k", b"2")));
+    assert!(matches!(other, Err(PromptFault::Conflict(_))), "{other:?}");
+    let else_s = store.register_once(&name("a"), &text("x"), &by(), "", Some(Once::new("bob", "k", b"1"))).unwrap();
+    assert_eq!(else_s.n, 3);
 }
