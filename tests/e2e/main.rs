@@ -6,6 +6,8 @@
 mod harness;
 
 #[cfg(test)]
+mod admin_models;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod drain;

@@ -2,10 +2,14 @@
 //! below holds the calls of one kind; what is done is the registry's, and the form of faults that of the listener.
 
 mod body;
+mod fields;
+mod files;
 mod governance;
 mod listing;
+mod registering;
 mod shape;
 mod table;
+mod uri;
 
 use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::model::RegisteredName;
@@ -30,6 +34,8 @@ pub type Refusal = fn(&Fault) -> Response<Content>;
 pub struct Admin {
     registry: Arc<Registry>,
     blobs: Arc<dyn Blobs>,
+    /// The longest file that is taken, in bytes.
+    largest_file: u64,
     refusal: Refusal,
 }
 
@@ -68,15 +74,20 @@ impl Asked<'_> {
 
     /// A parameter of the query.
     fn parameter(&self, key: &str) -> Option<&str> {
-        self.query.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_str())
+        parameter(&self.query, key)
     }
 }
 
+fn parameter<'a>(query: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    query.iter().find(|(own, _)| own == key).map(|(_, value)| value.as_str())
+}
+
 impl Admin {
-    /// The interface of `registry`, whose files lie in `blobs` and whose faults look as `refusal` makes them.
+    /// The interface of `registry`, whose files lie in `blobs`, each of at most `largest_file` bytes, and whose faults look
+    /// as `refusal` makes them.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, blobs: Arc<dyn Blobs>, refusal: Refusal) -> Self {
-        Self { registry, blobs, refusal }
+    pub fn new(registry: Arc<Registry>, blobs: Arc<dyn Blobs>, largest_file: u64, refusal: Refusal) -> Self {
+        Self { registry, blobs, largest_file, refusal }
     }
 
     async fn answer(&self, caller: &Caller, request: Request<Frames>) -> Result<(StatusCode, Value), RegistryFault> {
@@ -84,15 +95,24 @@ impl Admin {
         let parts = parts(head.uri.path()).unwrap_or_default();
         let no_call = || RegistryFault::new(RegistryFaultKind::NoEndpoint, "there is no such call");
         let (call, _) = table::find(&head.method, &parts).ok_or_else(no_call)?;
+        let query: Vec<_> = percent::pairs(head.uri.query().unwrap_or_default()).collect();
+        let (registry, blobs) = (&*self.registry, &*self.blobs);
+        if call == Call::Upload {
+            let name = RegisteredName::new(parts.first().map_or("", String::as_str))?;
+            let path = parameter(&query, "path");
+            let kept = files::upload(registry, blobs, &name, path, body, self.largest_file).await?;
+            return Ok((StatusCode::CREATED, kept));
+        }
         let body = gather(body).await?;
         let by = actor(caller, &head, &body)?;
-        let query = percent::pairs(head.uri.query().unwrap_or_default()).collect();
-        let asked = Asked { registry: &self.registry, blobs: &*self.blobs, parts: &parts, query, body, by };
+        let asked = Asked { registry, blobs, parts: &parts, query, body, by };
         let found = match call {
             Call::List => listing::models(&asked).await?,
             Call::Show => listing::model(&asked).await?,
             Call::Versions => listing::versions(&asked).await?,
             Call::Version => listing::version(&asked).await?,
+            Call::Register => registering::register(&asked).await?,
+            Call::Upload => return Err(RegistryFault::internal("a call without a handler")),
             Call::Classify => governance::classify(&asked).await?,
             Call::Alias => governance::alias(&asked).await?,
             Call::MoveAlias => governance::move_alias(&asked).await?,
@@ -106,7 +126,7 @@ impl Admin {
             Call::Withdraw => governance::withdraw(&asked).await?,
             Call::Verify => governance::verify(&asked).await?,
         };
-        let is_new = matches!(call, Call::Evaluate | Call::Approve);
+        let is_new = matches!(call, Call::Register | Call::Evaluate | Call::Approve);
         Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, found))
     }
 }

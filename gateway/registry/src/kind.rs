@@ -75,6 +75,13 @@ impl Format {
         }
     }
 
+    /// The format that a file's name promises, of those whose files are alike wherever they lie: ONNX may have its tensors
+    /// in files beside it.
+    pub(crate) fn promised(name: &str) -> Option<Self> {
+        let (_, end) = name.rsplit_once('.')?;
+        [Self::Gguf, Self::Safetensors].into_iter().find(|format| end.eq_ignore_ascii_case(format.as_str()))
+    }
+
     /// The format of this word.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod alias;
 pub mod audit;
 pub mod card;
+mod content;
 mod db;
 pub mod evaluation;
 pub mod facts;

@@ -5,12 +5,14 @@ mod aliases;
 mod governance;
 mod kept;
 mod models;
+mod registration;
 mod tags;
 mod versions;
 mod webhooks;
 
 pub use kept::IdempotencyKey;
 pub use models::NewModel;
+pub use registration::Registration;
 pub use versions::VersionRequest;
 pub use webhooks::WebhookRequest;
 
@@ -180,6 +182,11 @@ impl Registry {
     /// Its database.
     pub(crate) const fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// A number that is not met twice.
+    pub(crate) fn unique(&self) -> u64 {
+        self.dice.next_u64()
     }
 
     pub(crate) fn now(&self) -> i64 {

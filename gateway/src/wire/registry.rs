@@ -61,7 +61,8 @@ pub(crate) async fn open(
     let blobs = Arc::new(blobs);
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
         .with_prompts(prompts);
-    let admin = Admin::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), refusal);
+    let files = Arc::<FolderBlobs>::clone(&blobs);
+    let admin = Admin::new(Arc::clone(&registry), files, spec.largest_artifact, refusal);
     Ok(OpenRegistry {
         registry,
         mlflow: Arc::new(mlflow),

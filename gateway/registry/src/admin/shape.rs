@@ -1,6 +1,7 @@
 //! Models and versions as JSON, in the registry's own form: names as they are, numbers as numbers, tags as an object, and
 //! what nobody said as null.
 
+use super::uri::STORE;
 use crate::facts::Signature;
 use crate::kind::{Format, Kind};
 use crate::model::RegisteredModel;
@@ -9,9 +10,6 @@ use crate::store::search::Page;
 use crate::version::ModelVersion;
 use serde_json::{Value, json};
 use tidegate_core::spec::RiskTier;
-
-/// How a source in the gateway's own artifact store begins.
-const STORE: &str = "mlflow-artifacts:/";
 
 /// A model.
 pub(super) fn model(model: &RegisteredModel) -> Value {

@@ -14,6 +14,8 @@ pub(super) enum Call {
     Show,
     Versions,
     Version,
+    Register,
+    Upload,
     Classify,
     Alias,
     MoveAlias,
@@ -42,11 +44,13 @@ const fn row(method: &'static str, path: &'static [&'static str], call: Call, ro
 }
 
 /// Everything served.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 18] = [
     row("GET", &[], Call::List, Role::Read),
+    row("POST", &[], Call::Register, Role::Write),
     row("GET", &["{}"], Call::Show, Role::Read),
     row("GET", &["{}", "versions"], Call::Versions, Role::Read),
     row("GET", &["{}", "versions", "{}"], Call::Version, Role::Read),
+    row("POST", &["{}", "artifact"], Call::Upload, Role::Write),
     row("PATCH", &["{}"], Call::Classify, Role::Write),
     row("GET", &["{}", "aliases", "{}"], Call::Alias, Role::Read),
     row("PUT", &["{}", "aliases", "{}"], Call::MoveAlias, Role::Write),

@@ -3,7 +3,9 @@
 use super::params::Params;
 use super::table::Call;
 use super::{of_port, reply};
+use crate::content;
 use crate::fault::{RegistryFault, RegistryFaultKind};
+use crate::kind::Format;
 use crate::registry::Registry;
 use crate::source::has_relative_parts;
 use bytes::Bytes;
@@ -58,10 +60,23 @@ pub(super) async fn upload(
     }
     let path = checked(path)?;
     registry.may_change(&path).await?;
+    let body = match Format::promised(path.name()) {
+        Some(format) => of_format(format, body).await?,
+        None => body,
+    };
     blobs.put(&path, body, most).await.map_err(of_port)?;
     let mut response = Response::new(Content::Whole(Bytes::new()));
     *response.status_mut() = StatusCode::OK;
     Ok(response)
+}
+
+/// A file of a model's folder may be anything, but one that promises to be weights is judged as such.
+async fn of_format(promised: Format, body: Frames) -> Result<Frames, RegistryFault> {
+    let (format, frames) = content::judged(body).await?;
+    if format == promised {
+        return Ok(frames);
+    }
+    Err(RegistryFault::invalid(format!("the file is refused: it is {format}, and its name promises {promised}")))
 }
 
 pub(super) async fn download(

@@ -120,15 +120,7 @@ impl Registry {
         let made = versions::get(change.db(), row.id, new.name.as_str(), version).await?;
         let deed = Deed::new("version.create", format!("{}/{version}", uri(&new.name)), detail);
         let answer = self.finish(change, by, deed, json!(made)).await?;
-        let data = json!({
-            "name": new.name.as_str(),
-            "version": version.to_string(),
-            "source": made.source,
-            "run_id": or_null(&made.run_id),
-            "tags": made.tags,
-            "description": or_null(made.description.as_deref().unwrap_or_default()),
-        });
-        self.tell("model_version", "created", data).await;
+        self.tell("model_version", "created", told(&made)).await;
         Ok(answer)
     }
 
@@ -238,7 +230,7 @@ impl Registry {
     }
 
     /// Whether what a version is said to be made of is there.
-    async fn parent(&self, change: &mut Change, facts: &VersionFacts) -> Result<(), RegistryFault> {
+    pub(super) async fn parent(&self, change: &mut Change, facts: &VersionFacts) -> Result<(), RegistryFault> {
         let Some(parent) = &facts.lineage.parent else { return Ok(()) };
         match self.version_row(change, &parent.name, parent.version).await {
             Err(fault) if fault.kind == RegistryFaultKind::Missing => {
@@ -249,7 +241,11 @@ impl Registry {
     }
 
     /// The version that a source names.
-    async fn original(&self, change: &mut Change, source: &Source) -> Result<Option<ModelVersion>, RegistryFault> {
+    pub(super) async fn original(
+        &self,
+        change: &mut Change,
+        source: &Source,
+    ) -> Result<Option<ModelVersion>, RegistryFault> {
         let name = match source {
             Source::Version { name, .. } | Source::Alias { name, .. } | Source::Stage { name, .. } => name,
             Source::Elsewhere(_) => return Ok(None),
@@ -287,6 +283,18 @@ impl Registry {
         }
         Err(versions::missing(name.as_str(), version))
     }
+}
+
+/// What webhooks are told of a version that was made.
+pub(super) fn told(made: &ModelVersion) -> Value {
+    json!({
+        "name": made.name.as_str(),
+        "version": made.version.to_string(),
+        "source": made.source,
+        "run_id": or_null(&made.run_id),
+        "tags": made.tags,
+        "description": or_null(made.description.as_deref().unwrap_or_default()),
+    })
 }
 
 /// MLflow tells of an empty text as of none.
