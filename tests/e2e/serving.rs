@@ -3,6 +3,7 @@
 
 use crate::harness::home::BASE;
 use crate::harness::postgres::Postgres;
+use crate::harness::s3::S3;
 use crate::harness::{Client, Gateway, Home, Upstream, eventually, may_be_left_out, provider, tiny};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,9 +21,13 @@ struct Replica {
 impl Replica {
     /// A gateway that serves nothing of the registry yet.
     async fn start(registry: &str, artifacts: &str, upstream: &Upstream) -> Self {
+        Self::with(&format!("registry: \"{registry}\", artifacts: \"file:{artifacts}\""), upstream).await
+    }
+
+    /// The same with these fields of `store`.
+    async fn with(fields: &str, upstream: &Upstream) -> Self {
         let home = Home::new();
-        let store =
-            format!("{{events: {{to: \"file:events\"}}, registry: \"{registry}\", artifacts: \"file:{artifacts}\"}}");
+        let store = format!("{{events: {{to: \"file:events\"}}, {fields}}}");
         let base = BASE.replace("{events: {to: \"file:events\"}}", &store);
         home.write("config.yaml", &format!("{base}{}{}", provider("pool", &[upstream]), crate::harness::ROUTES));
         let key = home.key(&["infer", "read", "write"]);
@@ -224,4 +229,34 @@ async fn a_model_that_the_registry_does_not_have_is_refused() {
         "{}",
         ran.out()
     );
+}
+
+/// Files of the registry lie in a bucket: they go up and down, and a model of theirs is served.
+#[tokio::test]
+async fn models_come_from_a_bucket() {
+    let Some(bucket) = S3::start().await else {
+        may_be_left_out("models_come_from_a_bucket", "a server of S3: tests/conformance/install s3");
+        return;
+    };
+    let upstream = Upstream::start().await;
+    let replica = Replica::with(&format!("registry: \"sqlite:registry.db\", {}", bucket.store()), &upstream).await;
+    let client = &replica.client;
+    let files = "/api/2.0/mlflow-artifacts/artifacts";
+    let file: Vec<u8> = (0..20 << 20).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let put = client.send("PUT", &format!("{files}/long/model.bin"), &[], &file).await;
+    assert_eq!(put.status(), 200, "{}", put.text());
+    assert!(client.get(&format!("{files}/long/model.bin")).await.body == file);
+    let part = client.send("GET", &format!("{files}/long/model.bin"), &[("range", "bytes=9000000-9000009")], b"").await;
+    assert_eq!((part.status(), &part.body[..]), (206, &file[9_000_000..9_000_010]));
+    let listed = client.get(&format!("{files}?path=long")).await.json();
+    assert_eq!(listed, json!({"files": [{"path": "model.bin", "is_dir": false, "file_size": file.len()}]}));
+    two_versions(client).await;
+    replica.serve(TINY, "tiny: {model: tiny}").await;
+    let answer = client.post("/v1/embeddings", &json!({"model": "tiny", "input": "a b"})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    point(client, 2).await;
+    eventually("the flip", async || (replica.ready().await["models"]["tiny"]["version"] == 2).then_some(())).await;
+    assert!(!replica.home.path().join(".tidegate/artifacts").exists(), "nothing lies beside the bucket");
+    assert_eq!(client.send("DELETE", &format!("{files}/long"), &[], b"").await.status(), 200);
+    assert_eq!(client.get(&format!("{files}/long/model.bin")).await.status(), 404);
 }

@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
-    AdminSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability, EventsSpec,
-    GateSpec, GatewaySpec, GovernanceSpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per, PolicySpec,
-    ProviderKind, ProxySpec, Rate, Requirement, RouteSpec, Source, SourceUri, StickyBy, SubjectSpec,
+    AdminSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability,
+    EventsSpec, GateSpec, GatewaySpec, GovernanceSpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per,
+    PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RouteSpec, S3Spec, Source, SourceUri, StickyBy,
+    SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -40,7 +41,8 @@ pub fn describe(spec: &GatewaySpec) -> Value {
                 DatabaseSpec::Sqlite(path) => format!("sqlite:{}", path.display()),
                 DatabaseSpec::Postgres(_) => format!("postgres://{HIDDEN}"),
             }),
-            "artifacts": registry.as_ref().map(|registry| format!("file:{}", registry.artifacts.display())),
+            "artifacts": registry.as_ref().map(|registry| artifacts(&registry.artifacts)),
+            "s3": registry.as_ref().and_then(|registry| s3(&registry.artifacts)),
             "max_artifact": registry.as_ref().map(|registry| format!("{}B", registry.largest_artifact)),
             "governance": registry.as_ref().map(|registry| governance(&registry.governance)),
             "tracking": registry.as_ref().and_then(|registry| registry.tracking.as_ref()).map(ToString::to_string),
@@ -60,6 +62,25 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "telemetry": {"otlp": telemetry.otlp.as_ref().map(|otlp| json!({"endpoint": otlp.endpoint.to_string(), "sample": otlp.sample, "service": otlp.service}))},
     })
+}
+
+fn artifacts(spec: &ArtifactsSpec) -> String {
+    match spec {
+        ArtifactsSpec::Folder(folder) => format!("file:{}", folder.display()),
+        ArtifactsSpec::S3(S3Spec { bucket, prefix, .. }) if prefix.is_empty() => format!("s3://{bucket}"),
+        ArtifactsSpec::S3(S3Spec { bucket, prefix, .. }) => format!("s3://{bucket}/{prefix}"),
+    }
+}
+
+fn s3(spec: &ArtifactsSpec) -> Option<Value> {
+    let ArtifactsSpec::S3(S3Spec { endpoint, region, key, cache, .. }) = spec else { return None };
+    Some(json!({
+        "endpoint": endpoint.as_ref().map(ToString::to_string),
+        "region": region,
+        "access_key_id": key.as_ref().map(|_| HIDDEN),
+        "secret_access_key": key.as_ref().map(|_| HIDDEN),
+        "cache": cache,
+    }))
 }
 
 fn governance(spec: &GovernanceSpec) -> Value {

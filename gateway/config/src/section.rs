@@ -1,6 +1,7 @@
 //! The sections of a configuration, one file each: the raw types and how each is checked. Owns the whole file's shape;
 //! what goes across sections is `refer`'s.
 
+pub(crate) mod artifacts;
 pub(crate) mod governance;
 pub(crate) mod key;
 pub(crate) mod limit;

@@ -21,7 +21,7 @@ pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
-pub use registry::{DatabaseSpec, RegistrySpec};
+pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use route::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 

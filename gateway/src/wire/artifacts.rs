@@ -4,8 +4,7 @@
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
-use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs as _};
-use tidegate_storage::blobs::FolderBlobs;
+use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
 
 /// The three files of an embedding model.
 const EMBEDDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
@@ -14,7 +13,7 @@ const EMBEDDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json
 ///
 /// # Errors
 /// It lies elsewhere, or is neither.
-pub(crate) async fn files(storage: &str, blobs: &FolderBlobs) -> anyhow::Result<ModelFiles> {
+pub(crate) async fn files(storage: &str, blobs: &dyn Blobs) -> anyhow::Result<ModelFiles> {
     let path = storage.strip_prefix("mlflow-artifacts:").map(|path| path.trim_start_matches('/'));
     let path = path.with_context(|| {
         format!(

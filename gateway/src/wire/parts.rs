@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use tidegate_core::port::backend::Backend;
+use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::models::Models;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{GatewaySpec, LimitSpec, LocalSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
 use tidegate_core::{Clock, Dice, FaultKind, ModelName, ProviderName};
 use tidegate_server::snapshot::Served;
 use tidegate_state::MemoryLimits;
-use tidegate_storage::blobs::FolderBlobs;
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
 
 /// What parts are built with.
@@ -47,7 +47,7 @@ pub(crate) struct Shelf {
     /// What references mean.
     pub(crate) models: Arc<dyn Models>,
     /// The files.
-    pub(crate) blobs: Arc<FolderBlobs>,
+    pub(crate) blobs: Arc<dyn Blobs>,
 }
 
 /// A local model that is loaded.
@@ -246,7 +246,7 @@ async fn load(
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let files = match place {
         Place::Source(source) => pull::ensure(source, &tools.pull).await?,
-        Place::Shelf(shelf, storage) => super::artifacts::files(storage, &shelf.blobs).await?,
+        Place::Shelf(shelf, storage) => super::artifacts::files(storage, &*shelf.blobs).await?,
     };
     if is_beside {
         super::admission::admit(&files, local)?;

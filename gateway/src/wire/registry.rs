@@ -3,11 +3,12 @@
 use super::parts::Shelf;
 use anyhow::Context as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::Mount;
 use tidegate_core::port::shelf::PromptShelf;
-use tidegate_core::spec::RegistrySpec;
+use tidegate_core::spec::{ArtifactsSpec, RegistrySpec};
 use tidegate_core::{Clock, Dice};
 use tidegate_registry::Registry;
 use tidegate_registry::admin::Admin;
@@ -16,7 +17,7 @@ use tidegate_registry::tracking::Tracking;
 use tidegate_registry::webhook::delivery::Courier;
 use tidegate_server::mounted::refusal;
 use tidegate_storage::anchors::{Anchor, Anchors};
-use tidegate_storage::blobs::FolderBlobs;
+use tidegate_storage::blobs::{FolderBlobs, S3Blobs};
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::{Appetite, OneShot};
 
@@ -32,7 +33,7 @@ pub(crate) struct OpenRegistry {
     registry: Arc<Registry>,
     mlflow: Arc<Mlflow>,
     admin: Arc<Admin>,
-    blobs: Arc<FolderBlobs>,
+    blobs: Arc<dyn Blobs>,
     /// Where heads of the audit log are noted, where records are kept.
     anchors: Option<Anchors>,
     clock: Arc<dyn Clock>,
@@ -55,14 +56,10 @@ pub(crate) async fn open(
     let registry = Registry::open(&spec.database, Arc::clone(clock), Arc::clone(dice), Some(courier))
         .await
         .context("store.registry cannot be opened")?;
-    let blobs = FolderBlobs::open(&spec.artifacts)
-        .with_context(|| format!("store.artifacts: the folder {} cannot be used", spec.artifacts.display()))?;
+    let blobs = open_blobs(&spec.artifacts, clock, dice).await?;
     let registry = Arc::new(registry.beside(tracking).governed(spec.governance.clone()));
-    let blobs = Arc::new(blobs);
-    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::<FolderBlobs>::clone(&blobs), spec.largest_artifact)
-        .with_prompts(prompts);
-    let files = Arc::<FolderBlobs>::clone(&blobs);
-    let admin = Admin::new(Arc::clone(&registry), files, spec.largest_artifact, refusal);
+    let mlflow = Mlflow::new(Arc::clone(&registry), Arc::clone(&blobs), spec.largest_artifact).with_prompts(prompts);
+    let admin = Admin::new(Arc::clone(&registry), Arc::clone(&blobs), spec.largest_artifact, refusal);
     Ok(OpenRegistry {
         registry,
         mlflow: Arc::new(mlflow),
@@ -71,6 +68,33 @@ pub(crate) async fn open(
         anchors: events.map(Anchors::at),
         clock: Arc::clone(clock),
     })
+}
+
+async fn open_blobs(
+    spec: &ArtifactsSpec,
+    clock: &Arc<dyn Clock>,
+    dice: &Arc<dyn Dice>,
+) -> anyhow::Result<Arc<dyn Blobs>> {
+    match spec {
+        ArtifactsSpec::Folder(folder) => {
+            let blobs = FolderBlobs::open(folder)
+                .with_context(|| format!("store.artifacts: the folder {} cannot be used", folder.display()))?;
+            Ok(Arc::new(blobs))
+        }
+        ArtifactsSpec::S3(spec) => {
+            let outbound = Arc::new(OneShot::new(roots, Appetite::Whole));
+            let cannot = || format!("store.artifacts: the bucket {} cannot be used", spec.bucket);
+            let blobs = S3Blobs::open(spec, outbound, Arc::clone(clock), Arc::clone(dice)).with_context(cannot)?;
+            blobs.probe().await.with_context(cannot)?;
+            Ok(Arc::new(blobs))
+        }
+    }
+}
+
+/// The system's authorities, read once: requests to a bucket are many.
+fn roots() -> TlsRoots {
+    static ROOTS: OnceLock<TlsRoots> = OnceLock::new();
+    ROOTS.get_or_init(TlsRoots::system).clone()
 }
 
 impl OpenRegistry {

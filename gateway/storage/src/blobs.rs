@@ -1,14 +1,19 @@
-//! Files of models and the like in a folder of this machine, addressed by their content: the same bytes are kept once.
-//! Owns the layout and the order of writes, by which a file is there whole and durable, or not at all.
+//! Files of models and the like in a folder of this machine, addressed by their content: the same bytes are kept once;
+//! in a bucket, [`S3Blobs`]. Owns the layout and the order of writes, by which a file is there whole and durable, or not at all.
 //!
 //! `objects/ab/cdef…` holds bytes, named by their SHA-256; `paths/…` mirrors the paths, each a small file that names its
 //! object; `tmp/` holds what is being written. An object is written, synced and named before the path that leads to it,
 //! so a crash leaves at most an object without a path, which [`FolderBlobs::sweep`] removes.
 
 mod pointer;
+mod s3;
+#[cfg(test)]
+mod suite;
 mod sweep;
 #[cfg(test)]
 mod tests;
+
+pub use s3::{S3Blobs, S3Fault};
 
 use crate::folder::sync_folder;
 use bytes::Bytes;
@@ -54,17 +59,6 @@ impl FolderBlobs {
             }
         }
         Ok(Self { root: root.to_owned(), next: AtomicU64::new(0) })
-    }
-
-    /// The file of this machine that holds what lies at `path`: never written to again, and gone no sooner than a day
-    /// after nothing leads to it any more.
-    ///
-    /// # Errors
-    /// `NotFound` where there is no file.
-    pub async fn local(&self, path: &BlobPath) -> Result<PathBuf, Fault> {
-        let place = self.path(path);
-        let pointer = blocking(move || Pointer::read(&place)).await?;
-        Ok(self.object(pointer.digest))
     }
 
     fn object(&self, digest: Digest) -> PathBuf {
@@ -152,6 +146,18 @@ impl Blobs for FolderBlobs {
             gone.and_then(|()| place.parent().map_or(Ok(()), sync_folder)).map_err(failed)?;
             Ok(true)
         }))
+    }
+
+    fn local<'a>(&'a self, path: &'a BlobPath) -> BoxFuture<'a, Result<PathBuf, Fault>> {
+        Box::pin(async move {
+            let place = self.path(path);
+            let pointer = blocking(move || Pointer::read(&place)).await?;
+            Ok(self.object(pointer.digest))
+        })
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<usize, Fault>> {
+        Box::pin(sweep::sweep(self))
     }
 }
 

@@ -3,7 +3,9 @@
 use super::*;
 use std::fs;
 use std::time::Duration;
-use tidegate_core::spec::{AuthSpec, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri};
+use tidegate_core::spec::{
+    ArtifactsSpec, AuthSpec, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri,
+};
 
 /// A configuration without a fault, in which a case replaces a section.
 const GOOD: [(&str, &str); 5] = [
@@ -99,6 +101,34 @@ fn store() {
     assert_eq!((spec.events.folder, spec.events.retention), (None, None));
     let spec = loaded("store", "{}").unwrap().spec;
     assert_eq!(spec.events.folder, Some(".tidegate/events".into()));
+}
+
+#[test]
+fn files_lie_in_a_folder_or_a_bucket() {
+    each(
+        "store",
+        &[
+            ("{s3: {region: eu-west-1}}", "no registry that keeps files"),
+            ("{registry: \"sqlite:r.db\", s3: {region: eu-west-1}}", "no files lie in a bucket"),
+            ("{registry: \"sqlite:r.db\", artifacts: \"gs://models\"}", "no place for files"),
+            ("{registry: \"sqlite:r.db\", artifacts: \"s3://Models/x\"}", "no bucket for files"),
+            ("{registry: \"sqlite:r.db\", artifacts: \"s3://models/../x\"}", "no bucket for files"),
+            (
+                "{registry: \"sqlite:r.db\", artifacts: \"s3://models\", s3: {access_key_id: a}}",
+                "`secret_access_key` is missing",
+            ),
+            (
+                "{registry: \"sqlite:r.db\", artifacts: \"s3://models\", s3: {access_key_id: a, secret_access_key: hunter2}}",
+                "a secret stands in the file itself",
+            ),
+        ],
+    );
+    let artifacts = |store: &str| loaded("store", store).unwrap().spec.registry.unwrap().artifacts;
+    assert_eq!(artifacts("{registry: \"sqlite:r.db\"}"), ArtifactsSpec::Folder(".tidegate/artifacts".into()));
+    let store = "{registry: \"sqlite:r.db\", artifacts: \"s3://models/a/b/\", s3: {endpoint: \"http://minio:9000\", access_key_id: a, secret_access_key: \"${env:KEY}\"}}";
+    let ArtifactsSpec::S3(s3) = artifacts(store) else { panic!("it is a bucket") };
+    assert_eq!((s3.bucket.as_str(), s3.prefix.as_str(), s3.region), ("models", "a/b", None));
+    assert_eq!((s3.endpoint, s3.key.is_some()), (Some("http://minio:9000/".parse().unwrap()), true));
 }
 
 #[test]

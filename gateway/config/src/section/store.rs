@@ -1,10 +1,11 @@
 //! `store`: where records are kept.
 
 use super::Desk;
+use super::artifacts::{self, S3File};
 use super::governance::{self, GovernanceFile};
 use super::provider::Url;
 use crate::scalar::{At, Scalar as _, Size, Span, Text};
-use crate::shape::{Placed as _, Read, choice, record};
+use crate::shape::{Placed, Read, choice, record};
 use crate::tree::{Kind, Node};
 use http::HeaderName;
 use std::path::PathBuf;
@@ -25,8 +26,10 @@ record! {
             /// `postgres://USER:PASSWORD@HOST/DATABASE`. Left out, there is none.
             registry: At<Text>,
             /// Where the registry's files lie: `file:FOLDER`, relative to the working directory;
-            /// `file:.tidegate/artifacts` by default.
+            /// `file:.tidegate/artifacts` by default; or `s3://BUCKET/PREFIX`.
             artifacts: At<Text>,
+            /// How the bucket of `artifacts` is reached.
+            s3: S3File,
             /// The longest file that the registry takes; 100GiB by default.
             max_artifact: At<Size>,
             /// Where the registry's webhooks may go; `public` by default.
@@ -150,8 +153,9 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec,
     }
     let governance = governance::check(raw.governance, desk);
     let keeps_decisions = governance.keeps_decisions;
-    let registry = check_registry(raw.registry, raw.artifacts, raw.max_artifact, webhooks, raw.tracking, desk)
-        .map(|registry| RegistrySpec { governance, ..registry });
+    let registry =
+        check_registry(raw.registry, (raw.artifacts, raw.s3), raw.max_artifact, webhooks, raw.tracking, desk)
+            .map(|registry| RegistrySpec { governance, ..registry });
     let events = check_events(raw.events, desk);
     if let Some(at) = place.filter(|_| keeps_decisions) {
         governance::check_decisions(&at, &events, desk);
@@ -161,30 +165,22 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec,
 
 fn check_registry(
     to: Option<At<Text>>,
-    artifacts: Option<At<Text>>,
+    (artifacts, s3): (Option<At<Text>>, Option<S3File>),
     largest: Option<At<Size>>,
     webhooks: Reach,
     tracking: Option<At<Url>>,
     desk: &mut Desk<'_>,
 ) -> Option<RegistrySpec> {
     let Some(to) = to else {
-        for at in artifacts.iter().map(|given| &given.at).chain(largest.iter().map(|given| &given.at)) {
+        let given = artifacts.iter().map(|given| &given.at).chain(s3.iter().map(Placed::at));
+        for at in given.chain(largest.iter().map(|given| &given.at)) {
             desk.notes
                 .fault(at, "there is no registry that keeps files")
                 .remedy("add `registry: sqlite:.tidegate/registry.db`, or leave this out");
         }
         return None;
     };
-    let artifacts = match artifacts {
-        None => Some(PathBuf::from(".tidegate/artifacts")),
-        Some(given) => {
-            let folder = file_of(&given.value.0);
-            if folder.is_none() {
-                desk.notes.fault(&given.at, "this is no place for files").remedy("write `file:FOLDER`");
-            }
-            folder
-        }
-    };
+    let artifacts = artifacts::check(artifacts, s3, desk);
     let text = to.value.0.as_str();
     let database = if let Some(path) = text.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -218,7 +214,7 @@ fn check_registry(
 }
 
 /// The path of `file:PATH`.
-fn file_of(text: &str) -> Option<PathBuf> {
+pub(super) fn file_of(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("file:")?;
     let path = path.strip_prefix("//").unwrap_or(path);
     (!path.is_empty()).then(|| path.into())

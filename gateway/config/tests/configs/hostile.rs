@@ -89,7 +89,7 @@ fn a_literal_credential_among_headers_is_refused() {
 fn a_databases_password_is_a_reference_or_refused_and_never_shown() {
     let text = |url: &str| {
         format!(
-            "listeners: {{p: {{address: \"127.0.0.1:0\"}}}}\nstore: {{registry: \"{url}\", artifacts: \"s3://b/x\"}}\nproviders: {{a: {{openai: {{endpoints: [{{url: \"http://h/v1\"}}]}}}}}}\nmodels: {{m: {{provider: a}}}}\nroutes: {{r: {{model: m}}}}\n"
+            "listeners: {{p: {{address: \"127.0.0.1:0\"}}}}\nstore: {{registry: \"{url}\", artifacts: \"gs://b/x\"}}\nproviders: {{a: {{openai: {{endpoints: [{{url: \"http://h/v1\"}}]}}}}}}\nmodels: {{m: {{provider: a}}}}\nroutes: {{r: {{model: m}}}}\n"
         )
     };
     let report_of =

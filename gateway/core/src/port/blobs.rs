@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::{Fault, FaultKind};
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// Keeps files.
@@ -23,6 +24,13 @@ pub trait Blobs: Send + Sync + fmt::Debug {
 
     /// Removes a file, or a folder with all below it; false where there was none.
     fn delete<'a>(&'a self, path: &'a BlobPath) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// The file of this machine that holds what lies at `path`, fetched where it has to be: never written to again, and
+    /// gone no sooner than a day after nothing leads to it any more. `NotFound` where there is no file.
+    fn local<'a>(&'a self, path: &'a BlobPath) -> BoxFuture<'a, Result<PathBuf, Fault>>;
+
+    /// Removes what nothing leads to any more and is a day old; tells how many files that were.
+    fn sweep(&self) -> BoxFuture<'_, Result<usize, Fault>>;
 }
 
 /// A file that is kept.

@@ -2,6 +2,7 @@
 
 use super::{failed, is_absent};
 use crate::folder::sync_folder;
+use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 use tidegate_core::digest::Digest;
@@ -28,7 +29,7 @@ impl Pointer {
         Self::parse(&text).ok_or_else(|| Fault::internal(format!("the pointer {} is damaged", place.display())))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.strip_suffix('\n')?.split(' ');
         let (kind, length, digest) = (words.next()?, words.next()?, words.next()?);
         if kind != "sha256" || words.next().is_some() {
@@ -42,7 +43,7 @@ impl Pointer {
         let folder = place.parent().unwrap_or(root);
         make_folders(root, folder)?;
         let written = std::fs::File::options().create_new(true).write(true).open(temporary).and_then(|mut file| {
-            file.write_all(format!("sha256 {} {}\n", self.length, self.digest).as_bytes())?;
+            file.write_all(self.to_string().as_bytes())?;
             file.sync_all()?;
             std::fs::rename(temporary, place)
         });
@@ -51,6 +52,12 @@ impl Pointer {
         }
         written?;
         sync_folder(folder)
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sha256 {} {}", self.length, self.digest)
     }
 }
 

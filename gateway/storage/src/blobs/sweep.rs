@@ -12,22 +12,20 @@ use tidegate_core::digest::Digest;
 /// Younger objects stay: another process may be about to name them.
 const YOUNG: Duration = Duration::from_secs(24 * 3600);
 
-impl FolderBlobs {
-    /// Removes objects without a path that are a day old; tells how many.
-    ///
-    /// # Errors
-    /// The folder cannot be read, or a path's file is damaged: then nothing is removed.
-    pub async fn sweep(&self) -> Result<usize, Fault> {
-        let root = self.root.clone();
-        blocking(move || {
-            let lock = super::lock(&root).map_err(failed)?;
-            lock.lock().map_err(failed)?;
-            let mut used = HashSet::new();
-            mark(&root.join("paths"), &mut used)?;
-            unused(&root.join("objects"), &used).map_err(failed)
-        })
-        .await
-    }
+/// Removes objects without a path that are a day old; tells how many.
+///
+/// # Errors
+/// The folder cannot be read, or a path's file is damaged: then nothing is removed.
+pub(super) async fn sweep(blobs: &FolderBlobs) -> Result<usize, Fault> {
+    let root = blobs.root.clone();
+    blocking(move || {
+        let lock = super::lock(&root).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let mut used = HashSet::new();
+        mark(&root.join("paths"), &mut used)?;
+        unused(&root.join("objects"), &used).map_err(failed)
+    })
+    .await
 }
 
 pub(super) fn is_old(about: &Metadata) -> bool {
