@@ -57,6 +57,8 @@ pub(super) struct Walk {
     number: Number,
     has_version: bool,
     has_graph: bool,
+    /// Writers put it behind the graph, so a file without it was cut.
+    has_opset: bool,
 }
 
 /// A number that is written seven bits a byte, the lowest first.
@@ -94,6 +96,7 @@ impl Walk {
             number: Number::default(),
             has_version: false,
             has_graph: false,
+            has_opset: false,
         }
     }
 
@@ -124,10 +127,10 @@ impl Walk {
         if self.open.len() > 1 || self.skip > 0 || self.next != Next::Tag || self.number.bits > 0 {
             return Err(Refused::new("it ends within a field of an ONNX file: send all of it"));
         }
-        if self.has_version && self.has_graph {
+        if self.has_version && self.has_graph && self.has_opset {
             return Ok(());
         }
-        Err(broken("`ir_version` or `graph` is missing"))
+        Err(broken("`ir_version`, `graph` or `opset_import` is missing"))
     }
 
     fn meet(&mut self, number: u64) -> Result<(), Refused> {
@@ -159,6 +162,7 @@ impl Walk {
                 if message == Message::Tensor && field == 13 {
                     return Err(elsewhere());
                 }
+                self.has_opset |= message == Message::Model && field == 8;
                 let Some(inner) = message.within(field) else { return self.pass(number, end) };
                 if inner == Message::Graph && message == Message::Model && std::mem::replace(&mut self.has_graph, true)
                 {

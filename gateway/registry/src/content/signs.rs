@@ -55,8 +55,11 @@ pub(super) fn of_whole(first: &[u8]) -> Result<Sign, Refused> {
     if first.is_empty() {
         return Err(Refused::new("it is empty: send the model's file as the body"));
     }
+    if let Some(sign) = taken(first) {
+        return Ok(sign);
+    }
     refuse(first)?;
-    taken(first).ok_or_else(unknown)
+    Err(unknown())
 }
 
 pub(super) fn unknown() -> Refused {
