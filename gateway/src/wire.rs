@@ -2,9 +2,11 @@
 
 #[cfg(feature = "engine")]
 mod admission;
+mod announcer;
 #[cfg(feature = "engine")]
 pub(crate) mod artifacts;
 pub(crate) mod events;
+mod following;
 pub(crate) mod gateway;
 #[cfg(feature = "engine")]
 pub(crate) mod local;
@@ -18,5 +20,9 @@ pub(crate) mod prompts;
 pub(crate) mod registry;
 pub(crate) mod reload;
 pub(crate) mod snapshot;
+#[cfg(feature = "engine")]
+mod verified;
+#[cfg(feature = "engine")]
+mod warmup;
 
 pub(crate) use gateway::Gateway;

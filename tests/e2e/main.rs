@@ -8,6 +8,8 @@ mod harness;
 #[cfg(test)]
 mod admin_models;
 #[cfg(test)]
+mod baselines;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod drain;
@@ -39,6 +41,7 @@ mod registry;
 mod reload;
 #[cfg(test)]
 mod routing;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod streams;

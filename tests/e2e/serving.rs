@@ -47,6 +47,12 @@ impl Replica {
         eventually("the models", async || (self.client.models().await.len() > 1).then_some(())).await;
     }
 
+    /// Runs `tidegate model` on its admin interface.
+    fn model(&self, arguments: &[&str]) -> crate::harness::home::Ran {
+        let url = format!("http://{}", self.gateway.address("admin"));
+        self.home.run(&[&["model"], arguments, &["--url", &url]].concat())
+    }
+
     async fn ready(&self) -> Value {
         self.gateway.client().without_key().get("/readyz").await.json()
     }
@@ -128,7 +134,7 @@ async fn an_alias_moves_under_load_at_two_replicas_without_an_error() {
         }
     });
     let (began, mut took) = (Instant::now(), Vec::new());
-    for round in 0..20_u32 {
+    for round in 0..200_u32 {
         let to = 2 - round % 2;
         point(&replicas[0].client, to).await;
         let moved = Instant::now();
@@ -147,12 +153,37 @@ async fn an_alias_moves_under_load_at_two_replicas_without_an_error() {
     #[expect(clippy::cast_precision_loss, reason = "a few thousand calls")]
     let rate = calls as f64 / seconds;
     println!(
-        "figure: 20 moves of an alias, both replicas serve after {median:?}, at most {longest:?}; {calls} calls ({rate:.0} a second), {} errors",
+        "figure: 200 moves of an alias, both replicas serve after {median:?}, at most {longest:?}; {calls} calls ({rate:.0} a second), {} errors",
         wrong.load(Ordering::Relaxed)
     );
     assert_eq!(wrong.load(Ordering::Relaxed), 0);
     assert!(longest < Duration::from_secs(2), "{longest:?}");
+    // The poll alone would take half its 500 ms for one replica, and more for the later of two.
+    assert!(median < Duration::from_millis(250), "{median:?}");
+    all_are_waited_for(&replicas).await;
     assert!(rate > 150.0, "{rate}");
+}
+
+/// Both replicas tell what they serve, and `promote --wait` ends when both serve the version.
+async fn all_are_waited_for(replicas: &[Replica; 2]) {
+    let ran = replicas[1].model(&["promote", "m/2", "champion", "--wait"]);
+    assert!(ran.code() == 0 && ran.out().contains("2 replicas serve it"), "{}{}", ran.out(), ran.err());
+    let found = replicas[0].gateway.admin().get("/admin/v1/serving").await.json();
+    let all = found["data"].as_array().expect("a list");
+    let serves = |one: &Value| {
+        (&one["reference"], &one["version"], &one["state"])
+            == (&json!("models:/m@champion"), &json!(2), &json!("serves"))
+    };
+    assert!(all.len() == 2 && all.iter().all(serves) && all[0]["replica"] != all[1]["replica"], "{found}");
+    let metrics = replicas[1].gateway.admin().get("/metrics").await.text();
+    for family in ["tidegate_model_learn_seconds", "tidegate_model_load_seconds"] {
+        let figures: Vec<&str> = metrics
+            .lines()
+            .filter(|line| line.starts_with(&format!("{family}_sum")) || line.starts_with(&format!("{family}_count")))
+            .collect();
+        println!("figure: {}", figures.join(", "));
+        assert_eq!(figures.len(), 2, "{metrics}");
+    }
 }
 
 #[tokio::test]
@@ -194,6 +225,13 @@ async fn two_versions_of_a_model_are_tried_against_each_other_and_a_broken_one_c
     assert!(metrics.contains("tidegate_model_loads_refused_total 1"), "{metrics}");
     let log = replica.home.run(&["audit", "export", "--config", "config.yaml"]).out();
     assert!(log.contains("serving.refused") && log.contains("models:/m@champion"), "{log}");
+    let ran = replica.model(&["promote", "m/3", "champion", "--wait", "60"]);
+    assert!(ran.code() == 1 && ran.err().contains("cannot serve version 3"), "{}{}", ran.out(), ran.err());
+    // A file that was damaged since it was stored is found before anything is made of it.
+    version(&replica.client, 4, &tiny::weights(4)).await;
+    damage(&replica.home.path().join("artifacts/objects"), &tiny::weights(4));
+    let ran = replica.model(&["promote", "m/4", "champion", "--wait", "60"]);
+    assert!(ran.code() == 1 && ran.err().contains("damaged since it was stored"), "{}{}", ran.out(), ran.err());
     // Neither does it keep a key in force that is revoked.
     let wanted = json!({"principal": "leaver", "tenant": "t", "roles": ["infer"]});
     let made = admin.post("/admin/v1/keys", &wanted).await;
@@ -208,6 +246,17 @@ async fn two_versions_of_a_model_are_tried_against_each_other_and_a_broken_one_c
     point(&replica.client, 2).await;
     eventually("the flip", async || (replica.ready().await["models"]["tiny"]["version"] == 2).then_some(())).await;
     assert_eq!(replica.ready().await["models"]["tiny"].get("refused"), None);
+}
+
+/// Changes the last byte of the object that has this content.
+fn damage(objects: &std::path::Path, content: &[u8]) {
+    let inner =
+        |folder: &std::path::Path| std::fs::read_dir(folder).expect("a folder").map(|it| it.expect("it").path());
+    let object =
+        inner(objects).flat_map(|folder| inner(&folder)).find(|file| std::fs::read(file).is_ok_and(|it| it == content));
+    let mut damaged = content.to_vec();
+    *damaged.last_mut().expect("bytes") ^= 1;
+    std::fs::write(object.expect("the object"), damaged).expect("it can be written");
 }
 
 #[tokio::test]

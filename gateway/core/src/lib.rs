@@ -30,7 +30,7 @@ pub use event::{Event, Outcome};
 pub use fault::{Fault, FaultKind, Side};
 pub use id::InferenceId;
 pub use ledger::Ledger;
-pub use name::{EndpointName, KeyId, ModelName, Principal, ProviderName, RouteName, Tenant, VariantName};
+pub use name::{EndpointName, KeyId, ModelName, Principal, ProviderName, ReplicaId, RouteName, Tenant, VariantName};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
 pub use secret::Secret;
 pub use trace::{SpanId, TraceId};

@@ -9,6 +9,7 @@ pub mod mount;
 pub mod outbound;
 pub mod prompts;
 pub mod shelf;
+pub mod table;
 
 use std::pin::Pin;
 

@@ -1,6 +1,7 @@
 //! The registry's own interface, `/admin/v1/models` on the admin listener: paths, roles, and how an answer is made. A file
 //! below holds the calls of one kind; what is done is the registry's, and the form of faults that of the listener.
 
+mod baselines;
 mod body;
 mod fields;
 mod files;
@@ -14,7 +15,7 @@ mod uri;
 use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::model::RegisteredName;
 use crate::registry::{Actor, Registry};
-use crate::request::{actor, gather};
+use crate::request::{actor, gather, gather_at_most};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -103,7 +104,10 @@ impl Admin {
             let kept = files::upload(registry, blobs, &name, path, body, self.largest_file).await?;
             return Ok((StatusCode::CREATED, kept));
         }
-        let body = gather(body).await?;
+        let body = match call {
+            Call::SetBaseline => gather_at_most(body, crate::baseline::LARGEST).await?,
+            _ => gather(body).await?,
+        };
         let by = actor(caller, &head, &body)?;
         let asked = Asked { registry, blobs, parts: &parts, query, body, by };
         let found = match call {
@@ -119,6 +123,8 @@ impl Admin {
             Call::RemoveAlias => governance::remove_alias(&asked).await?,
             Call::Card => governance::card(&asked).await?,
             Call::SetCard => governance::set_card(&asked).await?,
+            Call::Baseline => baselines::baseline(&asked).await?,
+            Call::SetBaseline => baselines::set_baseline(&asked).await?,
             Call::Evaluations => governance::evaluations(&asked).await?,
             Call::Evaluate => governance::evaluate(&asked).await?,
             Call::Approvals => governance::approvals(&asked).await?,

@@ -2,6 +2,7 @@
 //! where the two differ, and the order of changes; what is read and written is `store`'s.
 
 mod change;
+mod notice;
 mod schema;
 mod sql;
 
@@ -11,7 +12,7 @@ pub(crate) use sql::Sql;
 use crate::fault::RegistryFault;
 use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Executor as _};
+use sqlx::{Any, AnyPool, Executor as _, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::spec::DatabaseSpec;
@@ -31,6 +32,7 @@ pub(crate) struct Db {
     dialect: Dialect,
     /// Changes of this process take turns here, in order of arrival; across processes the database orders them.
     turn: Arc<Mutex<()>>,
+    notices: notice::Notices,
 }
 
 impl Db {
@@ -61,7 +63,7 @@ impl Db {
             })
             .connect(&url)
             .await?;
-        let db = Self { pool, dialect, turn: Arc::default() };
+        let db = Self { pool, dialect, turn: Arc::default(), notices: notice::Notices::of(database) };
         schema::migrate(&db).await?;
         Ok(db)
     }
@@ -72,6 +74,24 @@ impl Db {
     /// None can be had.
     pub(crate) async fn read(&self) -> Result<PoolConnection<Any>, RegistryFault> {
         Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction for what is no change of the registry, and enters no audit log.
+    ///
+    /// # Errors
+    /// None can be had.
+    pub(crate) async fn aside(&self) -> Result<Transaction<'static, Any>, RegistryFault> {
+        Ok(self.pool.begin_with(self.dialect.begin()).await?)
+    }
+
+    /// Resolves when a notice of a change came since the last time that somebody waited here.
+    pub(crate) async fn changed(&self) {
+        self.notices.next().await;
+    }
+
+    /// Listens for notices of changes for as long as it is polled; ends at once where the database has none.
+    pub(crate) async fn listen(&self) {
+        self.notices.listen().await;
     }
 
     pub(crate) const fn dialect(&self) -> Dialect {

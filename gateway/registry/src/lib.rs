@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod alias;
 pub mod audit;
+pub mod baseline;
 pub mod card;
 mod content;
 mod db;
@@ -21,6 +22,7 @@ pub mod model;
 pub mod page;
 pub mod registry;
 mod request;
+pub mod rollout;
 mod serving;
 mod shape;
 pub mod source;

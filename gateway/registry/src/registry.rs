@@ -2,6 +2,7 @@
 //! says in the audit log; statements are `store`'s, grammars those of the words' own files.
 
 mod aliases;
+mod baselines;
 mod governance;
 mod kept;
 mod models;
@@ -87,6 +88,12 @@ impl Registry {
     pub fn governed(mut self, governance: GovernanceSpec) -> Self {
         self.governance = governance;
         self
+    }
+
+    /// Listens for notices of changes that others make, for as long as it is polled; ends at once where its database has
+    /// none.
+    pub async fn listen(&self) {
+        self.db.listen().await;
     }
 
     /// Ends its connections.

@@ -27,12 +27,18 @@ pub(crate) fn actor(caller: &Caller, head: &Parts, body: &Bytes) -> Result<Actor
 }
 
 /// Reads a body that is no file.
-pub(crate) async fn gather(mut body: Frames) -> Result<Bytes, RegistryFault> {
+pub(crate) async fn gather(body: Frames) -> Result<Bytes, RegistryFault> {
+    gather_at_most(body, LARGEST).await
+}
+
+/// Reads a body of at most so many bytes.
+pub(crate) async fn gather_at_most(mut body: Frames, most: usize) -> Result<Bytes, RegistryFault> {
     let mut all = BytesMut::new();
     while let Some(frame) = body.next().await {
         all.extend_from_slice(&frame.map_err(of_port)?);
-        if all.len() > LARGEST {
-            return Err(RegistryFault::new(RegistryFaultKind::TooLarge, "the body of a call is at most 4 MiB long"));
+        if all.len() > most {
+            let says = format!("the body of this call is at most {} MiB long", most >> 20);
+            return Err(RegistryFault::new(RegistryFaultKind::TooLarge, says));
         }
     }
     Ok(all.freeze())

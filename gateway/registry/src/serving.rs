@@ -4,13 +4,17 @@ use crate::db::{Deed, Sql};
 use crate::fault::{RegistryFault, RegistryFaultKind};
 use crate::model::RegisteredName;
 use crate::registry::Registry;
+use crate::store::serving;
 use serde_json::json;
 use sqlx::Row as _;
 use tidegate_core::model_ref::{ModelPick, ModelRef};
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::models::{Models, ServedVersion};
-use tidegate_core::{Fault, FaultKind};
+use tidegate_core::port::models::{Models, ReplicaServing, Revision, ServedVersion, Serving};
+use tidegate_core::{Fault, FaultKind, ReplicaId};
 
+/// A replica that noted nothing for so long is gone, in milliseconds. Replicas note it by their own clocks, which are
+/// taken to agree within seconds.
+const ALIVE: i64 = 60_000;
 /// Who writes into the audit log what the gateway itself did.
 pub(crate) const GATEWAY: &str = "tidegate";
 
@@ -25,9 +29,25 @@ impl Registry {
         Ok(ServedVersion { version, storage: found.storage })
     }
 
-    async fn newest_change(&self) -> Result<i64, RegistryFault> {
-        let row = Sql::new("SELECT revision FROM head WHERE one = 1").one(&mut *self.db().read().await?).await?;
-        Ok(row.ok_or_else(|| RegistryFault::internal("the registry has no head"))?.try_get(0)?)
+    async fn newest_change(&self) -> Result<Revision, RegistryFault> {
+        let sql =
+            Sql::new("SELECT h.revision, a.at FROM head h LEFT JOIN audit a ON a.seq = h.revision WHERE h.one = 1");
+        let row = sql.one(&mut *self.db().read().await?).await?;
+        let row = row.ok_or_else(|| RegistryFault::internal("the registry has no head"))?;
+        let at = row.try_get::<Option<i64>, _>(1)?.and_then(|at| u64::try_from(at).ok());
+        Ok(Revision { number: row.try_get(0)?, at })
+    }
+
+    async fn note_serving(&self, replica: &ReplicaId, all: &[Serving]) -> Result<(), RegistryFault> {
+        let now = self.now();
+        let mut aside = self.db().aside().await?;
+        serving::replace(&mut aside, replica, all, now).await?;
+        serving::forget_before(&mut aside, now - ALIVE).await?;
+        Ok(aside.commit().await?)
+    }
+
+    async fn all_serving(&self) -> Result<Vec<ReplicaServing>, RegistryFault> {
+        serving::since(&mut *self.db().read().await?, self.now() - ALIVE).await
     }
 
     async fn note_refused(&self, reference: &ModelRef, version: u32, why: &str) -> Result<(), RegistryFault> {
@@ -42,8 +62,20 @@ impl Models for Registry {
         Box::pin(async move { self.served(reference).await.map_err(of_registry) })
     }
 
-    fn revision(&self) -> BoxFuture<'_, Result<i64, Fault>> {
+    fn revision(&self) -> BoxFuture<'_, Result<Revision, Fault>> {
         Box::pin(async move { self.newest_change().await.map_err(of_registry) })
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.db().changed())
+    }
+
+    fn announce<'a>(&'a self, replica: &'a ReplicaId, all: &'a [Serving]) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move { self.note_serving(replica, all).await.map_err(of_registry) })
+    }
+
+    fn replicas(&self) -> BoxFuture<'_, Result<Vec<ReplicaServing>, Fault>> {
+        Box::pin(async move { self.all_serving().await.map_err(of_registry) })
     }
 
     fn refused<'a>(&'a self, reference: &'a ModelRef, version: u32, why: &'a str) -> BoxFuture<'a, Result<(), Fault>> {

@@ -1,9 +1,11 @@
 //! Rows to values and back: every statement of the registry but the schema and the audit log. Each function takes the
 //! connection of a reader or of a change; none decides anything.
 
+pub(crate) mod baselines;
 pub(crate) mod governance;
 pub(crate) mod models;
 pub(crate) mod search;
+pub(crate) mod serving;
 pub(crate) mod versions;
 pub(crate) mod webhooks;
 

@@ -24,6 +24,9 @@ pub trait Operations: Send + Sync + std::fmt::Debug {
     /// Makes a key and returns it with its secret, this once.
     fn new_key(&self, wanted: WantedKey) -> BoxFuture<'_, Result<Value, Fault>>;
 
+    /// What each replica serves of the registry's models.
+    fn serving(&self) -> BoxFuture<'_, Result<Value, Fault>>;
+
     /// Revokes a key; false where there is none of this id.
     fn revoke_key<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Fault>>;
 }

@@ -27,6 +27,8 @@ pub enum Endpoint {
     Events,
     /// One event.
     Event,
+    /// What each replica serves of the registry's models.
+    Serving,
     /// The keys, without their secrets.
     Keys,
     /// A new key.
@@ -66,7 +68,7 @@ const fn row(method: Method, path: &'static str, endpoint: Endpoint, role: Optio
 }
 
 /// Everything served.
-pub const TABLE: [Row; 15] = [
+pub const TABLE: [Row; 16] = [
     row(Method::POST, "/v1/chat/completions", Endpoint::Infer(Api::ChatCompletions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/completions", Endpoint::Infer(Api::Completions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/embeddings", Endpoint::Infer(Api::Embeddings), Some(Role::Infer), Side::Public),
@@ -79,6 +81,7 @@ pub const TABLE: [Row; 15] = [
     row(Method::POST, "/admin/v1/reload", Endpoint::Reload, Some(Role::Admin), Side::Admin),
     row(Method::GET, "/admin/v1/events", Endpoint::Events, Some(Role::Read), Side::Admin),
     row(Method::GET, "/admin/v1/events/{}", Endpoint::Event, Some(Role::Read), Side::Admin),
+    row(Method::GET, "/admin/v1/serving", Endpoint::Serving, Some(Role::Read), Side::Admin),
     row(Method::GET, "/admin/v1/keys", Endpoint::Keys, Some(Role::Admin), Side::Admin),
     row(Method::POST, "/admin/v1/keys", Endpoint::NewKey, Some(Role::Admin), Side::Admin),
     row(Method::DELETE, "/admin/v1/keys/{}", Endpoint::RevokeKey, Some(Role::Admin), Side::Admin),

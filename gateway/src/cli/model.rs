@@ -2,11 +2,13 @@
 //! them has a file.
 
 mod admin;
+mod baseline;
 mod compare;
 mod govern;
 mod moves;
 mod register;
 mod show;
+mod wait;
 
 use super::Wrong;
 use admin::Door;
@@ -64,6 +66,9 @@ Example:
         #[command(flatten)]
         door: Door,
     },
+    /// Show the profile of a version's training data, or take it of a file
+    #[command(after_help = baseline::HELP)]
+    Baseline(baseline::TakeBaseline),
     /// Record what a monitor found of a version
     Evaluate(govern::Evaluate),
     /// Approve of a version for a governed alias; whoever made it cannot
@@ -88,6 +93,7 @@ impl Model {
             Self::Rollback(rollback) => rollback.run().await,
             Self::Diff { from, to, door } => compare::run(&door.open(), &from, &to).await,
             Self::Card { version, set, door } => govern::card(&door.open(), &version, set.as_deref()).await,
+            Self::Baseline(baseline) => baseline.run().await,
             Self::Evaluate(evaluate) => evaluate.run().await,
             Self::Approve(approve) => approve.run().await,
             Self::Verify { version, door } => govern::verify(&door.open(), &version).await,

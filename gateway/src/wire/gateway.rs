@@ -62,6 +62,7 @@ impl Gateway {
             }
             None => None,
         };
+        let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
@@ -69,13 +70,13 @@ impl Gateway {
             registry: registry.as_ref().map(|registry| registry.shelf()),
             prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
+            metrics: Arc::clone(&metrics),
         };
         let store = super::events::open(&spec.events, &clock)?;
         let events: Arc<dyn Events> = match &store {
             Some(store) => Arc::<EventStore>::clone(store),
             None => Arc::new(NoEvents),
         };
-        let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
         if let Some(store) = &store {
             metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
         }
@@ -85,6 +86,9 @@ impl Gateway {
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
+        if let Some(shelf) = &tools.registry {
+            shelf.announcer.replace(parts.servings()).await;
+        }
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
@@ -154,12 +158,13 @@ impl Gateway {
         })
     }
 
-    /// Follows what others push into the prompts' repository and how aliases move, and keeps the artifact store clean.
+    /// Follows what others push into the prompts' repository and how aliases move, tells what serves here, and keeps the
+    /// artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
-        let registry = self
-            .registry
-            .iter()
-            .flat_map(|registry| [registry.sweep(), registry.anchor(), self.reloader.follow_models()]);
+        let registry = self.registry.iter().flat_map(|registry| {
+            let following = [registry.listen(), self.reloader.follow_models()];
+            [registry.sweep(), registry.anchor(), registry.keep_telling()].into_iter().chain(following)
+        });
         registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
     }
 

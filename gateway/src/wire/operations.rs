@@ -126,6 +126,10 @@ impl Operations for ProgramOperations {
         })
     }
 
+    fn serving(&self) -> BoxFuture<'_, Result<Value, Fault>> {
+        Box::pin(async { Ok(json!({"object": "list", "data": self.reloader()?.replicas().await?})) })
+    }
+
     fn revoke_key<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
             let id = id.to_owned();

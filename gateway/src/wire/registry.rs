@@ -1,6 +1,9 @@
 //! The registry: opened from its spec with its files, which are swept each day, and its audit log's head noted elsewhere.
 
+use super::announcer::Announcer;
 use super::parts::Shelf;
+#[cfg(feature = "engine")]
+use super::verified::Verified;
 use anyhow::Context as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +37,9 @@ pub(crate) struct OpenRegistry {
     mlflow: Arc<Mlflow>,
     admin: Arc<Admin>,
     blobs: Arc<dyn Blobs>,
+    #[cfg(feature = "engine")]
+    verified: Arc<Verified>,
+    announcer: Arc<Announcer>,
     /// Where heads of the audit log are noted, where records are kept.
     anchors: Option<Anchors>,
     clock: Arc<dyn Clock>,
@@ -60,11 +66,15 @@ pub(crate) async fn open(
     let registry = Arc::new(registry.beside(tracking).governed(spec.governance.clone()));
     let mlflow = Mlflow::new(Arc::clone(&registry), Arc::clone(&blobs), spec.largest_artifact).with_prompts(prompts);
     let admin = Admin::new(Arc::clone(&registry), Arc::clone(&blobs), spec.largest_artifact, refusal);
+    let announcer = Announcer::new(Arc::<Registry>::clone(&registry), &**dice)?;
     Ok(OpenRegistry {
         registry,
         mlflow: Arc::new(mlflow),
         admin: Arc::new(admin),
         blobs,
+        #[cfg(feature = "engine")]
+        verified: Arc::default(),
+        announcer: Arc::new(announcer),
         anchors: events.map(Anchors::at),
         clock: Arc::clone(clock),
     })
@@ -105,7 +115,25 @@ impl OpenRegistry {
 
     /// What serving takes models from.
     pub(crate) fn shelf(&self) -> Shelf {
-        Shelf { models: Arc::<Registry>::clone(&self.registry), blobs: Arc::clone(&self.blobs) }
+        Shelf {
+            models: Arc::<Registry>::clone(&self.registry),
+            blobs: Arc::clone(&self.blobs),
+            #[cfg(feature = "engine")]
+            verified: Arc::clone(&self.verified),
+            announcer: Arc::clone(&self.announcer),
+        }
+    }
+
+    /// Tells the other replicas again and again what serves here, until aborted.
+    pub(crate) fn keep_telling(&self) -> tokio::task::JoinHandle<()> {
+        let announcer = Arc::clone(&self.announcer);
+        tokio::spawn(async move { announcer.keep_telling().await })
+    }
+
+    /// Listens for notices of changes that other replicas make, until aborted.
+    pub(crate) fn listen(&self) -> tokio::task::JoinHandle<()> {
+        let registry = Arc::clone(&self.registry);
+        tokio::spawn(async move { registry.listen().await })
     }
 
     /// Removes files that nothing leads to any more, now and each day, until aborted.
@@ -160,6 +188,7 @@ impl OpenRegistry {
     /// Ends its connections.
     pub(crate) async fn close(&self) {
         self.note_head().await;
+        self.announcer.replace(Vec::new()).await;
         self.registry.close().await;
     }
 }

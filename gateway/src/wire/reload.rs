@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_config::{Loaded, Report};
+use tidegate_core::port::models::{Models, ReplicaServing, Revision};
 use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, TelemetrySpec};
-use tidegate_core::{RouteName, VariantName};
+use tidegate_core::{Fault, FaultKind, RouteName, VariantName};
 use tidegate_server::listen::tls::Tls;
 use tidegate_server::operations::ReloadRefused;
 use tidegate_server::{Server, Snapshot};
 
 /// How often the registry is asked whether anything changed.
 const LOOK: Duration = Duration::from_millis(500);
+/// One look for all notices within this time.
+const GATHER: Duration = Duration::from_millis(5);
 /// Changes of files come in bursts: one reload for those within this time.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -173,8 +176,9 @@ impl Reloader {
             }
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
-            self.put_into_force(&before, snapshot);
+            self.put_into_force(snapshot);
             *parts = renewed;
+            self.announce(&parts).await;
         }
         if !restart.is_empty() {
             tracing::warn!(sections = ?restart, "these changes take effect at the next start");
@@ -189,19 +193,24 @@ impl Reloader {
     /// place at once; calls under way end where they began.
     pub(crate) fn follow_models(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let this = Arc::downgrade(self);
+        let models = self.tools.registry.as_ref().map(|shelf| Arc::clone(&shelf.models));
         tokio::spawn(async move {
-            let mut seen = None;
+            let Some(models) = models else { return };
+            let (mut seen, mut learnt) = (None, None);
             let mut was_lost = false;
             loop {
-                tokio::time::sleep(LOOK).await;
+                wait(&*models).await;
                 let Some(this) = this.upgrade() else { return };
-                let Some(shelf) = &this.tools.registry else { return };
-                match shelf.models.revision().await {
-                    Ok(revision) if seen == Some(revision) => was_lost = false,
+                match models.revision().await {
                     Ok(revision) => {
-                        // What could not be asked now is asked again, without a further change.
-                        seen = this.renew_models().await.then_some(revision);
                         was_lost = false;
+                        if learnt.replace(revision.number).is_some_and(|before| before != revision.number) {
+                            this.learnt(revision);
+                        }
+                        if seen != Some(revision.number) || this.are_due().await {
+                            // What could not be asked now is asked again, without a further change.
+                            seen = this.renew_models().await.then_some(revision.number);
+                        }
                     }
                     Err(fault) => {
                         if !std::mem::replace(&mut was_lost, true) {
@@ -211,6 +220,35 @@ impl Reloader {
                 }
             }
         })
+    }
+
+    /// Counts how long ago a change was made that was seen now.
+    fn learnt(&self, revision: Revision) {
+        if let Some(at) = revision.at {
+            let ago = self.tools.clock.unix_ms().saturating_sub(at);
+            self.tools.metrics.model_learnt(Duration::from_millis(ago));
+        }
+    }
+
+    /// Whether a version that was refused is to be tried again.
+    async fn are_due(&self) -> bool {
+        self.parts.lock().await.are_due(self.tools.clock.now())
+    }
+
+    /// Tells the other replicas what is served now.
+    async fn announce(&self, parts: &Parts) {
+        if let Some(shelf) = &self.tools.registry {
+            shelf.announcer.replace(parts.servings()).await;
+        }
+    }
+
+    /// What all replicas serve.
+    ///
+    /// # Errors
+    /// There is no registry, or it cannot be asked.
+    pub(crate) async fn replicas(&self) -> Result<Vec<ReplicaServing>, Fault> {
+        let none = || Fault::new(FaultKind::NotFound, "this gateway has no registry: set `store.registry`");
+        self.tools.registry.as_ref().ok_or_else(none)?.models.replicas().await
     }
 
     /// Puts into force what the references mean now; whether all of them could be asked.
@@ -229,23 +267,17 @@ impl Reloader {
         let are_current = renewed.are_current();
         match super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref()) {
             Ok(snapshot) => {
-                self.put_into_force(&before, snapshot);
+                self.put_into_force(snapshot);
                 *parts = renewed;
+                self.announce(&parts).await;
             }
             Err(e) => tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),
         }
         are_current
     }
 
-    fn put_into_force(&self, before: &Snapshot, snapshot: Snapshot) {
-        let metrics = &self.server.ports().metrics;
-        for served in &snapshot.served {
-            let old = before.served.iter().find(|old| old.model == served.model);
-            if served.refused.is_some() && served.refused != old.and_then(|old| old.refused) {
-                metrics.model_refused();
-            }
-        }
-        metrics.serving(&snapshot.served);
+    fn put_into_force(&self, snapshot: Snapshot) {
+        self.server.ports().metrics.serving(&snapshot.served);
         self.server.replace(Arc::new(snapshot));
     }
 
@@ -325,6 +357,15 @@ impl Reloader {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until it is time to look at the registry: at a notice, or after a while without one.
+async fn wait(models: &dyn Models) {
+    tokio::select! {
+        () = tokio::time::sleep(LOOK) => {}
+        // Changes come in bursts too.
+        () = models.changed() => tokio::time::sleep(GATHER).await,
     }
 }
 

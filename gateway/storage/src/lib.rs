@@ -20,6 +20,7 @@ pub mod blobs;
 mod compact;
 pub mod configurations;
 mod counters;
+pub mod dataset;
 mod day;
 mod disk;
 mod encode;

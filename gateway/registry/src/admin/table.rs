@@ -22,6 +22,8 @@ pub(super) enum Call {
     RemoveAlias,
     Card,
     SetCard,
+    Baseline,
+    SetBaseline,
     Evaluations,
     Evaluate,
     Approvals,
@@ -44,7 +46,7 @@ const fn row(method: &'static str, path: &'static [&'static str], call: Call, ro
 }
 
 /// Everything served.
-const TABLE: [Row; 18] = [
+const TABLE: [Row; 20] = [
     row("GET", &[], Call::List, Role::Read),
     row("POST", &[], Call::Register, Role::Write),
     row("GET", &["{}"], Call::Show, Role::Read),
@@ -57,6 +59,8 @@ const TABLE: [Row; 18] = [
     row("DELETE", &["{}", "aliases", "{}"], Call::RemoveAlias, Role::Write),
     row("GET", &["{}", "versions", "{}", "card"], Call::Card, Role::Read),
     row("PUT", &["{}", "versions", "{}", "card"], Call::SetCard, Role::Write),
+    row("GET", &["{}", "versions", "{}", "baseline"], Call::Baseline, Role::Read),
+    row("PUT", &["{}", "versions", "{}", "baseline"], Call::SetBaseline, Role::Write),
     row("GET", &["{}", "versions", "{}", "evaluations"], Call::Evaluations, Role::Read),
     row("POST", &["{}", "versions", "{}", "evaluations"], Call::Evaluate, Role::Write),
     row("GET", &["{}", "versions", "{}", "approvals"], Call::Approvals, Role::Read),

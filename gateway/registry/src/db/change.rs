@@ -31,6 +31,7 @@ impl Deed {
 #[derive(Debug)]
 pub(crate) struct Change {
     tx: Transaction<'static, Any>,
+    dialect: Dialect,
     revision: i64,
     last_id: i64,
     hash: Digest,
@@ -59,6 +60,7 @@ impl Db {
             last_id: row.try_get(1)?,
             hash: hash.parse().map_err(|_| RegistryFault::internal("the head of the audit log is no hash"))?,
             tx,
+            dialect: self.dialect(),
             actor: actor.to_owned(),
             now,
             _turn: turn,
@@ -107,6 +109,10 @@ impl Change {
         head.bind(revision).push(", last_id = ").bind(self.last_id).push(", hash = ");
         head.bind(entry.hash.to_string()).push(" WHERE one = 1");
         head.run(&mut self.tx).await?;
+        if self.dialect == Dialect::Postgres {
+            // Told when, and only if, the transaction is committed.
+            Sql::new(super::notice::TELL).run(&mut self.tx).await?;
+        }
         Ok(self.tx.commit().await?)
     }
 }

@@ -302,7 +302,11 @@ impl Registry {
 }
 
 /// The number of the model of a version that is there.
-async fn existing(db: &mut AnyConnection, name: &RegisteredName, version: i64) -> Result<i64, RegistryFault> {
+pub(super) async fn existing(
+    db: &mut AnyConnection,
+    name: &RegisteredName,
+    version: i64,
+) -> Result<i64, RegistryFault> {
     let row = models::find(db, name.as_str()).await?.ok_or_else(|| versions::missing(name.as_str(), version))?;
     if versions::is_there(db, row.id, version).await? {
         return Ok(row.id);

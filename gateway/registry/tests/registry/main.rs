@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail the test")]
 
+mod beside;
 mod cases;
 mod governance;
 #[path = "../../../../tests/e2e/harness/postgres.rs"]
@@ -39,7 +40,7 @@ fn ann() -> Actor {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, case) in cases::ALL.iter().chain(governance::ALL) {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(beside::ALL) {
         println!("{name}");
         case(open(DatabaseSpec::Sqlite(folder.path().join(format!("{name}.db")))).await).await;
     }
@@ -60,7 +61,7 @@ async fn on_postgres() {
         println!("left out: PostgreSQL is not installed");
         return;
     };
-    for (name, case) in cases::ALL.iter().chain(governance::ALL) {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(beside::ALL) {
         println!("{name}");
         let place = open(empty(&server, name).await).await;
         let registry = Arc::clone(&place.registry);

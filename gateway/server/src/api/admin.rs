@@ -42,6 +42,7 @@ pub(crate) async fn answer(
             let event = found.ok_or_else(|| Fault::new(FaultKind::NotFound, "no event of this id is kept"))?;
             Ok(reply::json(StatusCode::OK, &json!(event)))
         }
+        Endpoint::Serving => Ok(reply::json(StatusCode::OK, &operations.serving().await?)),
         Endpoint::Keys => Ok(reply::json(StatusCode::OK, &operations.keys())),
         Endpoint::NewKey => Ok(reply::json(StatusCode::CREATED, &operations.new_key(wanted_key(&body)?).await?)),
         Endpoint::RevokeKey if operations.revoke_key(rest).await? => Ok(reply::empty(StatusCode::NO_CONTENT)),

@@ -7,6 +7,7 @@ mod meters;
 mod tests;
 
 use super::exposition::Exposition;
+use super::histogram::Histogram;
 use super::process;
 use crate::snapshot::Served;
 use arc_swap::ArcSwap;
@@ -15,6 +16,7 @@ use meters::{Counter, RouteMeters};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tidegate_core::port::events::DropReason;
 use tidegate_core::{Api, Event, RouteName, VariantName};
 
@@ -41,6 +43,8 @@ pub struct Metrics {
     config: ArcSwap<String>,
     served: ArcSwap<Vec<Served>>,
     models_refused: Counter,
+    models_learnt: Histogram<14>,
+    models_loaded: Histogram<14>,
     records: OnceLock<Arc<dyn RecordCounts>>,
 }
 
@@ -71,6 +75,8 @@ impl Metrics {
             config: ArcSwap::default(),
             served: ArcSwap::default(),
             models_refused: Counter::default(),
+            models_learnt: Histogram::default(),
+            models_loaded: Histogram::default(),
             records: OnceLock::new(),
         };
         metrics.rebuild(routes);
@@ -100,6 +106,16 @@ impl Metrics {
     /// Counts a version of the registry that could not be loaded.
     pub fn model_refused(&self) {
         self.models_refused.add(1);
+    }
+
+    /// Counts how long it took until a change of the registry was seen here.
+    pub fn model_learnt(&self, after: Duration) {
+        self.models_learnt.count(micros(after), &meters::DURATIONS);
+    }
+
+    /// Counts how long it took until a version of the registry was ready to serve.
+    pub fn model_loaded(&self, took: Duration) {
+        self.models_loaded.count(micros(took), &meters::DURATIONS);
     }
 
     /// Counts a reload, taken or refused.
@@ -176,7 +192,15 @@ impl Metrics {
         }
         page.counter("tidegate_model_loads_refused_total", "Versions of the registry that could not be loaded.");
         page.series(&[], self.models_refused.get());
+        page.histogram("tidegate_model_learn_seconds", "From a change of the registry until it was seen here.");
+        self.models_learnt.write(page, &[], &meters::DURATIONS, meters::MICROS);
+        page.histogram("tidegate_model_load_seconds", "Until a version of the registry was ready to serve.");
+        self.models_loaded.write(page, &[], &meters::DURATIONS, meters::MICROS);
         page.gauge("tidegate_config_info", "The configuration in force.").series(&[("hash", &self.config.load())], 1);
         page.gauge("tidegate_build_info", "The program.").series(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

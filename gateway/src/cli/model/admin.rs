@@ -62,6 +62,12 @@ impl Admin {
         self.answered(self.web.send(request, CONNECT).await).await
     }
 
+    /// What each replica serves.
+    pub(in crate::cli) async fn serving(&self) -> anyhow::Result<Value> {
+        let request = self.request_at("GET", "/admin/v1/serving")?.body(Bytes::new())?;
+        self.answered(self.web.send(request, CONNECT).await).await
+    }
+
     /// Sends a file.
     pub(in crate::cli) async fn upload(&self, path: &[&str], query: &str, file: &Path) -> anyhow::Result<Value> {
         let mut request = self.request("POST", path)?.body(())?;
@@ -71,7 +77,11 @@ impl Admin {
 
     fn request(&self, method: &str, path: &[&str]) -> anyhow::Result<http::request::Builder> {
         let path: String = path.iter().map(|part| format!("/{}", escaped(part))).collect();
-        let address = format!("{}/admin/v1/models{path}", self.base);
+        self.request_at(method, &format!("/admin/v1/models{path}"))
+    }
+
+    fn request_at(&self, method: &str, path: &str) -> anyhow::Result<http::request::Builder> {
+        let address = format!("{}{path}", self.base);
         let uri: http::Uri = address
             .parse()
             .ok()

@@ -1,11 +1,12 @@
 //! Aliases moved: to a version, and back.
 
 use super::admin::{Admin, Door};
-use super::version_id;
+use super::{version_id, wait};
 use crate::cli::print;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tidegate_registry::facts::VersionId;
 
 /// The arguments of `model promote`.
@@ -19,6 +20,9 @@ pub(in crate::cli) struct Promote {
     /// The version that the alias must stand for now (0: none), or nothing is moved
     #[arg(long, value_name = "VERSION")]
     expect: Option<i64>,
+    /// Wait until each replica that has the alias serves the version, for at most so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "120")]
+    wait: Option<u64>,
     #[command(flatten)]
     door: Door,
 }
@@ -37,7 +41,13 @@ pub(in crate::cli) struct Rollback {
 impl Promote {
     pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
         let VersionId { name, version } = &self.version;
-        move_alias(&self.door.open(), name.as_str(), &self.alias, *version, self.expect).await
+        let admin = self.door.open();
+        move_alias(&admin, name.as_str(), &self.alias, *version, self.expect).await?;
+        if let Some(seconds) = self.wait {
+            let (reference, version) = (format!("models:/{name}@{}", self.alias), u32::try_from(*version)?);
+            wait::wait(&admin, &reference, version, Duration::from_secs(seconds)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -46,7 +46,7 @@ const RESULTS: [&str; 9] =
     ["ok", "unreachable", "timeout", "rate_limited", "refused", "misconfigured", "failed", "cut", "other"];
 
 /// Microseconds.
-const DURATIONS: [u64; 14] = [
+pub(super) const DURATIONS: [u64; 14] = [
     10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 5_120_000, 10_240_000, 20_480_000,
     40_960_000, 81_920_000,
 ];
@@ -57,7 +57,7 @@ const FIRSTS: [u64; 16] = [
 ];
 const TOKENS: [u64; 14] =
     [1, 4, 16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
-const MICROS: f64 = 1e6;
+pub(super) const MICROS: f64 = 1e6;
 
 pub(super) const fn index_of(api: Api) -> usize {
     match api {
