@@ -1,3 +1,5 @@
+//! What a profile holds: bins, sums and categories that add up, and what is refused.
+
 use super::build::Most;
 use super::*;
 use crate::fault::RegistryFault;

@@ -1,3 +1,5 @@
+//! What a table becomes: the types of columns, what counts as missing, and files that are none.
+
 use super::*;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float32Array, Int64Array, ListArray, StringArray,
