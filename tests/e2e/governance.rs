@@ -2,7 +2,7 @@
 //! and by no other way before.
 
 use crate::harness::home::{BASE, Ran};
-use crate::harness::{Client, Gateway, Home, Upstream};
+use crate::harness::{Client, Gateway, Home, Upstream, tiny};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -154,6 +154,31 @@ async fn versions_are_listed_compared_and_verified() {
     let rotten = stage.model(&stage.bob, &["verify", "m/1"]);
     assert_eq!(rotten.code(), 1);
     assert!(rotten.out().contains("NO m/1/model.bin: its SHA-256 is"), "{}", rotten.out());
+}
+
+#[tokio::test]
+async fn a_file_is_registered_from_the_command_line_and_one_that_is_no_model_is_not() {
+    let stage = Stage::new().await;
+    fs::write(stage.home.path().join("sorter.safetensors"), tiny::weights(1)).expect("the file is written");
+    let register = ["register", "sorter", "--file", "sorter.safetensors", "--kind", "embedding", "--tag", "team=mail"];
+    let made: Value = serde_json::from_str(&stage.done(&stage.ann, &register)).expect("JSON");
+    assert_eq!((&made["version"], &made["tags"]["team"], &made["owner"]), (&json!(1), &json!("mail"), &json!("ann")));
+    let digest = made["sha256"].as_str().expect("a digest");
+    let commit = "c".repeat(40);
+    let by_uri = ["register", "sorter", "--uri", made["uri"].as_str().expect("a place"), "--sha256", digest];
+    let more = ["--parent", "sorter/1", "--git-commit", &commit];
+    let made: Value = serde_json::from_str(&stage.done(&stage.ann, &[&by_uri[..], &more].concat())).expect("JSON");
+    assert_eq!(made["lineage"], json!({"parent": "sorter/1", "git_commit": commit}));
+    assert!(stage.done(&stage.bob, &["list"]).contains("embedding"));
+    stage.done(&stage.bob, &["verify", "sorter/2"]);
+    // What is no model leaves no version and no file; what is not said, or wrong, is named.
+    fs::write(stage.home.path().join("evil.safetensors"), b"\x80\x04\x95").expect("the file is written");
+    let refused = stage.model(&stage.ann, &["register", "evil", "--file", "evil.safetensors"]);
+    assert_eq!(refused.code(), 1, "{}", refused.out());
+    assert!(refused.err().contains("the file is refused"), "{}", refused.err());
+    assert_eq!(stage.model(&stage.bob, &["show", "evil"]).code(), 1);
+    assert_eq!(stage.model(&stage.ann, &["register", "x", "--uri", "models/x"]).code(), 2);
+    assert!(stage.model(&stage.ann, &["register", "x", "--uri", "file:/x", "--format", "gguf"]).err().contains("uri:"));
 }
 
 /// Changes the last byte of each file that begins with `beginning`.

@@ -2,7 +2,6 @@
 //! below holds the calls of one kind; what is done is the registry's, and the form of faults that of the listener.
 
 mod baselines;
-mod body;
 mod fields;
 mod files;
 mod governance;

@@ -26,7 +26,7 @@ impl Registry {
             ModelPick::Version(version) => self.version(&name, (*version).into()).await?,
         };
         let version = u32::try_from(found.version).map_err(RegistryFault::internal)?;
-        Ok(ServedVersion { version, storage: found.storage })
+        Ok(ServedVersion { version, storage: found.storage, sha256: found.facts.sha256 })
     }
 
     async fn newest_change(&self) -> Result<Revision, RegistryFault> {

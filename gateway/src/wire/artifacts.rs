@@ -5,16 +5,23 @@ use super::verified::Verified;
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
+use tidegate_core::digest::Digest;
 use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
+use tidegate_core::port::models::ServedVersion;
 
 /// The three files of an embedding model.
 const EMBEDDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
-/// The files of the model that lies at `storage`: one GGUF file, or the three of an embedding model.
+/// The files of a version: one GGUF file, or the three of an embedding model.
 ///
 /// # Errors
-/// It lies elsewhere, is neither, or was damaged since it was stored.
-pub(crate) async fn files(storage: &str, blobs: &dyn Blobs, verified: &Verified) -> anyhow::Result<ModelFiles> {
+/// They lie elsewhere, are neither, were damaged since they were stored, or are not those that were registered.
+pub(crate) async fn files(
+    version: &ServedVersion,
+    blobs: &dyn Blobs,
+    verified: &Verified,
+) -> anyhow::Result<ModelFiles> {
+    let storage = &version.storage;
     let path = storage.strip_prefix("mlflow-artifacts:").map(|path| path.trim_start_matches('/'));
     let path = path.with_context(|| {
         format!(
@@ -22,15 +29,29 @@ pub(crate) async fn files(storage: &str, blobs: &dyn Blobs, verified: &Verified)
         )
     })?;
     let folder = BlobPath::new(path).map_err(|fault| said(&fault))?;
-    if is_gguf(folder.name()) {
-        return Ok(ModelFiles { kind: ModelKind::Gguf { path: local(&folder, blobs, verified).await? } });
+    let mut shelf = Opened { blobs, verified, digests: Vec::new() };
+    let kind = if is_gguf(folder.name()) {
+        ModelKind::Gguf { path: shelf.local(&folder).await? }
+    } else {
+        within(&folder, storage, &mut shelf).await?
+    };
+    if let Some(registered) = version.sha256 {
+        ensure!(
+            shelf.digests.contains(&registered),
+            "{storage} has no file with the SHA-256 {registered}, with which the version was registered: register what \
+             is there as a new version"
+        );
     }
-    let entries = blobs.list(Some(&folder)).await.map_err(|fault| said(&fault))?;
+    Ok(ModelFiles { kind })
+}
+
+/// The model in a folder.
+async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> anyhow::Result<ModelKind> {
+    let entries = shelf.blobs.list(Some(folder)).await.map_err(|fault| said(&fault))?;
     let named = |name: &str| BlobPath::new(&format!("{folder}/{name}")).map_err(|fault| said(&fault));
-    let local = async |name: &str| local(&named(name)?, blobs, verified).await;
     let ggufs: Vec<&BlobEntry> = entries.iter().filter(|it| it.length.is_some() && is_gguf(&it.name)).collect();
     if let [only] = ggufs[..] {
-        return Ok(ModelFiles { kind: ModelKind::Gguf { path: local(&only.name).await? } });
+        return Ok(ModelKind::Gguf { path: shelf.local(&named(&only.name)?).await? });
     }
     ensure!(ggufs.is_empty(), "{storage} has several GGUF files: let the version's source name one of them");
     let missing: Vec<&str> =
@@ -41,22 +62,30 @@ pub(crate) async fn files(storage: &str, blobs: &dyn Blobs, verified: &Verified)
         missing.join(", ")
     );
     let [weights, tokenizer, config] = EMBEDDER;
-    Ok(ModelFiles {
-        kind: ModelKind::Embedder {
-            weights: local(weights).await?,
-            tokenizer: local(tokenizer).await?,
-            config: local(config).await?,
-        },
+    Ok(ModelKind::Embedder {
+        weights: shelf.local(&named(weights)?).await?,
+        tokenizer: shelf.local(&named(tokenizer)?).await?,
+        config: shelf.local(&named(config)?).await?,
     })
 }
 
-/// The file at a path of the store, looked at.
-async fn local(path: &BlobPath, blobs: &dyn Blobs, verified: &Verified) -> anyhow::Result<PathBuf> {
-    // Nothing of it is read here: only what the store says of it.
-    let stored = blobs.get(path, Some(0..0)).await.map_err(|fault| said(&fault))?;
-    let file = blobs.local(path).await.map_err(|fault| said(&fault))?;
-    verified.check(&file, stored.digest).await.with_context(|| path.to_string())?;
-    Ok(file)
+/// The store, and the digests of what was taken from it.
+struct Opened<'a> {
+    blobs: &'a dyn Blobs,
+    verified: &'a Verified,
+    digests: Vec<Digest>,
+}
+
+impl Opened<'_> {
+    /// The file at a path of the store, looked at.
+    async fn local(&mut self, path: &BlobPath) -> anyhow::Result<PathBuf> {
+        // Nothing of it is read here: only what the store says of it.
+        let stored = self.blobs.get(path, Some(0..0)).await.map_err(|fault| said(&fault))?;
+        let file = self.blobs.local(path).await.map_err(|fault| said(&fault))?;
+        self.verified.check(&file, stored.digest).await.with_context(|| path.to_string())?;
+        self.digests.push(stored.digest);
+        Ok(file)
+    }
 }
 
 fn is_gguf(name: &str) -> bool {
@@ -65,4 +94,32 @@ fn is_gguf(name: &str) -> bool {
 
 fn said(fault: &tidegate_core::Fault) -> anyhow::Error {
     anyhow::anyhow!("{}", fault.says)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use tidegate_storage::blobs::FolderBlobs;
+
+    #[tokio::test]
+    async fn a_file_that_is_not_the_registered_one_serves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = FolderBlobs::open(folder.path()).unwrap();
+        let content = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"GGUF"))]));
+        blobs.put(&BlobPath::new("m/1.gguf").unwrap(), content, 100).await.unwrap();
+        let found = async |storage: &str, sha256: Option<Digest>| {
+            let version = ServedVersion { version: 1, storage: storage.to_owned(), sha256 };
+            files(&version, &blobs, &Verified::default()).await.map_err(|e| format!("{e:#}"))
+        };
+        for storage in ["mlflow-artifacts:/m/1.gguf", "mlflow-artifacts:/m"] {
+            for sha256 in [None, Some(Digest::of(b"GGUF"))] {
+                assert!(matches!(found(storage, sha256).await.unwrap().kind, ModelKind::Gguf { .. }), "{storage}");
+            }
+            let fault = found(storage, Some(Digest::of(b"other"))).await.unwrap_err();
+            assert!(fault.contains("with which the version was registered"), "{fault}");
+        }
+        assert!(found("s3://bucket/x", None).await.unwrap_err().contains("artifact store"));
+        assert!(found("mlflow-artifacts:/none", None).await.is_err());
+    }
 }

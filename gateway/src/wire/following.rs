@@ -94,7 +94,7 @@ impl Local {
         }
         shelf.announcer.note(serving(reference, &wanted, ServingState::Loads, "")).await;
         let began = tools.clock.now();
-        match load(model, local, Place::Shelf(shelf, &wanted.storage), old.is_some(), tools).await {
+        match load(model, local, Place::Shelf(shelf, &wanted), old.is_some(), tools).await {
             Ok(backend) => {
                 tools.metrics.model_loaded(tools.clock.now().saturating_duration_since(began));
                 tracing::info!(model = %model.name, %reference, version = wanted.version, "a version of the registry serves");
@@ -153,8 +153,8 @@ async fn tell(
 #[derive(Debug, Clone, Copy)]
 enum Place<'a> {
     Source(&'a Source),
-    /// At this place of the registry's store.
-    Shelf(&'a Shelf, &'a str),
+    /// Those of a version of the registry.
+    Shelf(&'a Shelf, &'a ServedVersion),
 }
 
 #[cfg(feature = "engine")]
@@ -167,7 +167,7 @@ async fn load(
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let files = match place {
         Place::Source(source) => pull::ensure(source, &tools.pull).await?,
-        Place::Shelf(shelf, storage) => super::artifacts::files(storage, &*shelf.blobs, &shelf.verified).await?,
+        Place::Shelf(shelf, version) => super::artifacts::files(version, &*shelf.blobs, &shelf.verified).await?,
     };
     if is_beside {
         super::admission::admit(&files, local)?;
@@ -200,11 +200,11 @@ mod tests {
         let seconds: Vec<u64> = (1..8).map(|tries| pause(tries).as_secs()).collect();
         assert_eq!(seconds, [30, 60, 120, 240, 480, 600, 600]);
         assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
-        let (now, version) = (Instant::now(), ServedVersion { version: 2, storage: "x".into() });
+        let (now, version) = (Instant::now(), ServedVersion { version: 2, storage: "x".into(), sha256: None });
         let first = Refusal::of(version.clone(), "no".into(), None, now);
         let second = Refusal::of(version, "no".into(), Some(&first), now);
         assert_eq!((first.tries, second.tries, second.again - now), (1, 2, Duration::from_secs(60)));
-        let other = ServedVersion { version: 3, storage: "x".into() };
+        let other = ServedVersion { version: 3, storage: "x".into(), sha256: None };
         assert_eq!(Refusal::of(other, "no".into(), Some(&second), now).tries, 1);
     }
 }

@@ -24,7 +24,7 @@ use tidegate_storage::blobs::{FolderBlobs, S3Blobs};
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::{Appetite, OneShot};
 
-/// How often files that nothing leads to are removed.
+/// How often what nobody keeps is removed.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How often the head of the audit log is noted.
@@ -136,9 +136,10 @@ impl OpenRegistry {
         tokio::spawn(async move { registry.listen().await })
     }
 
-    /// Removes files that nothing leads to any more, now and each day, until aborted.
+    /// Removes files that nothing leads to any more and particulars that governance keeps no longer, now and each day,
+    /// until aborted.
     pub(crate) fn sweep(&self) -> tokio::task::JoinHandle<()> {
-        let blobs = Arc::clone(&self.blobs);
+        let (blobs, registry) = (Arc::clone(&self.blobs), Arc::clone(&self.registry));
         tokio::spawn(async move {
             loop {
                 match blobs.sweep().await {
@@ -146,22 +147,22 @@ impl OpenRegistry {
                     Ok(removed) => tracing::info!(removed, "files that nothing led to any more were removed"),
                     Err(fault) => tracing::error!(%fault, "the artifact store cannot be swept"),
                 }
+                match registry.forget().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "old particulars in the audit log were erased"),
+                    Err(fault) => tracing::error!(%fault, "old particulars in the audit log cannot be erased"),
+                }
                 tokio::time::sleep(DAY).await;
             }
         })
     }
 
     /// Notes the head of the audit log beside the records of calls, now and each ten minutes in which it moved, until
-    /// aborted; and erases what governance keeps no longer.
+    /// aborted.
     pub(crate) fn anchor(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             loop {
-                match this.registry.forget().await {
-                    Ok(0) => {}
-                    Ok(count) => tracing::info!(count, "old particulars in the audit log were erased"),
-                    Err(fault) => tracing::error!(%fault, "old particulars in the audit log cannot be erased"),
-                }
                 this.note_head().await;
                 tokio::time::sleep(ANCHOR).await;
             }

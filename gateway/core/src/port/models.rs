@@ -1,6 +1,7 @@
 //! The port to the registry for those who serve its models: what a reference means now, and whether anything changed.
 
 use super::BoxFuture;
+use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{Fault, ReplicaId};
 use serde::{Deserialize, Serialize};
@@ -117,4 +118,6 @@ pub struct ServedVersion {
     pub version: u32,
     /// Where its files lie, as the registry knows it: `mlflow-artifacts:/PATH`.
     pub storage: String,
+    /// The SHA-256 that one of them must have, where the version was registered with one.
+    pub sha256: Option<Digest>,
 }

@@ -1,7 +1,7 @@
 //! The calls of baselines.
 
 use super::Asked;
-use super::body::Body;
+use super::fields::object;
 use crate::baseline::Baseline;
 use crate::fault::RegistryFault;
 use serde_json::Value;
@@ -13,6 +13,6 @@ pub(super) async fn baseline(asked: &Asked<'_>) -> Result<Value, RegistryFault> 
 
 /// Gives a version its baseline.
 pub(super) async fn set_baseline(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
-    let baseline = Baseline::read(&Body::read(&asked.body)?.whole())?;
+    let baseline = Baseline::read(&object(&asked.body)?)?;
     asked.registry.set_baseline(&asked.by, &asked.name()?, asked.version()?, &baseline).await
 }

@@ -63,6 +63,27 @@ impl Fields {
     pub(super) fn done(self) -> Result<(), RegistryFault> {
         if self.faults.is_empty() { Ok(()) } else { Err(RegistryFault::invalid(self.faults.join("; "))) }
     }
+
+    /// What must be there was there, and nothing was wrong.
+    ///
+    /// # Errors
+    /// Something was.
+    pub(super) fn given<T>(self, needed: Option<T>) -> Result<T, RegistryFault> {
+        self.done()?;
+        needed.ok_or_else(|| RegistryFault::internal("a field that must be there was read, and is not"))
+    }
+}
+
+/// A body that is read as a whole.
+pub(super) fn object(body: &[u8]) -> Result<Value, RegistryFault> {
+    serde_json::from_slice::<Map<String, Value>>(body)
+        .map(Value::Object)
+        .map_err(|e| RegistryFault::invalid(format!("the body is no JSON object: {e}")))
+}
+
+/// A field that is a whole number.
+pub(super) fn number(value: &Value) -> Result<i64, RegistryFault> {
+    value.as_i64().ok_or_else(|| RegistryFault::invalid("it is no whole number"))
 }
 
 /// A field that is a text.

@@ -1,7 +1,7 @@
 //! The calls of governance: what a model is, cards, evaluations, approvals, aliases and their gates.
 
 use super::Asked;
-use super::body::Body;
+use super::fields::{Fields, number, object, text};
 use crate::alias::AliasName;
 use crate::card::{Card, render};
 use crate::evaluation::Evaluation;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 /// Says what a model is and how much harm it could do.
 pub(super) async fn classify(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
-    let mut body = Body::read(&asked.body)?;
-    let kind = body.text("kind")?.map(|kind| Kind::read(&kind)).transpose()?;
-    let risk = body.text("risk")?.map(|risk| read_tier(&risk)).transpose()?;
-    body.end()?;
+    let mut fields = Fields::read(&asked.body, &["kind", "risk"])?;
+    let kind = fields.take("kind", |value| Kind::read(text(value)?));
+    let risk = fields.take("risk", |value| read_tier(text(value)?));
+    fields.done()?;
     asked.registry.classify(&asked.by, &asked.name()?, kind, risk).await
 }
 
@@ -35,11 +35,11 @@ pub(super) async fn alias(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
 /// Lets an alias stand for a version.
 pub(super) async fn move_alias(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
     let (name, alias) = (asked.name()?, AliasName::new(asked.part(2))?);
-    let mut body = Body::read(&asked.body)?;
-    let version = Body::needed("version", body.number("version")?)?;
+    let mut fields = Fields::read(&asked.body, &["version", "expected"])?;
+    let version = fields.need("version", number);
     // 0 is no version: it says that the alias must stand for none.
-    let expected = body.number("expected")?.map(|expected| (expected != 0).then_some(expected));
-    body.end()?;
+    let expected = fields.take("expected", number).map(|expected| (expected != 0).then_some(expected));
+    let version = fields.given(version)?;
     asked.registry.move_alias(&asked.by, &name, &alias, version, expected).await?;
     Ok(json!({"name": name.as_str(), "alias": alias.as_str(), "version": version}))
 }
@@ -57,7 +57,7 @@ pub(super) async fn card(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
 
 /// Gives a version its card.
 pub(super) async fn set_card(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
-    let card = Card::read(&Body::read(&asked.body)?.whole())?;
+    let card = Card::read(&object(&asked.body)?)?;
     Ok(json!({"card": asked.registry.set_card(&asked.by, &asked.name()?, asked.version()?, &card).await?}))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn evaluations(asked: &Asked<'_>) -> Result<Value, RegistryFaul
 
 /// Records an evaluation.
 pub(super) async fn evaluate(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
-    let found = Evaluation::read(&Body::read(&asked.body)?.whole())?;
+    let found = Evaluation::read(&object(&asked.body)?)?;
     asked.registry.evaluated(&asked.by, &asked.name()?, asked.version()?, found).await
 }
 
@@ -82,10 +82,10 @@ pub(super) async fn approvals(asked: &Asked<'_>) -> Result<Value, RegistryFault>
 
 /// Approves of a version for an alias.
 pub(super) async fn approve(asked: &Asked<'_>) -> Result<Value, RegistryFault> {
-    let mut body = Body::read(&asked.body)?;
-    let alias = AliasName::new(&Body::needed("alias", body.text("alias")?)?)?;
-    let note = body.text("note")?.unwrap_or_default();
-    body.end()?;
+    let mut fields = Fields::read(&asked.body, &["alias", "note"])?;
+    let alias = fields.need("alias", |value| AliasName::new(text(value)?));
+    let note = fields.take("note", |value| text(value).map(str::to_owned)).unwrap_or_default();
+    let alias = fields.given(alias)?;
     asked.registry.approve(&asked.by, &asked.name()?, asked.version()?, &alias, &note).await
 }
 

@@ -5,7 +5,7 @@ use super::Entry;
 use crate::db::{Change, Deed, Sql};
 use crate::fault::RegistryFault;
 use serde_json::{Value, json};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 use std::collections::BTreeSet;
 use tidegate_core::digest::Digest;
 
@@ -78,6 +78,13 @@ pub(crate) async fn erase(change: &mut Change, erasure: &Erasure) -> Result<(usi
     }
     let detail = json!({"of": erasure.told(), "count": meant.len(), "entries": ranges(&meant)});
     Ok((meant.len(), Deed::new(ERASE, "audit", detail)))
+}
+
+/// Whether an entry from before `time` has particulars that can be erased.
+pub(crate) async fn is_any_before(db: &mut AnyConnection, time: i64) -> Result<bool, RegistryFault> {
+    let mut sql = Sql::new("SELECT seq FROM audit WHERE detail IS NOT NULL AND action <> ");
+    sql.bind(ERASE).push(" AND at < ").bind(time).push(" LIMIT 1");
+    Ok(sql.one(db).await?.is_some())
 }
 
 /// Ascending numbers as `[first, last]` pairs.

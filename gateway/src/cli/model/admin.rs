@@ -69,9 +69,8 @@ impl Admin {
     }
 
     /// Sends a file.
-    pub(in crate::cli) async fn upload(&self, path: &[&str], query: &str, file: &Path) -> anyhow::Result<Value> {
-        let mut request = self.request("POST", path)?.body(())?;
-        *request.uri_mut() = format!("{}{query}", request.uri()).parse()?;
+    pub(in crate::cli) async fn upload(&self, path: &[&str], file: &Path) -> anyhow::Result<Value> {
+        let request = self.request("POST", path)?.body(())?;
         self.answered(self.web.upload(request, file, CONNECT).await).await
     }
 

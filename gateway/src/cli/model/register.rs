@@ -63,8 +63,7 @@ impl Register {
         let admin = self.door.open();
         let mut body = self.body()?;
         if let Some(file) = &self.file {
-            let format = body["format"].as_str().unwrap_or_default();
-            let stored = admin.upload(&[&self.name, "artifact"], &format!("?format={format}"), file).await?;
+            let stored = admin.upload(&[&self.name, "artifact"], file).await?;
             body["uri"] = stored["path"].clone();
             body["sha256"] = stored["sha256"].clone();
         }
