@@ -171,6 +171,11 @@ async fn a_file_is_registered_from_the_command_line_and_one_that_is_no_model_is_
     assert_eq!(made["lineage"], json!({"parent": "sorter/1", "git_commit": commit}));
     assert!(stage.done(&stage.bob, &["list"]).contains("embedding"));
     stage.done(&stage.bob, &["verify", "sorter/2"]);
+    let risk = |key: &str, risk: &str| stage.model(key, &["classify", "sorter", "--risk", risk]);
+    assert_eq!(risk(&stage.ann, "high").code(), 0);
+    assert!(risk(&stage.ann, "minimal").err().contains("role `approve`"));
+    assert!(risk(&stage.eve, "minimal").out().contains("\"risk\": \"minimal\""));
+    assert_eq!(stage.model(&stage.ann, &["classify", "sorter"]).code(), 2);
     // What is no model leaves no version and no file; what is not said, or wrong, is named.
     fs::write(stage.home.path().join("evil.safetensors"), b"\x80\x04\x95").expect("the file is written");
     let refused = stage.model(&stage.ann, &["register", "evil", "--file", "evil.safetensors"]);

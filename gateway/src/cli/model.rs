@@ -49,6 +49,8 @@ pub(super) enum Model {
         #[command(flatten)]
         door: Door,
     },
+    /// Say what a model is and how much harm it could do; a lower tier needs a key with the role `approve`
+    Classify(govern::Classify),
     /// Show the card of a version as Markdown, or give it one
     #[command(after_help = "\
 A card is a JSON file with the texts summary, owner, license, intended_use, limitations, training_data and evaluation; it
@@ -92,6 +94,7 @@ impl Model {
             Self::Promote(promote) => promote.run().await,
             Self::Rollback(rollback) => rollback.run().await,
             Self::Diff { from, to, door } => compare::run(&door.open(), &from, &to).await,
+            Self::Classify(classify) => classify.run().await,
             Self::Card { version, set, door } => govern::card(&door.open(), &version, set.as_deref()).await,
             Self::Baseline(baseline) => baseline.run().await,
             Self::Evaluate(evaluate) => evaluate.run().await,

@@ -10,6 +10,31 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tidegate_registry::facts::VersionId;
 
+/// The arguments of `model classify`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
+pub(in crate::cli) struct Classify {
+    /// The model
+    name: String,
+    /// What it is: llm, lora-adapter, embedding, classic or plugin
+    #[arg(long, group = "what")]
+    kind: Option<String>,
+    /// The tier of the EU's AI Act: minimal, limited, high or unacceptable
+    #[arg(long, group = "what")]
+    risk: Option<String>,
+    #[command(flatten)]
+    door: Door,
+}
+
+impl Classify {
+    pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
+        let given = [("kind", self.kind), ("risk", self.risk)];
+        let body: Value =
+            given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), Value::from(value?)))).collect();
+        shown(&self.door.open().ask("PATCH", &[&self.name], Some(&body)).await?)
+    }
+}
+
 /// The arguments of `model evaluate`.
 #[derive(Debug, Args)]
 #[command(

@@ -33,6 +33,9 @@ pub(in crate::cli) struct Register {
     /// What the model is: llm, lora-adapter, embedding, classic or plugin
     #[arg(long)]
     kind: Option<String>,
+    /// The tier of the EU's AI Act: minimal, limited, high or unacceptable
+    #[arg(long)]
+    risk: Option<String>,
     /// What the version is, in words
     #[arg(long)]
     description: Option<String>,
@@ -86,6 +89,7 @@ impl Register {
         put("uri", self.uri.as_ref().map(|uri| json!(uri)));
         put("sha256", self.sha256.map(|digest| json!(digest.to_string())));
         put("kind", self.kind.as_ref().map(|kind| json!(kind)));
+        put("risk", self.risk.as_ref().map(|risk| json!(risk)));
         put("description", self.description.as_ref().map(|text| json!(text)));
         put("parent", self.parent.as_ref().map(|parent| json!(parent)));
         let lineage = [("training_data", &self.training_data), ("dvc", &self.dvc), ("git_commit", &self.git_commit)];
