@@ -69,7 +69,7 @@ async fn strike(
     let strace = Strace::inject(gateway.pid(), call, &format!("signal=SIGKILL:when={nth}")).await;
     let sent = tokio::time::timeout(Duration::from_secs(5), send(client, kind, id)).await;
     drop(strace);
-    (sent.ok().flatten(), gateway.has_ended())
+    (sent.ok().flatten(), gateway.was_killed().await)
 }
 
 #[tokio::test]

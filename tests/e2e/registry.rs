@@ -279,7 +279,7 @@ async fn strike(gateway: &mut Gateway, client: &Client, write: &mut Write, call:
     let sent = tokio::time::timeout(std::time::Duration::from_secs(5), send(client, write)).await;
     write.is_done = sent == Ok(Some(200));
     drop(strace);
-    gateway.has_ended()
+    gateway.was_killed().await
 }
 
 #[tokio::test]

@@ -94,9 +94,20 @@ impl Gateway {
         Client::of(self.address("admin")).with_key(ADMIN_TOKEN)
     }
 
-    /// Whether it is gone.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("it can be asked").is_some()
+    /// Whether it was killed a moment ago: it is gone, or it answers and lives on. A process that dies accepts nobody any
+    /// more before it can be waited for.
+    pub(crate) async fn was_killed(&mut self) -> bool {
+        let client = self.client();
+        let child = &mut self.child;
+        eventually("the program to answer or to be gone", async || {
+            if child.try_wait().expect("it can be asked").is_some() {
+                return Some(true);
+            }
+            let mut wire = client.try_connect().await.ok()?;
+            wire.write(&client.request("GET", "/healthz", &[], b"")).await;
+            wire.head().await.map(|_| false)
+        })
+        .await
     }
 
     pub(crate) fn pid(&self) -> u32 {
