@@ -114,6 +114,9 @@ async fn a_version_is_promoted_when_it_has_what_its_gate_asks_and_not_before() {
         let changed = stage.client(&stage.ann).send(method, &format!("{FILES}/m/1/model.bin"), &[], b"other").await;
         assert_eq!(changed.status(), 409, "{method}: {}", changed.text());
     }
+    let parts = "/api/2.0/mlflow-artifacts/mpu/create/m/1";
+    let begun = stage.client(&stage.ann).post(parts, &json!({"path": "model.bin", "num_parts": 1})).await;
+    assert_eq!(begun.status(), 409, "{}", begun.text());
 
     stage.make_ready("m/2");
     stage.done(&stage.eve, &["promote", "m/2", "production"]);

@@ -26,6 +26,8 @@ mod limits;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod multipart;
+#[cfg(test)]
 mod passthrough;
 #[cfg(test)]
 mod prompt_kills;

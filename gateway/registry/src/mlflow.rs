@@ -4,6 +4,7 @@
 mod artifacts;
 mod error;
 mod models;
+mod multipart;
 mod params;
 mod prompts;
 mod schema;
@@ -51,6 +52,14 @@ impl Mlflow {
         self
     }
 
+    /// Removes uploads that began more than a day ago and were not completed; tells how many.
+    ///
+    /// # Errors
+    /// The artifact store cannot be read or changed.
+    pub async fn sweep(&self) -> Result<usize, RegistryFault> {
+        multipart::sweep(&*self.blobs, self.registry.wall()).await
+    }
+
     async fn answer(
         &self,
         caller: Option<Caller>,
@@ -68,7 +77,10 @@ impl Mlflow {
                 return artifacts::upload(&self.registry, &*self.blobs, rest, body, self.largest_file).await;
             }
             Call::Remove => return artifacts::remove(&self.registry, &*self.blobs, rest).await,
-            Call::Multipart | Call::Presigned => return Err(artifacts::unsupported(call)),
+            Call::UploadPart => {
+                return multipart::part(&*self.blobs, rest, body, self.largest_file, self.registry.wall()).await;
+            }
+            Call::Presigned => return Err(artifacts::unsupported()),
             _ => {}
         }
         let bytes = gather(body).await?;
@@ -82,6 +94,16 @@ impl Mlflow {
             return Ok(reply(&answer));
         }
         let answer = match call {
+            Call::CreateUpload => {
+                let origin = multipart::origin(&head.uri, &head.headers)?;
+                let now = self.registry.wall();
+                multipart::create(&self.registry, &*self.blobs, rest, &params, &origin, now).await?
+            }
+            Call::CompleteUpload => {
+                let (most, now) = (self.largest_file, self.registry.wall());
+                multipart::complete(&self.registry, &self.blobs, rest, &params, most, now).await?
+            }
+            Call::AbortUpload => multipart::abort(&*self.blobs, rest, &params).await?,
             Call::ListArtifacts => artifacts::list(&*self.blobs, &params).await?,
             Call::CreateModel => models::create(&self.registry, &actor, &params).await?,
             Call::GetModel => models::get(&self.registry, &params).await?,
@@ -113,7 +135,7 @@ impl Mlflow {
                 let id = rest.strip_suffix("/test").ok_or_else(no_such_call)?;
                 webhooks::test(&self.registry, id, &params).await?
             }
-            Call::ServerInfo | Call::Download | Call::Upload | Call::Remove | Call::Multipart | Call::Presigned => {
+            Call::ServerInfo | Call::Download | Call::Upload | Call::Remove | Call::UploadPart | Call::Presigned => {
                 return Err(RegistryFault::internal("a call without a handler"));
             }
         };
@@ -170,13 +192,13 @@ fn reply(answer: &Value) -> Response<Content> {
     response
 }
 
-/// What the client asks before it transfers files: nothing but plain requests is offered.
+/// What the client asks before it transfers files: they may come up in parts, and go down by plain requests.
 fn server_info() -> Value {
     json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
+        "multipart_uploads_enabled": true,
         "multipart_downloads_enabled": false,
         "presigned_upload_run_id_supported": false,
         "presigned_upload_model_id_supported": false,

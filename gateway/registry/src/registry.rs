@@ -29,6 +29,7 @@ use crate::version::ModelVersion;
 use crate::webhook::delivery::Courier;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::{DatabaseSpec, GovernanceSpec};
 use tidegate_core::{Clock, Dice};
@@ -198,6 +199,10 @@ impl Registry {
     /// A number that is not met twice.
     pub(crate) fn unique(&self) -> u64 {
         self.dice.next_u64()
+    }
+
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -18,7 +18,9 @@ pub(crate) fn actor(caller: &Caller, head: &Parts, body: &Bytes) -> Result<Actor
     let idempotency = match head.headers.get("idempotency-key") {
         None => None,
         Some(value) => {
-            let mut content = format!("{} {}\n", head.method, head.uri).into_bytes();
+            // Without the host: the same request may come again to another replica.
+            let address = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+            let mut content = format!("{} {address}\n", head.method).into_bytes();
             content.extend_from_slice(body);
             Some(IdempotencyKey::new(value.to_str().unwrap_or_default(), Digest::of(&content))?)
         }

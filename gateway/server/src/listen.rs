@@ -31,6 +31,8 @@ pub struct Peer {
 pub struct Terms {
     /// Whether it is the admin listener.
     pub admin: bool,
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
     /// Which pages of browsers may call.
     pub cors: CorsSpec,
     /// The largest body taken, in bytes.

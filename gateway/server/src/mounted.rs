@@ -8,9 +8,10 @@ use crate::reply::ReplyBody;
 use crate::server::Server;
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
+use http::header::{ALLOW, CONTENT_LENGTH, HOST, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ where
     };
     match admitted(server, needs, &head, peer) {
         Ok(caller) => {
+            let mut head = head;
+            make_absolute(&mut head, peer.terms.is_tls);
             let frames = frames(body, peer.terms.body_timeout);
             answer(mount.serve(caller, Request::from_parts(head, frames)).await)
         }
@@ -85,6 +88,17 @@ fn admitted(server: &Server, needs: Option<Role>, head: &Parts, peer: &Peer) -> 
         caller.0.principal
     );
     Err(Fault::new(FaultKind::Forbidden, says))
+}
+
+/// Gives a request the address as the caller wrote it, so that an interface can give him further ones.
+fn make_absolute(head: &mut Parts, is_tls: bool) {
+    let mut uri = std::mem::take(&mut head.uri).into_parts();
+    let host = head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    uri.authority = uri.authority.or(host);
+    uri.scheme = uri.authority.is_some().then_some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+    let path = uri.path_and_query.clone();
+    // A host that makes no address is left out.
+    head.uri = Uri::from_parts(uri).unwrap_or_else(|_| path.map_or_else(Uri::default, Uri::from));
 }
 
 /// A body in parts, of which each must follow the one before it within `idle`.
@@ -137,6 +151,24 @@ mod tests {
     use super::*;
     use futures_util::StreamExt as _;
     use http_body_util::StreamBody;
+
+    #[test]
+    fn an_interface_sees_the_address_that_the_caller_wrote() {
+        let seen = |uri: &str, host: Option<&str>, is_tls| {
+            let mut request = Request::get(uri);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            let mut head = request.body(()).unwrap().into_parts().0;
+            make_absolute(&mut head, is_tls);
+            head.uri.to_string()
+        };
+        assert_eq!(seen("/a?b=c", Some("gate:81"), false), "http://gate:81/a?b=c");
+        assert_eq!(seen("/a", Some("gate"), true), "https://gate/a");
+        assert_eq!(seen("http://gate/a", None, true), "https://gate/a");
+        assert_eq!(seen("/a", None, false), "/a");
+        assert_eq!(seen("/a", Some("no host"), false), "/a");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_stalls_ends_with_a_fault() {

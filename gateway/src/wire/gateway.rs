@@ -117,6 +117,7 @@ impl Gateway {
         for spec in &self.spec.listeners {
             let terms = Terms {
                 admin: false,
+                is_tls: spec.tls.is_some(),
                 cors: spec.cors.clone(),
                 max_body: spec.max_body,
                 head_timeout: spec.head_timeout,
@@ -191,6 +192,7 @@ impl Gateway {
 fn admin_terms() -> Terms {
     Terms {
         admin: true,
+        is_tls: false,
         cors: CorsSpec::Off,
         max_body: 1024 * 1024,
         head_timeout: std::time::Duration::from_secs(5),

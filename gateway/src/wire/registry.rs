@@ -140,8 +140,14 @@ impl OpenRegistry {
     /// until aborted.
     pub(crate) fn sweep(&self) -> tokio::task::JoinHandle<()> {
         let (blobs, registry) = (Arc::clone(&self.blobs), Arc::clone(&self.registry));
+        let mlflow = Arc::clone(&self.mlflow);
         tokio::spawn(async move {
             loop {
+                match mlflow.sweep().await {
+                    Ok(0) => {}
+                    Ok(removed) => tracing::info!(removed, "uploads that were not completed in a day were removed"),
+                    Err(fault) => tracing::error!(%fault, "unfinished uploads cannot be removed"),
+                }
                 match blobs.sweep().await {
                     Ok(0) => {}
                     Ok(removed) => tracing::info!(removed, "files that nothing led to any more were removed"),

@@ -1,7 +1,7 @@
 //! Files of versions, by MLflow's artifact proxy: up, down, listed, removed. Owns the paths as they come in a URL.
 
+use super::multipart;
 use super::params::Params;
-use super::table::Call;
 use super::{of_port, reply};
 use crate::content;
 use crate::fault::{RegistryFault, RegistryFaultKind};
@@ -60,18 +60,16 @@ pub(super) async fn upload(
     }
     let path = checked(path)?;
     registry.may_change(&path).await?;
-    let body = match Format::promised(path.name()) {
-        Some(format) => of_format(format, body).await?,
-        None => body,
-    };
+    let body = as_promised(&path, body).await?;
     blobs.put(&path, body, most).await.map_err(of_port)?;
     let mut response = Response::new(Content::Whole(Bytes::new()));
     *response.status_mut() = StatusCode::OK;
     Ok(response)
 }
 
-/// A file of a model's folder may be anything, but one that promises to be weights is judged as such.
-async fn of_format(promised: Format, body: Frames) -> Result<Frames, RegistryFault> {
+/// A file of a model's folder may be anything, but one whose name promises weights is judged as such.
+pub(super) async fn as_promised(path: &BlobPath, body: Frames) -> Result<Frames, RegistryFault> {
+    let Some(promised) = Format::promised(path.name()) else { return Ok(body) };
     let (format, frames) = content::judged(body).await?;
     if format == promised {
         return Ok(frames);
@@ -149,6 +147,7 @@ pub(super) async fn list(blobs: &dyn Blobs, params: &Params) -> Result<Value, Re
     let entries = blobs.list(folder.as_ref()).await.map_err(of_port)?;
     let files: Vec<Value> = entries
         .into_iter()
+        .filter(|entry| folder.is_some() || entry.name != multipart::FOLDER)
         .map(|entry| match entry.length {
             Some(length) => json!({"path": entry.name, "is_dir": false, "file_size": length}),
             None => json!({"path": entry.name, "is_dir": true}),
@@ -157,16 +156,18 @@ pub(super) async fn list(blobs: &dyn Blobs, params: &Params) -> Result<Value, Re
     Ok(if files.is_empty() { json!({}) } else { json!({"files": files}) })
 }
 
-/// What is asked for works without these, and the client then does: plain requests carry files of any length.
-pub(super) fn unsupported(call: Call) -> RegistryFault {
-    RegistryFault::new(
-        RegistryFaultKind::Unsupported,
-        if call == Call::Presigned {
-            "Multipart download is not supported for the current artifact repository"
-        } else {
-            "Multipart upload is not supported for the current artifact repository"
-        },
-    )
+/// What is asked for works without it, and the client then does: plain requests carry files of any length.
+pub(super) fn unsupported() -> RegistryFault {
+    let says = "Multipart download is not supported for the current artifact repository";
+    RegistryFault::new(RegistryFaultKind::Unsupported, says)
+}
+
+/// Where a file goes that comes up in parts: into the folder that the URL names, by the last part of the name that it has
+/// at the caller's.
+pub(super) fn target(folder: &str, local: &str) -> Result<BlobPath, RegistryFault> {
+    let folder = checked(folder)?;
+    let name = local.rsplit(['/', '\\']).next().unwrap_or_default();
+    decoded(&format!("{folder}/{name}"))
 }
 
 /// The path of a URL, decoded once and checked; one that is escaped twice to get past a check is refused.
@@ -179,7 +180,11 @@ fn decoded(text: &str) -> Result<BlobPath, RegistryFault> {
     if has_relative_parts(text) {
         return Err(refused());
     }
-    BlobPath::new(text).map_err(|fault| refused().because(fault))
+    let path = BlobPath::new(text).map_err(|fault| refused().because(fault))?;
+    if path.as_str().split('/').next() == Some(multipart::FOLDER) {
+        return Err(refused());
+    }
+    Ok(path)
 }
 
 /// The one range of a header: `None` where it asks for nothing that we give in parts, `Some(None)` where it begins after
@@ -240,6 +245,9 @@ mod tests {
         {
             assert_eq!(checked(bad).unwrap_err().says, "Invalid path", "{bad}");
         }
+        assert!(checked(".uploads/x").is_err() && checked(".uploads").is_err() && checked("m/.uploads").is_ok());
+        assert!(target("m", "/home/x/..").is_err() && target(".uploads", "x").is_err());
+        assert_eq!(target("m/1", "C:\\x\\model.bin").unwrap().as_str(), "m/1/model.bin");
         assert_eq!(checked("1/a%20b/MLmodel").unwrap().as_str(), "1/a b/MLmodel");
     }
 

@@ -28,6 +28,11 @@ const fn may(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, required: false }
 }
 
+/// Of uploads in parts.
+const PATH: Parameter = must("path");
+const UPLOAD: Parameter = may("upload_id", Kind::Text);
+const PARTS: Parameter = Parameter { name: "parts", kind: Kind::List, required: true };
+
 /// The parameters of a call.
 pub(super) const fn of(call: Call) -> &'static [Parameter] {
     const NAME: Parameter = must("name");
@@ -96,7 +101,10 @@ pub(super) const fn of(call: Call) -> &'static [Parameter] {
         }
         Call::ListWebhooks => const { &[may("max_results", Kind::Number(i64::MAX)), TOKEN] },
         Call::GetWebhook | Call::DeleteWebhook | Call::TestWebhook => &[],
-        Call::Download | Call::Upload | Call::Remove | Call::Multipart | Call::Presigned | Call::ServerInfo => {
+        Call::CreateUpload => const { &[PATH, may("num_parts", Kind::Number(i64::MAX))] },
+        Call::CompleteUpload => const { &[PATH, UPLOAD, PARTS] },
+        Call::AbortUpload => const { &[PATH, UPLOAD] },
+        Call::Download | Call::Upload | Call::Remove | Call::UploadPart | Call::Presigned | Call::ServerInfo => {
             const { &[] }
         }
     }
