@@ -1,0 +1,21 @@
+//! Learning which arm is better: rewards fold into a [`Tally`] per arm, a [`Rule`] turns the tallies into a vector of
+//! probabilities, and [`Mixing`] sees to it that no arm is forgotten. All of it is pure: when a vector is published, and
+//! where tallies are kept, belong to others.
+//!
+//! The vector is computed once for each published state, so that a decision is one draw from it and its propensity is
+//! exact. A rule that picks by a score alone (`ucb1`, the greedy part of `epsilon_greedy`) is certain, and so mixed with
+//! `explore`; without, its records cannot tell what another policy would have earned.
+
+mod allocation;
+mod best;
+mod density;
+mod learner;
+mod mixing;
+mod posterior;
+mod rule;
+mod tally;
+
+pub use learner::Learner;
+pub use mixing::{Mixing, MixingFault};
+pub use rule::{Rule, Values};
+pub use tally::Tally;

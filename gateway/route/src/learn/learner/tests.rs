@@ -1,0 +1,79 @@
+use super::*;
+use crate::learn::rule::Values;
+use crate::share;
+use tidegate_core::Dice;
+use tidegate_core::dice::SplitMix;
+
+fn learner(rule: Rule, half_life: Option<f64>) -> Learner {
+    Learner::new(rule, Mixing::new(0.0, 0.02, 3).unwrap(), half_life, vec![Tally::default(); 3])
+}
+
+/// Calls whose arms succeed by `rates`; how many of them went to each arm.
+fn run(learner: &mut Learner, rates: [f64; 3], calls: u32, dice: &SplitMix) -> [u32; 3] {
+    let mut calls_of = [0; 3];
+    for _ in 0..calls {
+        let state = learner.state().unwrap();
+        let arm = share::at(state.shares(), dice.unit());
+        calls_of[arm] += 1;
+        learner.fold(arm, f64::from(u8::from(dice.unit() < rates[arm])));
+    }
+    calls_of
+}
+
+#[test]
+fn every_rule_finds_the_best_arm() {
+    let rules = [
+        Rule::EpsilonGreedy { epsilon: 0.2, decay: Some(300.0) },
+        Rule::Ucb1 { range: (0.0, 1.0) },
+        Rule::Thompson(Values::Booleans),
+        Rule::Thompson(Values::Numbers),
+        Rule::TrackAndStop { delta: 0.05 },
+    ];
+    for (seed, rule) in (0..).zip(rules) {
+        let (mut learner, dice) = (learner(rule, None), SplitMix::seeded(seed));
+        run(&mut learner, [0.3, 0.7, 0.4], 800, &dice);
+        let calls = run(&mut learner, [0.3, 0.7, 0.4], 200, &dice);
+        assert!(calls[1] >= 140, "{rule:?}: {calls:?}");
+    }
+}
+
+#[test]
+fn with_a_half_life_it_leaves_an_arm_that_became_worse() {
+    let rule = Rule::Thompson(Values::Booleans);
+    let moved = |half_life| {
+        let (mut learner, dice) = (learner(rule, half_life), SplitMix::seeded(7));
+        run(&mut learner, [0.3, 0.8, 0.5], 3000, &dice);
+        run(&mut learner, [0.3, 0.1, 0.5], 1000, &dice);
+        run(&mut learner, [0.3, 0.1, 0.5], 200, &dice)
+    };
+    assert!(moved(Some(300.0))[2] > 140, "{:?}", moved(Some(300.0)));
+    assert!(moved(None)[2] < moved(Some(300.0))[2], "without, the past weighs for long");
+}
+
+#[test]
+fn the_same_rewards_in_the_same_order_lead_to_the_same_state() {
+    let rule = Rule::Thompson(Values::Numbers);
+    let dice = SplitMix::seeded(3);
+    let (mut first, mut second) = (learner(rule, Some(50.0)), learner(rule, Some(50.0)));
+    for _ in 0..200 {
+        let (arm, reward) = ((dice.next_u64() % 3) as usize, dice.unit());
+        first.fold(arm, reward);
+        second.fold(arm, reward);
+        assert_eq!(first.state().unwrap(), second.state().unwrap());
+    }
+    let kept = first.tallies().to_vec();
+    let again = Learner::new(rule, Mixing::new(0.0, 0.02, 3).unwrap(), Some(50.0), kept);
+    assert_eq!(again.state().unwrap().id(), first.state().unwrap().id(), "a state is all in its tallies");
+}
+
+#[test]
+fn what_is_no_reward_changes_nothing() {
+    let mut learner = learner(Rule::Thompson(Values::Booleans), Some(10.0));
+    learner.fold(0, 1.0);
+    let before = learner.tallies().to_vec();
+    learner.fold(1, f64::NAN);
+    learner.fold(1, f64::INFINITY);
+    learner.fold(9, 1.0);
+    assert_eq!(learner.tallies(), before);
+    assert!(Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, Vec::new()).state().is_err());
+}
