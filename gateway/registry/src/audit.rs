@@ -214,6 +214,13 @@ fn row(row: &AnyRow) -> Result<Entry, RegistryFault> {
     })
 }
 
+/// Whether anything was ever done to `subject`, exactly so named.
+pub(crate) async fn mentions(db: &mut AnyConnection, subject: &str) -> Result<bool, RegistryFault> {
+    let mut sql = Sql::new("SELECT seq FROM audit WHERE subject = ");
+    sql.bind(subject).push(" LIMIT 1");
+    Ok(sql.one(db).await?.is_some())
+}
+
 /// The number and the hash of the newest entry.
 pub(crate) async fn head(db: &mut AnyConnection) -> Result<(i64, Digest), RegistryFault> {
     let head = Sql::new("SELECT revision, hash FROM head WHERE one = 1").one(db).await?;

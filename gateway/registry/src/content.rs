@@ -236,6 +236,19 @@ pub(crate) async fn judged(mut frames: Frames) -> Result<(Format, Frames), Regis
     Ok((format, Box::pin(stream::iter(held).chain(rest))))
 }
 
+/// The bytes of a file of this name: it may be anything, but one whose name promises weights is judged as such.
+///
+/// # Errors
+/// It is not what its name promises.
+pub(crate) async fn as_promised(name: &str, frames: Frames) -> Result<Frames, RegistryFault> {
+    let Some(promised) = Format::promised(name) else { return Ok(frames) };
+    let (format, frames) = judged(frames).await?;
+    if format == promised {
+        return Ok(frames);
+    }
+    Err(RegistryFault::invalid(format!("the file is refused: it is {format}, and its name promises {promised}")))
+}
+
 /// What a file of `length` bytes is that is kept already; no more of it is read than is needed to tell.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod fault;
 pub mod filter;
 pub mod gate;
+pub mod import;
 pub mod kind;
 pub mod mlflow;
 pub mod model;

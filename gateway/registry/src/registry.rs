@@ -4,6 +4,7 @@
 mod aliases;
 mod baselines;
 mod governance;
+mod import;
 mod kept;
 mod models;
 mod registration;
@@ -11,6 +12,7 @@ mod tags;
 mod versions;
 mod webhooks;
 
+pub use import::{Import, import_file};
 pub use kept::IdempotencyKey;
 pub use models::NewModel;
 pub use registration::Registration;

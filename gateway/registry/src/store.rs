@@ -3,6 +3,7 @@
 
 pub(crate) mod baselines;
 pub(crate) mod governance;
+pub(crate) mod imports;
 pub(crate) mod models;
 pub(crate) mod search;
 pub(crate) mod serving;

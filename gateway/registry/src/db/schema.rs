@@ -6,7 +6,7 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 /// The steps; `{text}` is a text column that sorts by its bytes.
-const STEPS: [&str; 2] = [FIRST, GOVERNANCE];
+const STEPS: [&str; 3] = [FIRST, GOVERNANCE, IMPORTS];
 
 const FIRST: &str = r"
 CREATE TABLE models (
@@ -156,6 +156,16 @@ CREATE TABLE serving (
     reason {text} NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (replica, reference)
+);
+";
+
+/// How what was imported was at its origin then.
+const IMPORTS: &str = r"
+CREATE TABLE imports (
+    origin {text} NOT NULL,
+    subject {text} NOT NULL,
+    digest {text} NOT NULL,
+    PRIMARY KEY (origin, subject)
 );
 ";
 

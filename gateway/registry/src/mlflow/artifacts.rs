@@ -5,7 +5,6 @@ use super::params::Params;
 use super::{of_port, reply};
 use crate::content;
 use crate::fault::{RegistryFault, RegistryFaultKind};
-use crate::kind::Format;
 use crate::registry::Registry;
 use crate::source::has_relative_parts;
 use bytes::Bytes;
@@ -60,21 +59,11 @@ pub(super) async fn upload(
     }
     let path = checked(path)?;
     registry.may_change(&path).await?;
-    let body = as_promised(&path, body).await?;
+    let body = content::as_promised(path.name(), body).await?;
     blobs.put(&path, body, most).await.map_err(of_port)?;
     let mut response = Response::new(Content::Whole(Bytes::new()));
     *response.status_mut() = StatusCode::OK;
     Ok(response)
-}
-
-/// A file of a model's folder may be anything, but one whose name promises weights is judged as such.
-pub(super) async fn as_promised(path: &BlobPath, body: Frames) -> Result<Frames, RegistryFault> {
-    let Some(promised) = Format::promised(path.name()) else { return Ok(body) };
-    let (format, frames) = content::judged(body).await?;
-    if format == promised {
-        return Ok(frames);
-    }
-    Err(RegistryFault::invalid(format!("the file is refused: it is {format}, and its name promises {promised}")))
 }
 
 pub(super) async fn download(

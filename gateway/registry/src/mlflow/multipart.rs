@@ -6,9 +6,10 @@
 //! the parts lie beside it, so that every replica over one artifact store takes them, and a listing of the store shows
 //! nobody an id. Completing copies the parts into the file, which is whole when its path leads to it.
 
-use super::artifacts::{as_promised, target};
+use super::artifacts::target;
 use super::of_port;
 use super::params::Params;
+use crate::content;
 use crate::fault::RegistryFault;
 use crate::registry::Registry;
 use bytes::Bytes;
@@ -129,7 +130,7 @@ pub(super) async fn complete(
         }
         parts.push((place, there.digest));
     }
-    let content = as_promised(&path, joined(Arc::clone(blobs), parts)).await?;
+    let content = content::as_promised(path.name(), joined(Arc::clone(blobs), parts)).await?;
     blobs.put(&path, content, most).await.map_err(of_port)?;
     remove(&**blobs, &upload.folder).await?;
     Ok(json!({}))

@@ -6,6 +6,7 @@
 mod beside;
 mod cases;
 mod governance;
+mod imports;
 #[path = "../../../../tests/e2e/harness/postgres.rs"]
 mod postgres;
 mod tampering;
@@ -40,7 +41,7 @@ fn ann() -> Actor {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(beside::ALL) {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(imports::ALL).chain(beside::ALL) {
         println!("{name}");
         case(open(DatabaseSpec::Sqlite(folder.path().join(format!("{name}.db")))).await).await;
     }
@@ -61,7 +62,7 @@ async fn on_postgres() {
         println!("left out: PostgreSQL is not installed");
         return;
     };
-    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(beside::ALL) {
+    for (name, case) in cases::ALL.iter().chain(governance::ALL).chain(imports::ALL).chain(beside::ALL) {
         println!("{name}");
         let place = open(empty(&server, name).await).await;
         let registry = Arc::clone(&place.registry);
