@@ -9,6 +9,7 @@ mod key;
 mod model;
 mod models;
 mod prompt;
+mod registry;
 mod when;
 
 use crate::terminal::Style;
@@ -88,6 +89,9 @@ enum Command {
     /// Register, show, govern and promote the models of a gateway's registry
     #[command(subcommand)]
     Model(model::Model),
+    /// Bring the models of another registry in
+    #[command(subcommand)]
+    Registry(registry::Registry),
     /// Check the registry's audit log, write it out, or erase particulars in it
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -115,6 +119,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Events(events) => events.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
         Command::Model(model) => block_on(model.run()),
+        Command::Registry(registry) => block_on(registry.run()),
         Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
     }

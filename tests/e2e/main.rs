@@ -18,6 +18,8 @@ mod errors;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;

@@ -80,7 +80,11 @@ pub(crate) async fn open(
     })
 }
 
-async fn open_blobs(
+/// Opens the store of artifacts.
+///
+/// # Errors
+/// It cannot be used.
+pub(crate) async fn open_blobs(
     spec: &ArtifactsSpec,
     clock: &Arc<dyn Clock>,
     dice: &Arc<dyn Dice>,
