@@ -104,6 +104,122 @@ async fn a_push_shows_within_two_seconds() {
     println!("figure: a push showed after {took:?}");
 }
 
+/// HMAC-SHA256 of `body` by Python's word, so that the gateway is not asked about itself.
+fn signed(home: &Home, secret: &str, body: &str) -> String {
+    home.write("word", body);
+    let script = format!(
+        "import hmac,sys; print(hmac.new({secret:?}.encode(), open('word','rb').read(), 'sha256').hexdigest(), end='')"
+    );
+    let output = home.command("python3").args(["-c", &script]).output().expect("Python runs");
+    String::from_utf8(output.stdout).expect("digits")
+}
+
+#[tokio::test]
+async fn a_forges_word_has_a_push_fetched_at_once() {
+    if Command::new("git").arg("--version").output().is_err()
+        && may_be_left_out("a_forges_word_has_a_push_fetched_at_once", "git")
+    {
+        return;
+    }
+    let upstream = Upstream::start().await;
+    let home = Home::new();
+    git(&home, &["init", "--quiet", "--initial-branch=main", "work"]);
+    std::fs::create_dir_all(home.path().join("work/prompts/greet")).expect("a folder");
+    let commit = |text: &str| {
+        home.write("work/prompts/greet/prompt.yaml", &format!("text: {{content: {text}}}\n"));
+        git(&home, &["-C", "work", "add", "."]);
+        git(&home, &["-C", "work", "commit", "--quiet", "-m", text]);
+    };
+    commit("one");
+    let server = GitServer::start(&home.path().join("work"), "Z2l0OnNlY3JldA==");
+    let sections = format!("{}{}", crate::harness::provider("pool", &[&upstream]), crate::harness::ROUTES);
+    let prompts = format!(
+        "prompts: {{repository: \"{}\", token: \"${{file:token}}\", poll: 1h, webhook: {{secret: \"${{file:hook}}\"}}}}\n",
+        server.url()
+    );
+    home.write("config.yaml", &format!("{BASE}{sections}{prompts}"));
+    home.write("token", "secret");
+    home.write("hook", "word of the forge");
+    let key = home.key(&["read"]);
+    let gateway = home.serve().await;
+    let client = gateway.client().with_key(&key);
+    let text = async || {
+        let answer = client.post("/v1/prompts/greet/render", &json!({})).await;
+        answer.json()["messages"][0]["content"].as_str().map(str::to_owned)
+    };
+    commit("two");
+    let forge = gateway.client().without_key();
+    let path = "/v1/webhooks/prompts";
+    let word = r#"{"ref": "refs/heads/main"}"#;
+    let bad = format!("sha256={}", signed(&home, "another", word));
+    for headers in [&[][..], &[("x-hub-signature-256", bad.as_str())], &[("x-gitlab-token", "word")]] {
+        assert_eq!(forge.send("POST", path, headers, word.as_bytes()).await.status(), 401, "{headers:?}");
+    }
+    assert_eq!(forge.get(path).await.status(), 405);
+    assert_eq!(gateway.admin().send("POST", path, &[], b"").await.status(), 404, "forges reach the public listener");
+    assert_eq!(text().await.as_deref(), Some("one"), "none of them was worth a fetch");
+    let good = format!("sha256={}", signed(&home, "word of the forge", word));
+    let taken = forge.send("POST", path, &[("x-hub-signature-256", &good)], word.as_bytes()).await;
+    assert_eq!(taken.status(), 202, "{}", taken.text());
+    let told = Instant::now();
+    eventually("the push", async || (text().await.as_deref() == Some("two")).then_some(())).await;
+    println!("figure: a push that the forge told of showed after {} ms", told.elapsed().as_millis());
+}
+
+#[tokio::test]
+async fn the_work_tree_is_there_for_this_machine_and_moves_of_labels_are_audited() {
+    if Command::new("git").arg("--version").output().is_err()
+        && may_be_left_out("the_work_tree_is_there_for_this_machine_and_moves_of_labels_are_audited", "git")
+    {
+        return;
+    }
+    let upstream = Upstream::start().await;
+    let home = Home::new();
+    git(&home, &["init", "--quiet", "--initial-branch=main", "work"]);
+    std::fs::create_dir_all(home.path().join("work/prompts/greet")).expect("a folder");
+    for text in ["one", "two"] {
+        home.write("work/prompts/greet/prompt.yaml", &format!("text: {{content: {text}}}\n"));
+        git(&home, &["-C", "work", "add", "."]);
+        git(&home, &["-C", "work", "commit", "--quiet", "-m", text]);
+    }
+    home.write("work/prompts/greet/prompt.yaml", "text: {content: being tried}\n");
+    let store = "{events: {to: \"file:events\"}, registry: \"sqlite:registry.db\", artifacts: \"file:artifacts\"}";
+    let base = BASE.replace("{events: {to: \"file:events\"}}", store);
+    let sections = format!("{}{}", crate::harness::provider("pool", &[&upstream]), crate::harness::ROUTES);
+    home.write("config.yaml", &format!("{base}{sections}prompts: {{repository: work}}\n"));
+    let key = home.key(&["read", "write"]);
+    let gateway = home.serve().await;
+    let client = gateway.client().with_key(&key);
+    let dev = client.post("/v1/prompts/greet/render", &json!({"version": "dev"})).await;
+    assert_eq!(dev.json()["messages"][0]["content"], "being tried", "{}", dev.text());
+    let compared = client.get("/v1/prompts/greet/diff?from=2&to=dev").await;
+    assert!(compared.json()["text"].as_str().is_some_and(|text| text.contains("being tried")), "{}", compared.text());
+    let label = "/v1/prompts/greet/labels/production";
+    let set = async |body: Value| client.send("PUT", label, &[], body.to_string().as_bytes()).await.status();
+    assert_eq!(set(json!({"version": 1, "expected": 2})).await, 409);
+    assert_eq!(set(json!({"version": 1, "expected": 0, "why": "read it"})).await, 200);
+    let alias = json!({"name": "greet", "alias": "production", "version": "2"});
+    let by_mlflow = client.post("/api/2.0/mlflow/registered-models/alias", &alias).await;
+    assert_eq!(by_mlflow.status(), 200, "{}", by_mlflow.text());
+    let back = client.post("/v1/prompts/greet/rollback", &json!({"label": "production"})).await;
+    assert_eq!(back.status(), 200, "{}", back.text());
+    let ran = home.run(&["prompt", "label", "greet", "production", "2", "--expect", "1", "--config", "config.yaml"]);
+    assert_eq!(ran.code(), 0, "{}", ran.err());
+    let log = home.run(&["audit", "export", "--config", "config.yaml"]).out();
+    let entries: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("an entry")).collect();
+    let deeds: Vec<(&str, &str)> = entries
+        .iter()
+        .map(|one| (one["action"].as_str().unwrap_or(""), one["subject"].as_str().unwrap_or("")))
+        .collect();
+    let to = "prompts:/greet@production";
+    assert_eq!(
+        deeds,
+        [("prompt.label", to), ("prompt.label", to), ("prompt.rollback", to), ("prompt.label", to)],
+        "{log}"
+    );
+    assert!(log.contains("read it") && home.run(&["audit", "verify", "--config", "config.yaml"]).code() == 0, "{log}");
+}
+
 #[tokio::test]
 async fn a_remote_repository_is_fetched_by_https_and_only_read() {
     if Command::new("git").arg("--version").output().is_err()

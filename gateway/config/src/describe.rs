@@ -54,6 +54,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         "prompts": prompts.as_ref().map(|prompts| json!({
             "repository": prompts.repository, "remote": prompts.remote.as_ref().map(|remote| &remote.url), "path": prompts.path,
             "branch": prompts.branch,
+            "webhook": prompts.remote.as_ref().and_then(|remote| remote.webhook.as_ref()).map(|_| json!({"secret": HIDDEN})),
         })),
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),

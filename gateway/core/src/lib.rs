@@ -14,6 +14,7 @@ pub mod id;
 pub mod ledger;
 pub mod model_ref;
 pub mod name;
+pub mod once;
 pub mod percent;
 pub mod port;
 pub mod prompt;

@@ -92,8 +92,7 @@ fn main() -> Result<()> {
     let by = Author::new("Ann", "ann@example.com");
     let list = middle(21, || {
         let method = http::Method::GET;
-        let asked =
-            Asked { method: &method, segments: &[], query: &[], body: b"", reach: Reach::Afar, by: &by, once: None };
+        let asked = Asked { method: &method, segments: &[], query: &[], body: b"", reach: Reach::Afar, by: &by };
         black_box(serde_json::to_vec(&store.answer(&asked).map_err(|fault| fault.to_string())?.1)?);
         Ok(())
     })?;
@@ -132,7 +131,7 @@ fn main() -> Result<()> {
     writeln!(out, "register                  {:>10.2} ms", write / 1e3)?;
     let label: PromptLabel = "production".parse()?;
     let label = middle(21, || {
-        store.set_label(&name, &label, &PromptPick::Newest, &by, "measured").map(drop).map_err(Into::into)
+        store.set_label(&name, &label, &PromptPick::Newest, (&by, "measured"), None).map(drop).map_err(Into::into)
     })?;
     writeln!(out, "set a label               {:>10.2} ms", label / 1e3)?;
     let other = PromptStore::open(&folder, Options::default())?;

@@ -5,10 +5,15 @@ use crate::fault::PromptFault;
 use crate::folder::Skipped;
 use crate::history::{Change, Walked};
 use crate::journal::Record;
+use crate::once;
 use crate::repository::sha_of;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use tidegate_core::once::Once;
 use tidegate_core::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef};
+
+/// How many requests are known again that left no other trace.
+const KNOWN: usize = 4096;
 
 /// All prompts at one moment.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +21,8 @@ pub struct Book {
     pub(crate) entries: BTreeMap<PromptName, Arc<Entry>>,
     pub(crate) head: Option<CommitSha>,
     pub(crate) skipped: Arc<[Skipped]>,
+    /// The newest requests that were done and left no other trace, the oldest first: `KEY CONTENT`.
+    pub(crate) done: Arc<VecDeque<String>>,
 }
 
 /// One prompt.
@@ -258,7 +265,28 @@ impl Book {
                 (entry.newest, entry.created_unix_ms, entry.description) = (0, None, None);
                 entry.tags.clear();
             }
+            Record::Done { key, content } => {
+                let done = Arc::make_mut(&mut self.done);
+                done.push_back(format!("{key} {content}"));
+                if done.len() > KNOWN {
+                    done.pop_front();
+                }
+            }
+            Record::Together(records) => records.iter().for_each(|record| self.apply(record)),
         }
+    }
+
+    /// Whether a request that leaves its trace in the journal was done before.
+    ///
+    /// # Errors
+    /// Its key was sent with another content.
+    pub(crate) fn was_done(&self, once: &Once) -> Result<bool, PromptFault> {
+        self.done
+            .iter()
+            .rev()
+            .map(|said| once::is_it(once, said))
+            .find(|is| !matches!(is, Ok(false)))
+            .unwrap_or(Ok(false))
     }
 
     /// The records that bring the book to what a walk found; the last says to where. `own` is the commit that was made

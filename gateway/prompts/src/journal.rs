@@ -39,6 +39,10 @@ pub(crate) enum Record {
     DeletedVersion { name: PromptName, n: u32 },
     /// A prompt and all its versions were deleted.
     DeletedPrompt { name: PromptName },
+    /// A request with a key was done.
+    Done { key: String, content: String },
+    /// Several at once: all or none of them, as they are one line.
+    Together(Vec<Record>),
 }
 
 /// The file, read up to `len`.

@@ -1,10 +1,12 @@
 //! Moving labels. Owns setting, deleting and rolling back, each with who and why in the label's reflog.
 
 use crate::author::Author;
+use crate::book::Entry;
 use crate::fault::PromptFault;
 use crate::labels::ref_of;
-use crate::refs::{Moved, Reason, moves, shift};
-use crate::repository::{View, id_of};
+use crate::once::{done, was_made, without_mark};
+use crate::refs::{Move, Moved, Reason, moves, shift};
+use crate::repository::{View, id_of, sha_of};
 use crate::store::PromptStore;
 use serde::Serialize;
 use tidegate_core::{CommitSha, PromptLabel, PromptName, PromptPick, PromptStamp};
@@ -28,22 +30,40 @@ pub struct LabelMove {
 }
 
 impl PromptStore {
-    /// Points a label to a version; returns when that is durable.
+    /// Points a label to a version; returns when that is durable. Where the caller says which one it is `expected` to
+    /// point to now (0: none), it must.
     ///
     /// # Errors
-    /// When there is no such version, or the repository is a mirror.
+    /// When there is no such version, its prompt cannot be read, the label points to another than expected, or the
+    /// repository is a mirror.
     pub fn set_label(
         &self,
         name: &PromptName,
         label: &PromptLabel,
         to: &PromptPick,
-        by: &Author,
-        why: &str,
+        (by, why): (&Author, &str),
+        expected: Option<u32>,
     ) -> Result<PromptStamp, PromptFault> {
         self.write(|session, view| {
-            let version = session.state.book.entry(name)?.pick(to)?;
+            let entry = session.state.book.entry(name)?;
+            if let Some(done) = self.done_before(view, entry, label, by)? {
+                return Ok(done);
+            }
+            let version = entry.pick(to)?;
+            if let Err(PromptFault::Source(fault)) = self.prompt(version) {
+                let says = format!("version {} of `{name}` could not be used: {fault}", version.n);
+                return Err(PromptFault::invalid("version", says));
+            }
+            let now = entry.labels.get(label).copied().unwrap_or_default();
+            if expected.is_some_and(|expected| expected != now) {
+                return Err(PromptFault::Conflict(format!(
+                    "`{label}` of `{name}` points to version {now} (0: none) now, which is not what you expected: look, \
+                     and decide again"
+                )));
+            }
             let stamp = PromptStamp { name: name.clone(), n: version.n, sha: Some(version.sha) };
-            self.point(view, name, label, version.sha, &self.reason(by, why))?;
+            let why = if why.is_empty() { format!("set to version {}", version.n) } else { why.to_owned() };
+            self.point(view, name, label, version.sha, &self.reason(by, &why))?;
             Ok(stamp)
         })
     }
@@ -60,7 +80,11 @@ impl PromptStore {
         why: &str,
     ) -> Result<(), PromptFault> {
         self.write(|session, view| {
-            session.state.book.entry(name)?.pick_label(label)?;
+            let entry = session.state.book.entry(name)?;
+            if self.move_before(view, name, label, by)?.is_some() {
+                return Ok(());
+            }
+            entry.pick_label(label)?;
             if self.remove_label(view, name, label, &self.reason(by, why))? {
                 return Ok(());
             }
@@ -83,6 +107,9 @@ impl PromptStore {
     ) -> Result<PromptStamp, PromptFault> {
         self.write(|session, view| {
             let entry = session.state.book.entry(name)?;
+            if let Some(done) = self.done_before(view, entry, label, by)? {
+                return Ok(done);
+            }
             let now = entry.pick_label(label)?;
             let sha_now = entry.version(now).map(|version| version.sha);
             let log = moves(self.repository.common(), &ref_of(name, label))?;
@@ -101,7 +128,7 @@ impl PromptStore {
         })
     }
 
-    /// The moves of a label, oldest first.
+    /// The moves of a label, oldest first; what a kill kept from taking effect is none.
     ///
     /// # Errors
     /// When there is no such prompt, or the log cannot be read.
@@ -110,10 +137,43 @@ impl PromptStore {
         let entry = book.entry(name)?;
         let n = |sha: Option<CommitSha>| sha.and_then(|sha| entry.versions.iter().find(|v| v.sha == sha).map(|v| v.n));
         let log = moves(self.repository.common(), &ref_of(name, label))?;
-        Ok(log
-            .into_iter()
-            .map(|m| LabelMove { from: n(m.from), to: n(m.to), who: m.who, unix_s: m.unix_s, why: m.why })
+        let now = self.repository.view().target(&ref_of(name, label))?.map(|id| sha_of(&id));
+        let made = (0..log.len()).filter(|at| was_made(&log, *at, now)).filter_map(|at| log.get(at));
+        Ok(made
+            .map(|m| LabelMove {
+                from: n(m.from),
+                to: n(m.to),
+                who: m.who.clone(),
+                unix_s: m.unix_s,
+                why: without_mark(&m.why).to_owned(),
+            })
             .collect())
+    }
+
+    /// The move that the author's request made before, if it did.
+    fn move_before(
+        &self,
+        view: &View<'_>,
+        name: &PromptName,
+        label: &PromptLabel,
+        by: &Author,
+    ) -> Result<Option<Move>, PromptFault> {
+        let (Some(once), of) = (by.once(), ref_of(name, label)) else { return Ok(None) };
+        let now = view.target(&of)?.map(|id| sha_of(&id));
+        Ok(done(once, &moves(self.repository.common(), &of)?, now)?.cloned())
+    }
+
+    /// What that led to.
+    fn done_before(
+        &self,
+        view: &View<'_>,
+        entry: &Entry,
+        label: &PromptLabel,
+        by: &Author,
+    ) -> Result<Option<PromptStamp>, PromptFault> {
+        let sha = self.move_before(view, &entry.name, label, by)?.and_then(|one| one.to);
+        let version = sha.and_then(|sha| entry.versions.iter().find(|version| version.sha == sha));
+        Ok(version.map(|v| PromptStamp { name: entry.name.clone(), n: v.n, sha: Some(v.sha) }))
     }
 
     fn point(

@@ -56,7 +56,6 @@ pub use https::{Exchange, Web};
 pub use label::LabelMove;
 pub use mirror::Mirror;
 pub use mount::{Asked, Need, need};
-pub use once::Once;
 pub use repository::CommitNote;
 pub use source::{MessageSource, PromptSource, VariableSource};
 pub use store::{Options, PromptStore, init};

@@ -5,7 +5,6 @@ use crate::author::Author;
 use crate::book::{Entry, Version};
 use crate::draft::{Body, Draft};
 use crate::fault::PromptFault;
-use crate::once::Once;
 use crate::store::PromptStore;
 use http::{Method, StatusCode};
 use serde::Deserialize;
@@ -32,8 +31,6 @@ pub struct Asked<'a> {
     pub reach: Reach,
     /// Who asks.
     pub by: &'a Author,
-    /// By which key of his the same write is known again.
-    pub once: Option<Once>,
 }
 
 /// What a request needs of whoever asks.
@@ -70,6 +67,8 @@ struct Move {
     label: Option<PromptLabel>,
     #[serde(default)]
     why: String,
+    /// Where the label points now; 0 where it is not there.
+    expected: Option<u32>,
 }
 
 impl PromptStore {
@@ -192,7 +191,7 @@ impl PromptStore {
         if let Some(wanted) = body.get("ref") {
             self.check_branch(wanted)?;
         }
-        let stamp = self.register_once(&name, &draft, asked.by, message, asked.once)?;
+        let stamp = self.register(&name, &draft, asked.by, message)?;
         Ok(json!(stamp))
     }
 
@@ -240,7 +239,7 @@ impl PromptStore {
                 let version =
                     version.ok_or_else(|| Fault::field("version", "`version` is missing: to which version"))?;
                 let to = PromptRef::of(name.as_str(), Some(&version)).map_err(|why| wrong("version", &why))?;
-                let stamp = self.set_label(name, &label, &to.pick, asked.by, &body.why)?;
+                let stamp = self.set_label(name, &label, &to.pick, (asked.by, &body.why), body.expected)?;
                 Ok(json!({"label": label, "stamp": stamp}))
             }
         }

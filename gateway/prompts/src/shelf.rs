@@ -8,8 +8,9 @@ use crate::fault::PromptFault;
 use crate::repository::CommitNote;
 use crate::store::PromptStore;
 use std::collections::BTreeMap;
+use tidegate_core::once::Once;
 use tidegate_core::port::prompts::PromptMessage;
-use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion};
+use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion, Writer};
 use tidegate_core::{Fault, PromptLabel, PromptName, PromptPick};
 
 fn named(name: &str) -> Result<PromptName, PromptFault> {
@@ -20,8 +21,9 @@ fn labelled(label: &str) -> Result<PromptLabel, PromptFault> {
     label.parse().map_err(|why| PromptFault::invalid("alias", why))
 }
 
-fn author(by: &str) -> Author {
-    Author::new(by, &format!("{by}@localhost"))
+fn author(by: &Writer) -> Author {
+    let who = by.principal.as_str();
+    Author::new(who, &format!("{who}@localhost")).with(by.once)
 }
 
 /// When a version was made, in milliseconds since 1970.
@@ -125,13 +127,19 @@ impl PromptShelf for PromptStore {
         Ok(self.shelved_version(&entry, version)?)
     }
 
-    fn create(&self, name: &str, description: &str, tags: &BTreeMap<String, String>) -> Result<ShelvedPrompt, Fault> {
+    fn create(
+        &self,
+        name: &str,
+        description: &str,
+        tags: &BTreeMap<String, String>,
+        by: &Writer,
+    ) -> Result<ShelvedPrompt, Fault> {
         let described = Some(description).filter(|text| !text.is_empty());
-        Self::create(self, &named(name)?, described, tags)?;
+        Self::create(self, &named(name)?, described, tags, by.once.as_ref())?;
         PromptShelf::prompt(self, name)
     }
 
-    fn register(&self, name: &str, new: NewShelved, by: &str) -> Result<ShelvedVersion, Fault> {
+    fn register(&self, name: &str, new: NewShelved, by: &Writer) -> Result<ShelvedVersion, Fault> {
         let body = match new.body {
             ShelvedBody::Text(text) => Body::Text(text),
             ShelvedBody::Chat(messages) => Body::Chat(messages.into_iter().map(|m| (m.role, m.content)).collect()),
@@ -141,15 +149,17 @@ impl PromptShelf for PromptStore {
         PromptShelf::version(self, name, stamp.n)
     }
 
-    fn tag(&self, name: &str, n: Option<u32>, key: &str, value: Option<&str>) -> Result<(), Fault> {
+    fn tag(&self, name: &str, n: Option<u32>, key: &str, value: Option<&str>, by: &Writer) -> Result<(), Fault> {
         let tags = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
-        Ok(Self::tag(self, &named(name)?, n, &tags)?)
+        Ok(Self::tag(self, &named(name)?, n, &tags, by.once.as_ref())?)
     }
 
-    fn point(&self, name: &str, label: &str, to: Option<u32>, by: &str) -> Result<(), Fault> {
+    fn point(&self, name: &str, label: &str, to: Option<u32>, by: &Writer) -> Result<(), Fault> {
         let (entry, name) = (self.live(name)?, named(name)?);
         match to {
-            Some(n) => drop(self.set_label(&name, &labelled(label)?, &PromptPick::Number(n), &author(by), "")?),
+            Some(n) => {
+                self.set_label(&name, &labelled(label)?, &PromptPick::Number(n), (&author(by), ""), None)?;
+            }
             None => match label.parse::<PromptLabel>() {
                 Ok(label) if entry.labels.contains_key(&label) => self.delete_label(&name, &label, &author(by), "")?,
                 _ => {}
@@ -158,16 +168,20 @@ impl PromptShelf for PromptStore {
         Ok(())
     }
 
-    fn describe(&self, name: &str, n: Option<u32>, text: Option<&str>) -> Result<(), Fault> {
-        Ok(Self::describe(self, &named(name)?, n, text)?)
+    fn describe(&self, name: &str, n: Option<u32>, text: Option<&str>, by: &Writer) -> Result<(), Fault> {
+        Ok(Self::describe(self, &named(name)?, n, text, by.once.as_ref())?)
     }
 
-    fn delete(&self, name: &str, n: Option<u32>, by: &str) -> Result<(), Fault> {
+    fn delete(&self, name: &str, n: Option<u32>, by: &Writer) -> Result<(), Fault> {
         let name = named(name)?;
         match n {
-            Some(n) => self.delete_version(&name, n)?,
+            Some(n) => self.delete_version(&name, n, by.once.as_ref())?,
             None => Self::delete(self, &name, &author(by))?,
         }
         Ok(())
+    }
+
+    fn was_done(&self, once: &Once) -> Result<bool, Fault> {
+        Ok(self.book().was_done(once)?)
     }
 }

@@ -155,7 +155,14 @@ fn parse(text: &str) -> Result<PromptFile, SourceFault> {
     serde_saphyr::from_str_with_options(text, options).map_err(|e| {
         let line = e.location().map(|at| at.line()).filter(|line| *line > 0);
         let why = e.to_string();
-        fault(line, why.lines().next().unwrap_or_default())
+        let why = why.lines().next().unwrap_or_default();
+        let at = line.and_then(|line| usize::try_from(line).ok()?.checked_sub(1)).and_then(|at| text.lines().nth(at));
+        match at {
+            Some(written) if written.starts_with("text:") && why.contains("mapping") => {
+                fault(line, format!("{why}: write `text: {{content: …}}`, or `text: {{file: NAME}}`"))
+            }
+            _ => fault(line, why),
+        }
     })
 }
 
@@ -228,6 +235,7 @@ mod tests {
     fn faults_name_their_line() {
         for (yaml, line, says) in [
             ("text: {content: a}\nmesages: []\n", 2, "mesages"),
+            ("text: Hello\n", 1, "write `text: {content: …}`"),
             ("messages:\n- {role: user, content: a}\n- {role: robot, content: a}\n", 3, "robot"),
             ("messages:\n- {role: user, file: ../../secret}\n", 2, "must be a file of this folder"),
             ("text: {content: a}\nvariables:\n  x: 3\n", 3, "JSON Schema"),

@@ -8,7 +8,7 @@ use crate::fault::PromptFault;
 use crate::folder::{Folder, PROMPT_FILE};
 use crate::journal::Record;
 use crate::objects::Staging;
-use crate::once::Once;
+use crate::once::{is_in_message, with_mark, with_trailer};
 use crate::refs::{Moved, Reason, shift};
 use crate::repository::{View, sha_of};
 use crate::source::PromptSource;
@@ -18,6 +18,7 @@ use gix::ObjectId;
 use gix::objs::Kind;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tidegate_core::once::Once;
 use tidegate_core::{PromptName, PromptPick, PromptStamp};
 
 /// How often a branch that another program moves meanwhile is tried again, and the first wait.
@@ -56,18 +57,20 @@ impl PromptStore {
         Ok(done)
     }
 
-    /// Writes records that have no place in git.
+    /// Writes records that have no place in git, once where the request has a key.
     fn note_down(
         &self,
+        once: Option<&Once>,
         check: impl FnOnce(&Session<'_>) -> Result<Vec<Record>, PromptFault>,
     ) -> Result<(), PromptFault> {
         self.write(|session, _| {
-            let records = check(session)?;
-            session.state.journal.append(&records)?;
-            for record in &records {
-                session.state.book.apply(record);
+            if let Some(once) = once
+                && session.state.book.was_done(once)?
+            {
+                return Ok(());
             }
-            Ok(())
+            let records = check(session)?;
+            noted(session, records, once)
         })
     }
 
@@ -80,8 +83,9 @@ impl PromptStore {
         name: &PromptName,
         description: Option<&str>,
         tags: &BTreeMap<String, String>,
+        once: Option<&Once>,
     ) -> Result<(), PromptFault> {
-        self.note_down(|session| {
+        self.note_down(once, |session| {
             if session.state.book.entries.get(name).is_some_and(|entry| entry.is_live()) {
                 return Err(PromptFault::Conflict(format!("there is a prompt `{name}` already")));
             }
@@ -100,8 +104,14 @@ impl PromptStore {
     ///
     /// # Errors
     /// When there is none.
-    pub fn describe(&self, name: &PromptName, n: Option<u32>, text: Option<&str>) -> Result<(), PromptFault> {
-        self.note_down(|session| {
+    pub fn describe(
+        &self,
+        name: &PromptName,
+        n: Option<u32>,
+        text: Option<&str>,
+        once: Option<&Once>,
+    ) -> Result<(), PromptFault> {
+        self.note_down(once, |session| {
             check_there(session, name, n)?;
             Ok(vec![Record::Described { name: name.clone(), n, text: text.map(str::to_owned) }])
         })
@@ -116,8 +126,9 @@ impl PromptStore {
         name: &PromptName,
         n: Option<u32>,
         tags: &BTreeMap<String, Option<String>>,
+        once: Option<&Once>,
     ) -> Result<(), PromptFault> {
-        self.note_down(|session| {
+        self.note_down(once, |session| {
             check_there(session, name, n)?;
             Ok(vec![Record::Tagged { name: name.clone(), n, tags: tags.clone() }])
         })
@@ -127,8 +138,8 @@ impl PromptStore {
     ///
     /// # Errors
     /// When there is none.
-    pub fn delete_version(&self, name: &PromptName, n: u32) -> Result<(), PromptFault> {
-        self.note_down(|session| {
+    pub fn delete_version(&self, name: &PromptName, n: u32, once: Option<&Once>) -> Result<(), PromptFault> {
+        self.note_down(once, |session| {
             check_there(session, name, Some(n))?;
             Ok(vec![Record::DeletedVersion { name: name.clone(), n }])
         })
@@ -140,6 +151,11 @@ impl PromptStore {
     /// When there is none, or git cannot be written.
     pub fn delete(&self, name: &PromptName, by: &Author) -> Result<(), PromptFault> {
         self.write(|session, view| {
+            if let Some(once) = by.once()
+                && session.state.book.was_done(once)?
+            {
+                return Ok(());
+            }
             check_there(session, name, None)?;
             self.commit(session, view, name, &Edit::Remove, (by, "")).map(drop)?;
             let labels: Vec<_> =
@@ -147,17 +163,16 @@ impl PromptStore {
             for label in labels {
                 self.remove_label(view, name, &label, &self.reason(by, "the prompt was deleted"))?;
             }
-            let record = Record::DeletedPrompt { name: name.clone() };
-            session.state.journal.append(std::slice::from_ref(&record))?;
-            session.state.book.apply(&record);
-            Ok(())
+            noted(session, vec![Record::DeletedPrompt { name: name.clone() }], by.once())
         })
     }
 
-    /// Writes a version as a commit; returns when it is durable and has its number.
+    /// Writes a version as a commit; returns when it is durable and has its number. A request that was done under its key
+    /// before is not done again, and answers as it did.
     ///
     /// # Errors
-    /// When the draft is wrong, the repository is a mirror, or git cannot be written.
+    /// When the draft is wrong, the repository is a mirror, git cannot be written, or the key was sent with another
+    /// content.
     pub fn register(
         &self,
         name: &PromptName,
@@ -165,30 +180,15 @@ impl PromptStore {
         by: &Author,
         message: &str,
     ) -> Result<PromptStamp, PromptFault> {
-        self.register_once(name, draft, by, message, None)
-    }
-
-    /// The same; a write that was done under this key before is not done again, and answers as it did.
-    ///
-    /// # Errors
-    /// As [`PromptStore::register`], and when the key was sent with another content.
-    pub fn register_once(
-        &self,
-        name: &PromptName,
-        draft: &Draft,
-        by: &Author,
-        message: &str,
-        once: Option<Once>,
-    ) -> Result<PromptStamp, PromptFault> {
         check(draft)?;
         self.write(|session, view| {
             let edit = Edit::Put(draft);
             let mut message = said(message, &edit, name);
-            if let Some(once) = once {
+            if let Some(once) = by.once() {
                 if let Some(done) = done_before(session, view, name, once)? {
                     return Ok(done);
                 }
-                message = format!("{}\n\n{once}", message.trim_end());
+                message = with_trailer(&message, once);
             }
             let commit = self.commit(session, view, name, &edit, (by, &message))?;
             let commit = commit.ok_or_else(|| PromptFault::Conflict("the commit changed nothing".into()))?;
@@ -274,13 +274,26 @@ impl PromptStore {
     }
 
     pub(crate) fn reason(&self, by: &Author, why: &str) -> Reason {
-        Reason { who: by.line(), unix_s: self.unix_s(), why: why.chars().take(500).collect() }
+        let why: String = why.chars().take(500).collect();
+        let why = by.once().map_or_else(|| why.clone(), |once| with_mark(&why, once));
+        Reason { who: by.line(), unix_s: self.unix_s(), why }
     }
 }
 
 fn check_there(session: &Session<'_>, name: &PromptName, n: Option<u32>) -> Result<(), PromptFault> {
     let entry: &Entry = session.state.book.entry(name)?;
     n.map_or(Ok(()), |n| entry.pick(&PromptPick::Number(n)).map(drop))
+}
+
+/// Writes records down, in one stroke with the request that they are of.
+fn noted(session: &mut Session<'_>, mut records: Vec<Record>, once: Option<&Once>) -> Result<(), PromptFault> {
+    if let Some(once) = once {
+        records.push(Record::Done { key: once.key(), content: once.content() });
+        records = vec![Record::Together(records)];
+    }
+    session.state.journal.append(&records)?;
+    records.iter().for_each(|record| session.state.book.apply(record));
+    Ok(())
 }
 
 /// What is wrong with a draft, by the field that it was given in.
@@ -297,18 +310,13 @@ fn done_before(
     session: &Session<'_>,
     view: &View<'_>,
     name: &PromptName,
-    once: Once,
+    once: &Once,
 ) -> Result<Option<PromptStamp>, PromptFault> {
     let Ok(entry) = session.state.book.entry(name) else { return Ok(None) };
     for version in entry.versions.iter().rev().take(KNOWN) {
         let Some(message) = view.message(version.sha)? else { continue };
-        match once.was_done(&message) {
-            None => {}
-            Some(true) => return Ok(Some(PromptStamp { name: name.clone(), n: version.n, sha: Some(version.sha) })),
-            Some(false) => {
-                let why = "this idempotency key was sent with another request before: take a new one for each request";
-                return Err(PromptFault::Conflict(why.into()));
-            }
+        if is_in_message(once, &message)? {
+            return Ok(Some(PromptStamp { name: name.clone(), n: version.n, sha: Some(version.sha) }));
         }
     }
     Ok(None)

@@ -24,6 +24,7 @@ use table::{Call, ROOT};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
+use tidegate_core::port::prompts::Reach;
 use tidegate_core::{Caller, Fault, FaultKind, percent};
 
 /// The form that faults have on the listener.
@@ -144,7 +145,7 @@ impl Mount for Admin {
         }
     }
 
-    fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
+    fn serve(&self, caller: Option<Caller>, _: Reach, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
         Box::pin(async move {
             let Some(caller) = caller else {
                 return (self.refusal)(&Fault::internal("a call that needs a role came without a caller"));

@@ -24,6 +24,7 @@ use table::{Call, Found};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
+use tidegate_core::port::prompts::Reach;
 use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::{Caller, Fault};
 
@@ -155,7 +156,7 @@ impl Mount for Mlflow {
         }
     }
 
-    fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
+    fn serve(&self, caller: Option<Caller>, _: Reach, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
         Box::pin(async move {
             let mut response = self.answer(caller, request).await.unwrap_or_else(|fault| {
                 if matches!(fault.kind, RegistryFaultKind::Internal | RegistryFaultKind::Unavailable) {

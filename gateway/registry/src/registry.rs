@@ -33,8 +33,10 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tidegate_core::digest::Digest;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::audit::{Audit, Noted};
 use tidegate_core::spec::{DatabaseSpec, GovernanceSpec};
-use tidegate_core::{Clock, Dice};
+use tidegate_core::{Clock, Dice, Fault, FaultKind};
 
 /// Who asks, and by which key of his the same request is known again.
 #[derive(Debug, Clone)]
@@ -193,6 +195,15 @@ impl Registry {
         self.erase(crate::serving::GATEWAY, &Erasure::Before(before)).await
     }
 
+    /// Enters into the audit log what was done beside the registry.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn enter(&self, noted: Noted) -> Result<(), RegistryFault> {
+        let change = self.db.change(&noted.by, self.now()).await?;
+        change.commit(Deed::new(noted.action, noted.subject, noted.detail)).await
+    }
+
     /// Its database.
     pub(crate) const fn db(&self) -> &Db {
         &self.db
@@ -229,5 +240,16 @@ impl Registry {
         }
         change.commit(deed).await?;
         Ok(answer)
+    }
+}
+
+impl Audit for Registry {
+    fn enter(&self, deed: Noted) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            Self::enter(self, deed).await.map_err(|fault| {
+                let says = "it was done, and the audit log cannot say so: send it again";
+                Fault::new(FaultKind::Unavailable, says).because(fault)
+            })
+        })
     }
 }

@@ -62,7 +62,7 @@ where
             let mut head = head;
             make_absolute(&mut head, peer.terms.is_tls);
             let frames = frames(body, peer.terms.body_timeout);
-            answer(mount.serve(caller, Request::from_parts(head, frames)).await)
+            answer(mount.serve(caller, peer.reach, Request::from_parts(head, frames)).await)
         }
         Err(fault) => answer(mount.refuse(&fault)),
     }

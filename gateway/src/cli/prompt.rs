@@ -4,13 +4,19 @@
 mod trial;
 
 use super::{QUICKSTART, Wrong, load, print};
+use crate::wire::prompts::deed::deed;
 use crate::wire::prompts::offline;
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use tidegate_core::clock::SystemClock;
+use tidegate_core::dice::SplitMix;
 use tidegate_core::port::prompts::Reach;
 use tidegate_prompts::{Asked, Author, PromptStore};
+use tidegate_registry::Registry;
 
 /// The commands on prompts.
 #[derive(Debug, Subcommand)]
@@ -22,7 +28,7 @@ pub(super) enum Prompt {
     },
     /// Show a version: its commit, templates, variables and parameters
     Show {
-        /// NAME, NAME@LABEL, NAME/3, NAME@COMMIT or NAME@dev
+        /// NAME, NAME@LABEL, NAME/3 or NAME@COMMIT
         reference: String,
         #[command(flatten)]
         place: Place,
@@ -46,6 +52,9 @@ pub(super) enum Prompt {
         from: String,
         /// A number, label or commit; the newest where none is given
         to: Option<String>,
+        /// Compare what they render to with these variables too: NAME=VALUE, JSON where the value is such, else a text
+        #[arg(long = "var", value_name = "NAME=VALUE")]
+        variables: Vec<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -57,6 +66,9 @@ pub(super) enum Prompt {
         label: String,
         /// A number, another label or a commit
         version: String,
+        /// The version that the label must point to now (0: none), or nothing is moved
+        #[arg(long, value_name = "VERSION")]
+        expect: Option<u32>,
         /// Why, for the label's log
         #[arg(long, default_value = "")]
         why: String,
@@ -103,20 +115,33 @@ impl Prompt {
                 let body = json!({"variables": read_variables(&variables)?});
                 shown(&ask(&place, "POST", &[&reference, "render"], &[], &body)?)
             }
-            Self::Diff { name, from, to, place } => {
-                let query = [("from", from.as_str()), ("to", to.as_deref().unwrap_or("latest"))];
+            Self::Diff { name, from, to, variables, place } => {
+                let given = Value::Object(read_variables(&variables)?).to_string();
+                let mut query = vec![("from", from.as_str()), ("to", to.as_deref().unwrap_or("latest"))];
+                query.push(("variables", &given));
                 let compared = ask(&place, "GET", &[&name, "diff"], &query, &Value::Null)?;
-                print(compared["text"].as_str().unwrap_or_default())
+                print(&differences(&compared, !variables.is_empty()))
             }
-            Self::Label { name, label, version, why, place } => {
-                let body = json!({"version": version, "why": why});
-                shown(&ask(&place, "PUT", &[&name, "labels", &label], &[], &body)?)
+            Self::Label { name, label, version, expect, why, place } => {
+                let body = json!({"version": version, "why": why, "expected": expect});
+                moved(&place, "PUT", &[&name, "labels", &label], &body).await
             }
             Self::Rollback { name, label, why, place } => {
-                shown(&ask(&place, "POST", &[&name, "rollback"], &[], &json!({"label": label, "why": why}))?)
+                moved(&place, "POST", &[&name, "rollback"], &json!({"label": label, "why": why})).await
             }
             Self::Test(trial) => trial.run().await,
         }
+    }
+}
+
+/// The text of a comparison, and what was rendered where that was asked for or goes without variables.
+fn differences(compared: &Value, is_asked: bool) -> String {
+    let text = compared["text"].as_str().unwrap_or_default();
+    match (compared["rendered"].as_str(), compared["rendered_fault"].as_str()) {
+        (Some(""), _) if text.is_empty() => String::new(),
+        (Some(rendered), _) => format!("{text}\nrendered:\n{rendered}"),
+        (None, Some(fault)) if is_asked => format!("{text}\nnot rendered: {fault}\n"),
+        _ => text.to_owned(),
     }
 }
 
@@ -131,10 +156,23 @@ fn ask(place: &Place, method: &str, path: &[&str], query: &[(&str, &str)], body:
         body: &body,
         reach: Reach::Loopback,
         by: &Author::new(&who, &format!("{who}@localhost")),
-        once: None,
     };
     let answered = place.open()?.answer(&asked).map_err(|fault| anyhow::anyhow!("{}", fault.says))?;
     Ok(answered.1)
+}
+
+/// The same for what moves a label: a registry's audit log has it too, where the configuration has one.
+async fn moved(place: &Place, method: &str, path: &[&str], body: &Value) -> anyhow::Result<()> {
+    let answered = ask(place, method, path, &[], body)?;
+    let who = std::env::var("USER").unwrap_or_default();
+    let done = deed(&who, &method.parse()?, path, body, &answered);
+    if let (Some(registry), Some(done)) = (load(&place.config)?.spec.registry, done) {
+        let log = Registry::open(&registry.database, Arc::new(SystemClock), Arc::new(SplitMix::seeded(0)), None);
+        let log = log.await.context("the label was moved, and the registry's audit log cannot be opened")?;
+        log.enter(done).await.context("the label was moved, and the audit log cannot say so")?;
+        log.close().await;
+    }
+    shown(&answered)
 }
 
 fn shown(value: &Value) -> anyhow::Result<()> {
@@ -175,6 +213,17 @@ mod tests {
         let given = ["a=1", "b=x y", "c=[1]", "d="].map(str::to_owned);
         assert_eq!(Value::Object(read_variables(&given).unwrap()), json!({"a": 1, "b": "x y", "c": [1], "d": ""}));
         assert!(read_variables(&["x".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_comparison_has_the_text_and_what_was_rendered() {
+        let both = json!({"text": "-a\n+b\n", "rendered": "-A\n+B\n"});
+        assert_eq!(differences(&both, false), "-a\n+b\n\nrendered:\n-A\n+B\n");
+        let fault = json!({"text": "-a\n", "rendered_fault": "`x` is missing"});
+        assert_eq!(
+            (differences(&fault, false), differences(&fault, true)),
+            ("-a\n".into(), "-a\n\nnot rendered: `x` is missing\n".into())
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::ensure;
+use std::path::Path;
 use tidegate_core::spec::LocalSpec;
 
 /// What loading takes beside the weights and the cache, in bytes.
@@ -35,9 +36,29 @@ fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
     }
 }
 
-/// What could be had without swapping, as Linux reckons it (proc(5), `MemAvailable`).
+/// What could be had without swapping, as Linux reckons it (proc(5), `MemAvailable`), and within the limits of the groups
+/// that the process is in (cgroups(7), version 2), as a container has them.
 fn available() -> Option<u64> {
-    parse(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    let machine = parse(&std::fs::read_to_string("/proc/meminfo").ok()?);
+    let group = std::fs::read_to_string("/proc/self/cgroup").ok();
+    let group = group.and_then(|text| within(Path::new("/sys/fs/cgroup"), &text));
+    machine.into_iter().chain(group).min()
+}
+
+/// What is left of the tightest limit between the group that `cgroup` names and `root`; files that the system could drop
+/// count as left.
+fn within(root: &Path, cgroup: &str) -> Option<u64> {
+    let own = cgroup.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let folders = root.join(own);
+    let number =
+        |folder: &Path, name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+    let left = |folder: &Path| {
+        let (most, used) = (number(folder, "memory.max")?, number(folder, "memory.current")?);
+        let stat = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+        let files = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse::<u64>().ok());
+        Some(most.saturating_sub(used.saturating_sub(files.unwrap_or_default())))
+    };
+    folders.ancestors().take_while(|folder| folder.starts_with(root)).filter_map(left).min()
 }
 
 fn parse(meminfo: &str) -> Option<u64> {
@@ -53,6 +74,28 @@ mod tests {
     fn what_is_free_is_read_in_bytes() {
         assert_eq!(parse("MemTotal: 8 kB\nMemAvailable:    1024 kB\n"), Some(1 << 20));
         assert_eq!(parse("MemTotal: 8 kB\n"), None);
+    }
+
+    #[test]
+    fn the_tightest_group_bounds_it() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let left = || within(root.path(), "1:name=systemd:/x\n0::/pod/gateway\n");
+        assert_eq!(left(), None);
+        write("pod/gateway/memory.max", "max\n");
+        write("pod/gateway/memory.current", "100\n");
+        assert_eq!(left(), None, "no limit");
+        write("pod/memory.max", "1000\n");
+        write("pod/memory.current", "700\n");
+        assert_eq!(left(), Some(300));
+        write("pod/memory.stat", "anon 1\ninactive_file 250\n");
+        assert_eq!(left(), Some(550));
+        write("pod/gateway/memory.max", "150\n");
+        assert_eq!(left(), Some(50));
     }
 
     #[test]

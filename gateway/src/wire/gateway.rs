@@ -62,6 +62,9 @@ impl Gateway {
             }
             None => None,
         };
+        if let (Some(prompts), Some(registry)) = (&prompts, &registry) {
+            prompts.audited(registry.audit());
+        }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
         let tools = Tools {
             clock: Arc::clone(&clock),

@@ -1,20 +1,27 @@
 //! Prompts: opened from their spec, served below `/v1/prompts`, and kept up to date with what is pushed.
 
+pub(crate) mod deed;
+mod hook;
+
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
+use hook::Hook;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tidegate_core::digest::Digest;
+use tidegate_core::once::Once;
 use tidegate_core::port::BoxFuture;
+use tidegate_core::port::audit::Audit;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::outbound::{self, Outbound as _};
 use tidegate_core::port::prompts::{Prompts, Reach};
 use tidegate_core::port::shelf::PromptShelf;
 use tidegate_core::spec::{PromptsSpec, RemoteSpec};
 use tidegate_core::{Caller, Clock, Fault, FaultKind, Role, percent};
-use tidegate_prompts::{Asked, Author, Mirror, Need, Once, Options, PromptStore, Web, need};
+use tidegate_prompts::{Asked, Author, Mirror, Need, Options, PromptStore, Web, need};
 use tidegate_server::mounted::refusal;
 use tidegate_upstream::TlsRoots;
 use tidegate_upstream::outbound::{Appetite, OneShot};
@@ -38,6 +45,8 @@ const fn root(door: Door) -> &'static str {
 pub(crate) struct PromptMount {
     store: Arc<PromptStore>,
     remote: Option<Remote>,
+    /// Where what is done is noted, where there is a registry.
+    audit: OnceLock<Arc<dyn Audit>>,
 }
 
 /// Opens the repository of `spec` and reads its history; a remote one is fetched first.
@@ -74,7 +83,7 @@ pub(crate) async fn open(spec: &PromptsSpec, clock: &Arc<dyn Clock>) -> anyhow::
     };
     let opened = spawn_blocking(open).await?;
     let store = opened.with_context(|| format!("prompts: the repository {}", spec.repository.display()))?;
-    Ok(Arc::new(PromptMount { store: Arc::new(store), remote }))
+    Ok(Arc::new(PromptMount { store: Arc::new(store), remote, audit: OnceLock::new() }))
 }
 
 /// Opens the repository of `spec` as it lies here: of a remote one, what a gateway fetched last.
@@ -101,6 +110,7 @@ struct Remote {
     mirror: Arc<Mirror>,
     url: String,
     poll: Duration,
+    hook: Option<Arc<Hook>>,
 }
 
 fn mirror(spec: &PromptsSpec, remote: RemoteSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<Remote> {
@@ -113,10 +123,16 @@ fn mirror(spec: &PromptsSpec, remote: RemoteSpec, clock: &Arc<dyn Clock>) -> any
     let web = Web { exchange: Arc::new(exchange), login: remote.login };
     let (branch, identity) = (spec.branch.as_deref(), remote.identity.as_deref());
     let mirror = Mirror::open(folder, &remote.url, branch, identity, Some(web), Arc::clone(clock))?;
-    Ok(Remote { mirror: Arc::new(mirror), url: remote.url, poll: remote.poll })
+    let hook = remote.webhook.map(|secret| Arc::new(Hook::new(secret)));
+    Ok(Remote { mirror: Arc::new(mirror), url: remote.url, poll: remote.poll, hook })
 }
 
 impl PromptMount {
+    /// Notes in `audit` what is done from now on. It is set once, after the registry was opened, which reads prompts.
+    pub(crate) fn audited(&self, audit: Arc<dyn Audit>) {
+        drop(self.audit.set(audit));
+    }
+
     /// What renders them.
     pub(crate) fn port(&self) -> Arc<dyn Prompts> {
         Arc::<PromptStore>::clone(&self.store)
@@ -130,12 +146,17 @@ impl PromptMount {
     /// Follows what is pushed into the repository, until aborted.
     pub(crate) fn follow(&self) -> tokio::task::JoinHandle<()> {
         let store = Arc::clone(&self.store);
-        let remote = self.remote.as_ref().map(|remote| (Arc::clone(&remote.mirror), remote.poll));
+        let mirror = self.remote.as_ref().map(|remote| Arc::clone(&remote.mirror));
+        let pause = self.remote.as_ref().map_or(LOOK, |remote| remote.poll);
+        let hook = self.hook().cloned();
         tokio::spawn(async move {
             let mut was_lost = false;
             loop {
-                tokio::time::sleep(remote.as_ref().map_or(LOOK, |(_, poll)| *poll)).await;
-                let (looking, mirror) = (Arc::clone(&store), remote.as_ref().map(|(mirror, _)| Arc::clone(mirror)));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = told(hook.as_deref()) => tracing::info!("the forge says that prompts were pushed"),
+                }
+                let (looking, mirror) = (Arc::clone(&store), mirror.clone());
                 let look = move || {
                     mirror.map_or(Ok(()), |mirror| mirror.fetch(&AtomicBool::new(false)))?;
                     looking.refresh()
@@ -151,11 +172,15 @@ impl PromptMount {
         })
     }
 
-    async fn answer(&self, caller: Caller, request: Request<Frames>) -> Result<Response<Content>, Fault> {
+    fn hook(&self) -> Option<&Arc<Hook>> {
+        self.remote.as_ref().and_then(|remote| remote.hook.as_ref())
+    }
+
+    async fn answer(&self, caller: Caller, reach: Reach, request: Request<Frames>) -> Result<Response<Content>, Fault> {
         let (head, body) = request.into_parts();
         let body = gather(body).await?;
         let store = Arc::clone(&self.store);
-        let (status, value) = spawn_blocking(move || {
+        let (status, value, done) = spawn_blocking(move || {
             let path = head.uri.path();
             let rest = [Door::Admin, Door::Public].into_iter().find_map(|door| path.strip_prefix(root(door)));
             let segments = rest.and_then(segments).unwrap_or_default();
@@ -163,22 +188,26 @@ impl PromptMount {
             let query: Vec<_> = percent::pairs(head.uri.query().unwrap_or_default()).collect();
             let query: Vec<(&str, &str)> = query.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             let principal = caller.0.principal.as_str();
-            let once = head
-                .headers
-                .get("idempotency-key")
-                .map(|key| Once::new(principal, &String::from_utf8_lossy(key.as_bytes()), &body));
-            store.answer(&Asked {
+            let once = head.headers.get("idempotency-key").map(|key| {
+                Once::new(principal, &String::from_utf8_lossy(key.as_bytes()), digest_of(&head.method, path, &body))
+            });
+            let (status, value) = store.answer(&Asked {
                 method: as_get(&head.method),
                 segments: &segments,
                 query: &query,
                 body: &body,
-                reach: Reach::Afar,
-                by: &Author::new(principal, &format!("{principal}@{}", caller.0.tenant)),
-                once,
-            })
+                reach,
+                by: &Author::new(principal, &format!("{principal}@{}", caller.0.tenant)).with(once),
+            })?;
+            let said = serde_json::from_slice(&body).unwrap_or_default();
+            let done = deed::deed(principal, &head.method, &segments, &said, &value);
+            Ok::<_, Fault>((status, value, done))
         })
         .await
         .map_err(Fault::internal)??;
+        if let (Some(done), Some(audit)) = (done, self.audit.get()) {
+            audit.enter(done).await?;
+        }
         let mut response = Response::new(Content::Whole(value.to_string().into()));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -188,7 +217,9 @@ impl PromptMount {
 
 impl Mount for PromptMount {
     fn find(&self, door: Door, method: &Method, path: &str) -> Passage {
-        let Some(segments) = path.strip_prefix(root(door)).and_then(segments) else { return Passage::Nothing };
+        let Some(segments) = path.strip_prefix(root(door)).and_then(segments) else {
+            return self.hook().map_or(Passage::Nothing, |_| Hook::find(door, method, path));
+        };
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match need(as_get(method), &segments) {
             Some(Need::Read) => Passage::Needs(Role::Read),
@@ -202,10 +233,23 @@ impl Mount for PromptMount {
         }
     }
 
-    fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
+    fn serve(
+        &self,
+        caller: Option<Caller>,
+        reach: Reach,
+        request: Request<Frames>,
+    ) -> BoxFuture<'_, Response<Content>> {
         Box::pin(async move {
-            let Some(caller) = caller else { return refusal(&Fault::internal("a prompt was asked for by nobody")) };
-            self.answer(caller, request).await.unwrap_or_else(|fault| {
+            let answered = match (caller, self.hook()) {
+                (Some(caller), _) => self.answer(caller, reach, request).await,
+                // Nothing else here is open to anybody.
+                (None, Some(hook)) => {
+                    let (head, body) = request.into_parts();
+                    hook.take(&head.headers, body).await
+                }
+                (None, None) => Err(Fault::internal("a prompt was asked for by nobody")),
+            };
+            answered.unwrap_or_else(|fault| {
                 if fault.kind == FaultKind::Internal {
                     tracing::error!(%fault, "a call on prompts failed");
                 }
@@ -216,6 +260,21 @@ impl Mount for PromptMount {
 
     fn refuse(&self, fault: &Fault) -> Response<Content> {
         refusal(fault)
+    }
+}
+
+/// What a request is known by when it comes again.
+fn digest_of(method: &Method, path: &str, body: &[u8]) -> Digest {
+    let mut content = format!("{method} {path}\n").into_bytes();
+    content.extend_from_slice(body);
+    Digest::of(&content)
+}
+
+/// Resolves when the forge told of a push; never where it tells nothing.
+async fn told(hook: Option<&Hook>) {
+    match hook {
+        Some(hook) => hook.pushed().await,
+        None => std::future::pending().await,
     }
 }
 

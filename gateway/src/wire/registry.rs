@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tidegate_core::port::audit::Audit;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::mount::Mount;
 use tidegate_core::port::shelf::PromptShelf;
@@ -115,6 +116,11 @@ impl OpenRegistry {
     /// Its interfaces: MLflow's and its own.
     pub(crate) fn mounts(&self) -> [Arc<dyn Mount>; 2] {
         [Arc::<Mlflow>::clone(&self.mlflow), Arc::<Admin>::clone(&self.admin)]
+    }
+
+    /// Its audit log.
+    pub(crate) fn audit(&self) -> Arc<dyn Audit> {
+        Arc::<Registry>::clone(&self.registry)
     }
 
     /// What serving takes models from.

@@ -104,6 +104,9 @@ pub(crate) fn check(raw: Option<GovernanceFile>, desk: &mut Desk<'_>) -> Governa
     GovernanceSpec { aliases, keeps_decisions, retention: raw.retention.and_then(|Retention(retention)| retention) }
 }
 
+/// The least that records of governed answers are kept.
+const YEAR: Duration = Duration::from_secs(365 * 86400);
+
 /// Whether the records that are kept say how an answer came about, and are there whenever it is.
 pub(super) fn check_decisions(at: &Place, events: &EventsSpec, desk: &mut Desk<'_>) {
     let mut lacks = Vec::new();
@@ -116,13 +119,16 @@ pub(super) fn check_decisions(at: &Place, events: &EventsSpec, desk: &mut Desk<'
     if events.content == ContentPolicy::None {
         lacks.push("`content` is `none`");
     }
+    if events.retention.is_some_and(|kept| kept < YEAR) {
+        lacks.push("`retention` is less than a year");
+    }
     if !lacks.is_empty() {
         desk.notes
             .fault(
                 at,
                 format!("answers leave no record that says how they came about: of `events`, {}", lacks.join(", ")),
             )
-            .remedy("write `events: {durability: ack, content: hash}`, or `decisions: optional` here");
+            .remedy("write `events: {durability: ack, content: hash}` (kept forever unless `retention` says otherwise), or `decisions: optional` here");
     }
 }
 

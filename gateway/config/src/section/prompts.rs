@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::scalar::{At, Span, Text};
-use crate::shape::record;
+use crate::shape::{Placed, record};
 use http::Uri;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,8 +37,19 @@ record! {
             identity: At<Text>,
             /// How often a remote repository is fetched; 30s by default.
             poll: At<Span>,
+            /// The forge tells by `POST /v1/webhooks/prompts` when something was pushed, which is then fetched at once.
+            webhook: HookFile,
         }
-        later { "webhook" }
+    }
+}
+
+record! {
+    /// What the forge tells of pushes.
+    HookFile {
+        required {
+            /// The secret that is set at the forge too.
+            secret: At<Secret>,
+        }
     }
 }
 
@@ -63,7 +74,8 @@ pub(crate) fn check(mut raw: Option<PromptsFile>, desk: &mut Desk<'_>) -> Option
             let user = raw.user.map_or_else(|| "git".to_owned(), |user| user.value.0);
             let login = raw.token.map(|token| (user, token.value));
             let poll = raw.poll.map_or(POLL, |poll| poll.value.0);
-            (mirror(&url), Some(RemoteSpec { url, login, identity, poll }))
+            let webhook = raw.webhook.and_then(|hook| hook.secret).map(|secret| desk.secret(secret));
+            (mirror(&url), Some(RemoteSpec { url, login, identity, poll, webhook }))
         }
     };
     let path = match raw.path {
@@ -118,7 +130,7 @@ fn way(given: &At<Text>, desk: &mut Desk<'_>) -> Option<Option<Way>> {
 fn refuse_unused(way: Option<Way>, raw: &PromptsFile, desk: &mut Desk<'_>) {
     let https = [raw.token.as_ref().map(|it| &it.at), raw.user.as_ref().map(|it| &it.at)];
     let ssh = [raw.identity.as_ref().map(|it| &it.at)];
-    let remote = [raw.poll.as_ref().map(|it| &it.at)];
+    let remote = [raw.poll.as_ref().map(|it| &it.at), raw.webhook.as_ref().map(Placed::at)];
     let unused = |at: &[Option<&_>], says: &str, desk: &mut Desk<'_>| {
         for at in at.iter().copied().flatten() {
             desk.notes.fault(at, says).remedy("leave it out");

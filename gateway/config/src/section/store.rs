@@ -156,8 +156,12 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec,
     let registry =
         check_registry(raw.registry, (raw.artifacts, raw.s3), raw.max_artifact, webhooks, raw.tracking, desk)
             .map(|registry| RegistrySpec { governance, ..registry });
-    let events = check_events(raw.events, desk);
+    let says_retention = raw.events.as_ref().is_some_and(|events| events.retention.is_some());
+    let mut events = check_events(raw.events, desk);
     if let Some(at) = place.filter(|_| keeps_decisions) {
+        if !says_retention {
+            events.retention = None;
+        }
         governance::check_decisions(&at, &events, desk);
     }
     (events, registry)

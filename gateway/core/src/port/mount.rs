@@ -2,6 +2,7 @@
 //! over. The organ knows its paths, and which role each needs.
 
 use super::BoxFuture;
+use super::prompts::Reach;
 use crate::{Caller, Fault, Role};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -13,9 +14,10 @@ pub trait Mount: Send + Sync + std::fmt::Debug {
     /// What a method and a path lead to here, at this door. The path is as it came: not decoded.
     fn find(&self, door: Door, method: &Method, path: &str) -> Passage;
 
-    /// Answers a request: of a caller who has the role that it needs, or of anybody where it needs none. Its faults are
-    /// answers too, in the interface's own form.
-    fn serve(&self, caller: Option<Caller>, request: Request<Frames>) -> BoxFuture<'_, Response<Content>>;
+    /// Answers a request that came from `reach`: of a caller who has the role that it needs, or of anybody where it needs
+    /// none. Its faults are answers too, in the interface's own form.
+    fn serve(&self, caller: Option<Caller>, reach: Reach, request: Request<Frames>)
+    -> BoxFuture<'_, Response<Content>>;
 
     /// The interface's own form of a fault that the server found.
     fn refuse(&self, fault: &Fault) -> Response<Content>;

@@ -2,6 +2,7 @@
 //! the port `Prompts`.
 
 use crate::Fault;
+use crate::once::Once;
 use crate::port::prompts::PromptMessage;
 use std::collections::BTreeMap;
 
@@ -39,37 +40,58 @@ pub trait PromptShelf: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `Conflict` where there is one of that name, `InvalidRequest` where the name is none.
-    fn create(&self, name: &str, description: &str, tags: &BTreeMap<String, String>) -> Result<ShelvedPrompt, Fault>;
+    fn create(
+        &self,
+        name: &str,
+        description: &str,
+        tags: &BTreeMap<String, String>,
+        by: &Writer,
+    ) -> Result<ShelvedPrompt, Fault>;
 
     /// Writes a version, of a prompt that is there.
     ///
     /// # Errors
     /// The templates are wrong, or the prompts are only read here.
-    fn register(&self, name: &str, new: NewShelved, by: &str) -> Result<ShelvedVersion, Fault>;
+    fn register(&self, name: &str, new: NewShelved, by: &Writer) -> Result<ShelvedVersion, Fault>;
 
     /// Sets a tag of a prompt or of a version, or takes it away.
     ///
     /// # Errors
     /// `NotFound` where there is none such.
-    fn tag(&self, name: &str, n: Option<u32>, key: &str, value: Option<&str>) -> Result<(), Fault>;
+    fn tag(&self, name: &str, n: Option<u32>, key: &str, value: Option<&str>, by: &Writer) -> Result<(), Fault>;
 
     /// Points a label to a version, or takes it away; one that is not there is gone already.
     ///
     /// # Errors
     /// `NotFound` where there is no such version, `InvalidRequest` where the label is none.
-    fn point(&self, name: &str, label: &str, to: Option<u32>, by: &str) -> Result<(), Fault>;
+    fn point(&self, name: &str, label: &str, to: Option<u32>, by: &Writer) -> Result<(), Fault>;
 
     /// Describes a prompt or a version.
     ///
     /// # Errors
     /// `NotFound` where there is none.
-    fn describe(&self, name: &str, n: Option<u32>, text: Option<&str>) -> Result<(), Fault>;
+    fn describe(&self, name: &str, n: Option<u32>, text: Option<&str>, by: &Writer) -> Result<(), Fault>;
 
     /// Deletes a version, or the prompt with all of them.
     ///
     /// # Errors
     /// `NotFound` where there is none.
-    fn delete(&self, name: &str, n: Option<u32>, by: &str) -> Result<(), Fault>;
+    fn delete(&self, name: &str, n: Option<u32>, by: &Writer) -> Result<(), Fault>;
+
+    /// Whether a request was done before that made, described, tagged or deleted something.
+    ///
+    /// # Errors
+    /// `Conflict` where its key was sent with another content.
+    fn was_done(&self, once: &Once) -> Result<bool, Fault>;
+}
+
+/// Who writes; what he did under the key of this request is not done again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// Who.
+    pub principal: String,
+    /// His key for this request, where he sent one.
+    pub once: Option<Once>,
 }
 
 /// A prompt, as it is listed.

@@ -28,4 +28,6 @@ pub struct RemoteSpec {
     pub identity: Option<PathBuf>,
     /// How often it is fetched.
     pub poll: Duration,
+    /// What its forge signs webhooks with, where it sends any.
+    pub webhook: Option<Secret>,
 }

@@ -8,15 +8,8 @@ fn ask(store: &PromptStore, method: &Method, path: &str, body: &Value) -> Result
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let query: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
     let (author, body) = (by(), body.to_string());
-    let asked = Asked {
-        method,
-        segments: &segments,
-        query: &query,
-        body: body.as_bytes(),
-        reach: Reach::Afar,
-        by: &author,
-        once: None,
-    };
+    let asked =
+        Asked { method, segments: &segments, query: &query, body: body.as_bytes(), reach: Reach::Afar, by: &author };
     store.answer(&asked).map(|(status, value)| (status.as_u16(), value))
 }
 

@@ -230,7 +230,7 @@ fn links_in_the_git_folder_lead_no_write_out_of_it() {
     let store = bare.open();
     std::os::unix::fs::symlink(outside.path(), bare.path().join("refs/tidegate")).unwrap();
     let (name, label) = ("a".parse().unwrap(), "blue".parse().unwrap());
-    let moved = store.set_label(&name, &label, &at("a/1").pick, &crate::testing::by(), "");
+    let moved = store.set_label(&name, &label, &at("a/1").pick, (&crate::testing::by(), ""), None);
     assert!(matches!(moved, Err(PromptFault::Forbidden(_))), "{moved:?}");
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }

@@ -1,10 +1,11 @@
 //! What is written: numbered without a gap, durable, in git's own forms, and nobody's work lost.
 
-use crate::once::Once;
 use crate::testing::{Bare, by, options, text};
 use crate::{Body, Draft, PromptFault, PromptStore};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use tidegate_core::digest::Digest;
+use tidegate_core::once::Once;
 use tidegate_core::port::prompts::{PromptRole, Reach};
 use tidegate_core::{PromptLabel, PromptName, PromptPick, PromptRef};
 
@@ -104,7 +105,7 @@ fn labels_move_with_who_and_why_and_roll_back() {
     }
     let (a, production) = (name("a"), label("production"));
     for n in [1, 3] {
-        store.set_label(&a, &production, &PromptPick::Number(n), &by(), "better\nanswers").unwrap();
+        store.set_label(&a, &production, &PromptPick::Number(n), (&by(), "better\nanswers"), None).unwrap();
     }
     assert_eq!(shown(&store, "a@production", json!({})), "three");
     assert_eq!(store.rollback(&a, &production, &by(), "worse").unwrap().n, 1);
@@ -120,7 +121,7 @@ fn labels_move_with_who_and_why_and_roll_back() {
         ]
     );
     assert_eq!(moves[0].who, "Ann <ann@example.com>");
-    assert!(store.set_label(&a, &production, &PromptPick::Number(9), &by(), "").is_err());
+    assert!(store.set_label(&a, &production, &PromptPick::Number(9), (&by(), ""), None).is_err());
     store.delete_label(&a, &production, &by(), "done").unwrap();
     assert!(matches!(store.delete_label(&a, &production, &by(), ""), Err(PromptFault::NotFound(_))));
     assert!(bare.open().book().entry(&a).unwrap().labels.is_empty());
@@ -195,7 +196,8 @@ fn a_writer_that_is_killed() {
     let mut out = std::io::stdout();
     for turn in 0.. {
         let stamp = store.register(&name("a"), &text(&format!("turn {turn}")), &by(), "").unwrap();
-        let labelled = store.set_label(&name("a"), &label("blue"), &PromptPick::Number(stamp.n), &by(), "").unwrap();
+        let labelled =
+            store.set_label(&name("a"), &label("blue"), &PromptPick::Number(stamp.n), (&by(), ""), None).unwrap();
         writeln!(out, "acknowledged {} {} {}", stamp.n, stamp.sha.unwrap(), labelled.n).unwrap();
         out.flush().unwrap();
     }
@@ -249,15 +251,15 @@ fn what_has_no_place_in_git_is_kept_beside_it() {
     let bare = Bare::new();
     let store = bare.open();
     let tags = BTreeMap::from([("team".to_owned(), "x".to_owned())]);
-    store.create(&name("a"), Some("answers"), &tags).unwrap();
-    assert!(matches!(store.create(&name("a"), None, &tags), Err(PromptFault::Conflict(_))));
+    store.create(&name("a"), Some("answers"), &tags, None).unwrap();
+    assert!(matches!(store.create(&name("a"), None, &tags, None), Err(PromptFault::Conflict(_))));
     assert_eq!(store.book().prompts().count(), 1);
     store.register(&name("a"), &text("one"), &by(), "").unwrap();
     store.register(&name("a"), &text("two"), &by(), "").unwrap();
-    store.tag(&name("a"), Some(1), &BTreeMap::from([("k".to_owned(), Some("v".to_owned()))])).unwrap();
-    store.describe(&name("a"), Some(1), Some("the first")).unwrap();
-    store.tag(&name("a"), None, &BTreeMap::from([("team".to_owned(), None)])).unwrap();
-    store.delete_version(&name("a"), 2).unwrap();
+    store.tag(&name("a"), Some(1), &BTreeMap::from([("k".to_owned(), Some("v".to_owned()))]), None).unwrap();
+    store.describe(&name("a"), Some(1), Some("the first"), None).unwrap();
+    store.tag(&name("a"), None, &BTreeMap::from([("team".to_owned(), None)]), None).unwrap();
+    store.delete_version(&name("a"), 2, None).unwrap();
     let store = bare.open();
     let book = store.book();
     let entry = book.entry(&name("a")).unwrap();
@@ -266,10 +268,10 @@ fn what_has_no_place_in_git_is_kept_beside_it() {
     assert_eq!(entry.versions[0].description.as_deref(), Some("the first"));
     assert!(entry.version(2).is_none());
     assert_eq!(store.register(&name("a"), &text("three"), &by(), "").unwrap().n, 3, "a number is not used again");
-    store.set_label(&name("a"), &label("blue"), &PromptPick::Newest, &by(), "").unwrap();
+    store.set_label(&name("a"), &label("blue"), &PromptPick::Newest, (&by(), ""), None).unwrap();
     store.delete(&name("a"), &by()).unwrap();
     assert!(store.book().entry(&name("a")).is_err());
-    store.create(&name("a"), None, &tags).unwrap();
+    store.create(&name("a"), None, &tags, None).unwrap();
     assert_eq!(store.register(&name("a"), &text("four"), &by(), "").unwrap().n, 4);
     assert!(store.book().entry(&name("a")).unwrap().labels.is_empty());
 }
@@ -281,7 +283,7 @@ fn a_mirror_is_not_written() {
     let store = PromptStore::open(bare.path(), crate::Options { is_writable: false, ..options() }).unwrap();
     let fault = store.register(&name("a"), &text("two"), &by(), "").unwrap_err();
     assert!(matches!(&fault, PromptFault::Conflict(why) if why.contains("remote")), "{fault}");
-    assert!(store.set_label(&name("a"), &label("x"), &PromptPick::Newest, &by(), "").is_err());
+    assert!(store.set_label(&name("a"), &label("x"), &PromptPick::Newest, (&by(), ""), None).is_err());
 }
 
 #[test]
@@ -310,19 +312,75 @@ fn a_work_tree_follows_where_it_has_no_changes_of_its_own() {
 fn the_same_request_is_done_once() {
     let bare = Bare::new();
     let store = bare.open();
-    let write = |once: Once, template: &str| store.register_once(&name("a"), &text(template), &by(), "why", Some(once));
-    let once = Once::new("ann", "k", b"1");
+    let write = |once: Once, template: &str| store.register(&name("a"), &text(template), &by().with(Some(once)), "why");
+    let once = Once::new("ann", "k", Digest::of(b"1"));
     let first = write(once, "x").unwrap();
     assert_eq!(write(once, "x").unwrap(), first);
     // Also after others wrote, and by a store that was opened since.
     store.register(&name("a"), &text("y"), &by(), "").unwrap();
     drop(store);
     let store = bare.open();
-    let again = store.register_once(&name("a"), &text("x"), &by(), "why", Some(once)).unwrap();
+    let again = store.register(&name("a"), &text("x"), &by().with(Some(once)), "why").unwrap();
     assert_eq!(again, first);
     assert_eq!(store.note(first.sha.unwrap()).unwrap().unwrap().message, "why");
-    let other = store.register_once(&name("a"), &text("z"), &by(), "", Some(Once::new("ann", "k", b"2")));
+    let other = store.register(&name("a"), &text("z"), &by().with(Some(Once::new("ann", "k", Digest::of(b"2")))), "");
     assert!(matches!(other, Err(PromptFault::Conflict(_))), "{other:?}");
-    let else_s = store.register_once(&name("a"), &text("x"), &by(), "", Some(Once::new("bob", "k", b"1"))).unwrap();
+    let else_s =
+        store.register(&name("a"), &text("x"), &by().with(Some(Once::new("bob", "k", Digest::of(b"1")))), "").unwrap();
     assert_eq!(else_s.n, 3);
+}
+
+#[test]
+fn a_request_with_a_key_is_done_once_whatever_it_does() {
+    let bare = Bare::new();
+    let store = bare.open();
+    let (a, production) = (name("a"), label("production"));
+    for template in ["one", "two", "three"] {
+        store.register(&a, &text(template), &by(), "").unwrap();
+    }
+    let key = |key: &str| Once::new("ann", key, Digest::of(key.as_bytes()));
+    let ann = |of: &str| by().with(Some(key(of)));
+    let set = |n: u32, by: &crate::Author| {
+        store.set_label(&a, &production, &PromptPick::Number(n), (by, ""), None).unwrap().n
+    };
+    assert_eq!((set(1, &ann("to 1")), set(2, &by()), set(1, &ann("to 1"))), (1, 2, 1));
+    let at = || store.book().entry(&a).unwrap().pick_label(&production).unwrap();
+    assert_eq!(at(), 2, "the first request was done before, and another has moved it since");
+    let back = |key: &str| store.rollback(&a, &production, &ann(key), "").unwrap().n;
+    assert_eq!((back("back"), back("back"), at()), (1, 1, 1));
+    let tag = |value: &str, of: Option<&Once>| {
+        store.tag(&a, None, &BTreeMap::from([("k".to_owned(), Some(value.to_owned()))]), of).unwrap();
+    };
+    tag("first", Some(&key("tag")));
+    tag("second", None);
+    // Also by a store that was opened since.
+    drop(bare.open());
+    tag("first", Some(&key("tag")));
+    assert_eq!(store.book().entry(&a).unwrap().tags["k"], "second");
+    for _ in 0..2 {
+        store.delete_version(&a, 3, Some(&key("gone"))).unwrap();
+    }
+    let other = Once::new("ann", "gone", Digest::of(b"other"));
+    assert!(matches!(store.delete_version(&a, 2, Some(&other)), Err(PromptFault::Conflict(_))));
+    let whys: Vec<String> = store.label_moves(&a, &production).unwrap().into_iter().map(|one| one.why).collect();
+    assert_eq!(whys, ["set to version 1", "set to version 2", "rollback from version 2"]);
+    for _ in 0..2 {
+        store.delete(&a, &ann("all")).unwrap();
+    }
+    assert!(matches!(bare.open().delete(&a, &by()), Err(PromptFault::NotFound(_))));
+}
+
+#[test]
+fn a_label_goes_where_it_is_expected_from_and_to_what_can_be_used() {
+    let bare = Bare::new();
+    let store = bare.open();
+    let (a, blue) = (name("a"), label("blue"));
+    store.register(&a, &text("one"), &by(), "").unwrap();
+    bare.commit(&[("prompts/a/prompt.yaml", Some("text: {content: '{{'}\n"))]);
+    store.refresh().unwrap();
+    let set = |n: u32, expected: Option<u32>| store.set_label(&a, &blue, &PromptPick::Number(n), (&by(), ""), expected);
+    assert!(matches!(set(1, Some(2)), Err(PromptFault::Conflict(_))));
+    assert_eq!(set(1, Some(0)).unwrap().n, 1);
+    assert!(matches!(set(1, Some(0)), Err(PromptFault::Conflict(_))), "it is there now");
+    assert!(set(2, Some(1)).unwrap_err().to_string().contains("version 2 of `a` could not be used"));
 }

@@ -16,8 +16,9 @@ use crate::tag::{PROMPT_TEXT as TEXT, Tags};
 use crate::version::{ModelVersion, Stage};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use tidegate_core::port::audit::Noted;
 use tidegate_core::port::prompts::{PromptMessage, PromptRole};
-use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion};
+use tidegate_core::port::shelf::{NewShelved, PromptShelf, ShelvedBody, ShelvedPrompt, ShelvedVersion, Writer};
 use tidegate_core::{Fault, FaultKind};
 
 /// The tag that says whether they are a text or a chat.
@@ -48,8 +49,13 @@ pub(super) async fn answer(
     params: &Params,
 ) -> Result<Option<Value>, RegistryFault> {
     let (shelf, name) = (Arc::clone(shelf), params.text("name").to_owned());
+    let once = by.idempotency.as_ref().map(|key| key.once(&by.principal));
+    let writer = Writer { principal: by.principal.clone(), once };
+    let was_done = once.map_or(Ok(false), |once| shelf.was_done(&once)).map_err(refused)?;
     match call {
-        Call::CreateModel => return create(shelf, registry, params).await,
+        Call::CreateModel => return create(shelf, registry, params, (writer, was_done)).await,
+        // What was deleted is not there to be asked for.
+        Call::DeleteModel | Call::DeleteVersion if was_done => return Ok(Some(json!({}))),
         Call::SearchModels if Filter::parse(params.text("filter"), Target::Models)?.prompts => {
             return search::models(shelf, params).await.map(Some);
         }
@@ -62,12 +68,33 @@ pub(super) async fn answer(
         _ if name.is_empty() || !shelf.has(&name) => return Ok(None),
         _ => {}
     }
-    let asked = Asked { call, name, by: by.principal.clone(), params: params.clone() };
+    let asked = Asked { call, name, by: writer, params: params.clone() };
     let answered = blocking(move || asked.answer(&*shelf)).await?;
+    if let Some((action, subject, detail)) = deed(call, params, &answered) {
+        registry.enter(Noted { by: by.principal.clone(), action, subject, detail }).await?;
+    }
     if let Some((entity, action, data)) = told(call, params, &answered) {
         registry.tell(entity, action, data).await;
     }
     Ok(Some(answered))
+}
+
+/// What the audit log has of a call that was done.
+fn deed(call: Call, params: &Params, answered: &Value) -> Option<(&'static str, String, Value)> {
+    let name = params.text("name");
+    let label = || format!("prompts:/{name}@{}", params.text("alias"));
+    let version = || format!("prompts:/{name}/{}", params.text("version"));
+    Some(match call {
+        Call::SetAlias => ("prompt.label", label(), json!({"to": params.text("version")})),
+        Call::DeleteAlias => ("prompt.label.delete", label(), json!({})),
+        Call::CreateVersion => {
+            let n = answered["model_version"]["version"].as_str().unwrap_or_default();
+            ("prompt.register", format!("prompts:/{name}/{n}"), json!({}))
+        }
+        Call::DeleteVersion => ("prompt.version.delete", version(), json!({})),
+        Call::DeleteModel => ("prompt.delete", format!("prompts:/{name}"), json!({})),
+        _ => return None,
+    })
 }
 
 /// What webhooks are told of a call that was done.
@@ -115,6 +142,7 @@ async fn create(
     shelf: Arc<dyn PromptShelf>,
     registry: &Registry,
     params: &Params,
+    (by, was_done): (Writer, bool),
 ) -> Result<Option<Value>, RegistryFault> {
     let (name, tags) = (params.name("name")?, params.tags()?);
     if !is_prompt(&tags) {
@@ -126,7 +154,7 @@ async fn create(
     if registry.model(&name).await.is_ok() {
         return Err(taken(name.as_str(), "prompt", "registered model"));
     }
-    if shelf.has(name.as_str()) {
+    if shelf.has(name.as_str()) && !was_done {
         let says = format!("Prompt (name={name}) already exists.");
         return Err(RegistryFault::new(RegistryFaultKind::Exists, says));
     }
@@ -136,7 +164,7 @@ async fn create(
     let description = params.text("description").to_owned();
     let tags = tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let made = blocking(move || {
-        shelf.create(name.as_str(), &description, &tags).map_err(refused).and_then(|made| model(&*shelf, made))
+        shelf.create(name.as_str(), &description, &tags, &by).map_err(refused).and_then(|made| model(&*shelf, made))
     });
     let made = made.await?;
     registry.tell("prompt", "created", said).await;
@@ -155,7 +183,7 @@ fn taken(name: &str, kind: &str, by: &str) -> RegistryFault {
 struct Asked {
     call: Call,
     name: String,
-    by: String,
+    by: Writer,
     params: Params,
 }
 
@@ -169,12 +197,14 @@ impl Asked {
         match self.call {
             Call::GetModel => whole(),
             Call::UpdateModel => {
-                shelf.describe(name, None, Some(params.text("description"))).map_err(refused)?;
+                shelf.describe(name, None, Some(params.text("description")), &self.by).map_err(refused)?;
                 whole()
             }
             Call::DeleteModel => self.done(shelf.delete(name, None, &self.by)),
-            Call::SetModelTag => self.done(shelf.tag(name, None, params.text("key"), Some(params.text("value")))),
-            Call::DeleteModelTag => self.done(shelf.tag(name, None, params.text("key"), None)),
+            Call::SetModelTag => {
+                self.done(shelf.tag(name, None, params.text("key"), Some(params.text("value")), &self.by))
+            }
+            Call::DeleteModelTag => self.done(shelf.tag(name, None, params.text("key"), None, &self.by)),
             Call::SetAlias => {
                 let alias = AliasName::new(params.text("alias"))?;
                 let n = self.there(shelf)?;
@@ -194,7 +224,7 @@ impl Asked {
             Call::GetVersion => one(self.there(shelf)?),
             Call::UpdateVersion => {
                 let n = self.there(shelf)?;
-                shelf.describe(name, Some(n), given("description")).map_err(refused)?;
+                shelf.describe(name, Some(n), given("description"), &self.by).map_err(refused)?;
                 one(n)
             }
             Call::DeleteVersion => {
@@ -203,11 +233,11 @@ impl Asked {
             }
             Call::SetVersionTag => {
                 let n = self.there(shelf)?;
-                self.done(shelf.tag(name, Some(n), params.text("key"), Some(params.text("value"))))
+                self.done(shelf.tag(name, Some(n), params.text("key"), Some(params.text("value")), &self.by))
             }
             Call::DeleteVersionTag => {
                 let n = self.there(shelf)?;
-                self.done(shelf.tag(name, Some(n), params.text("key"), None))
+                self.done(shelf.tag(name, Some(n), params.text("key"), None, &self.by))
             }
             Call::DownloadUri => {
                 self.there(shelf)?;

@@ -5,6 +5,7 @@ use crate::fault::{RegistryFault, RegistryFaultKind};
 use serde_json::Value;
 use sqlx::Row as _;
 use tidegate_core::digest::Digest;
+use tidegate_core::once::Once;
 
 /// How long an answer is kept, in milliseconds.
 const KEPT: i64 = 24 * 3600 * 1000;
@@ -28,6 +29,13 @@ impl IdempotencyKey {
             ));
         }
         Ok(Self { key: key.to_owned(), request })
+    }
+}
+
+impl IdempotencyKey {
+    /// The same for what is not kept in the registry's database.
+    pub(crate) fn once(&self, principal: &str) -> Once {
+        Once::new(principal, &self.key, self.request)
     }
 }
 

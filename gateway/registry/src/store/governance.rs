@@ -125,7 +125,7 @@ pub(crate) async fn approvals(
     sql.all(db).await?.iter().map(row).collect()
 }
 
-/// Writes a move of an alias into its history.
+/// Writes a move of an alias into its history; one that leads where it stood is none.
 pub(crate) async fn moved(
     change: &mut Change,
     model: i64,
@@ -133,6 +133,9 @@ pub(crate) async fn moved(
     before: Option<i64>,
     after: Option<i64>,
 ) -> Result<(), RegistryFault> {
+    if before == after {
+        return Ok(());
+    }
     let (id, now, by) = (change.new_id(), change.now(), change.actor().to_owned());
     let mut sql = Sql::new("INSERT INTO alias_moves (id, model, alias, before, after, at, by) VALUES (");
     sql.bind(id).push(", ").bind(model).push(", ").bind(alias);

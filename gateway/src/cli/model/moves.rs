@@ -34,6 +34,9 @@ pub(in crate::cli) struct Rollback {
     name: String,
     /// The alias
     alias: String,
+    /// Wait until each replica that has the alias serves the version, for at most so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "120")]
+    wait: Option<u64>,
     #[command(flatten)]
     door: Door,
 }
@@ -43,11 +46,7 @@ impl Promote {
         let VersionId { name, version } = &self.version;
         let admin = self.door.open();
         move_alias(&admin, name.as_str(), &self.alias, *version, self.expect).await?;
-        if let Some(seconds) = self.wait {
-            let (reference, version) = (format!("models:/{name}@{}", self.alias), u32::try_from(*version)?);
-            wait::wait(&admin, &reference, version, Duration::from_secs(seconds)).await?;
-        }
-        Ok(())
+        until_served(&admin, name.as_str(), &self.alias, *version, self.wait).await
     }
 }
 
@@ -58,13 +57,29 @@ impl Rollback {
         let to = before(&now).with_context(|| format!("`{}` of {} stood for nothing before", self.alias, self.name))?;
         // What it was read from may have moved meanwhile.
         let expected = now["version"].as_i64().unwrap_or(0);
-        move_alias(&admin, &self.name, &self.alias, to, Some(expected)).await
+        move_alias(&admin, &self.name, &self.alias, to, Some(expected)).await?;
+        until_served(&admin, &self.name, &self.alias, to, self.wait).await
     }
+}
+
+/// Waits, where that is wanted, until all replicas serve what the alias stands for now.
+async fn until_served(
+    admin: &Admin,
+    name: &str,
+    alias: &str,
+    version: i64,
+    seconds: Option<u64>,
+) -> anyhow::Result<()> {
+    let Some(seconds) = seconds else { return Ok(()) };
+    let (reference, version) = (format!("models:/{name}@{alias}"), u32::try_from(version)?);
+    wait::wait(admin, &reference, version, Duration::from_secs(seconds)).await
 }
 
 /// What an alias stood for before what it stands for now.
 fn before(alias: &Value) -> Option<i64> {
-    alias["moves"].get(0)?["before"].as_i64()
+    // Histories of older programs have moves that led nowhere.
+    let mut moves = alias["moves"].as_array()?.iter();
+    moves.find(|one| one["before"] != one["after"])?["before"].as_i64()
 }
 
 async fn move_alias(admin: &Admin, name: &str, alias: &str, version: i64, expected: Option<i64>) -> anyhow::Result<()> {
@@ -84,6 +99,8 @@ mod tests {
     fn the_way_back_is_where_the_newest_move_came_from() {
         let moves = json!({"version": 3, "moves": [{"before": 2, "after": 3}, {"before": null, "after": 2}]});
         assert_eq!(before(&moves), Some(2));
+        let twice = json!({"version": 3, "moves": [{"before": 3, "after": 3}, {"before": 2, "after": 3}]});
+        assert_eq!(before(&twice), Some(2), "a move to where it stood is no move");
         assert_eq!(before(&json!({"version": 1, "moves": [{"before": null, "after": 1}]})), None);
         assert_eq!(before(&json!({"version": null, "moves": []})), None);
     }

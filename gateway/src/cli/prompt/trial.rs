@@ -21,7 +21,7 @@ The route must have no prompt of its own, and the gateway the same prompts: it r
 Example:
   tidegate prompt test support@candidate --route smollm2 --embedding-route minilm --judge-route big")]
 pub(in crate::cli) struct Trial {
-    /// NAME, NAME@LABEL, NAME/3 or NAME@COMMIT
+    /// NAME, NAME@LABEL, NAME/3, NAME@COMMIT or NAME@dev
     reference: PromptRef,
     /// The route that answers
     #[arg(long)]
@@ -58,7 +58,10 @@ impl Trial {
         let key = self.key.clone().or_else(from_environment).map(Secret::new);
         let gateway = Gateway::new(&self.url, key, Arc::new(Web::from_environment())).map_err(Wrong)?;
         // A label may move while the cases run: all of them try the version that it points to now.
-        let pick = if self.reference.pick == PromptPick::Dev { PromptPick::Dev } else { PromptPick::Number(stamp.n) };
+        let pick = match stamp.sha {
+            Some(sha) => PromptPick::Commit(sha.to_string().into()),
+            None => PromptPick::Dev,
+        };
         let reference = PromptRef { name: stamp.name.clone(), pick };
         let (style, mut failed) = (Style::stdout(), 0_usize);
         for case in cases {
@@ -70,7 +73,12 @@ impl Trial {
             }
             failed += usize::from(!faults.is_empty());
         }
-        print(&format!("{reference}: {} passed, {failed} failed\n", cases.len() - failed))?;
+        // People know versions by their numbers; the gateway was asked by the commit, which is the same in every clone.
+        let shown = match stamp.sha {
+            Some(_) => format!("{}/{}", stamp.name, stamp.n),
+            None => reference.to_string(),
+        };
+        print(&format!("{shown}: {} passed, {failed} failed\n", cases.len() - failed))?;
         anyhow::ensure!(failed == 0, "not every case passed");
         Ok(())
     }

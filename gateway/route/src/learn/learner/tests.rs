@@ -1,3 +1,5 @@
+//! Learners in simulated worlds.
+
 use super::*;
 use crate::learn::rule::Values;
 use crate::share;

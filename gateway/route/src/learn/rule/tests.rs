@@ -1,3 +1,5 @@
+//! Each rule by what it must do with given tallies, and all of them by what holds for any.
+
 use super::*;
 use proptest::prelude::*;
 

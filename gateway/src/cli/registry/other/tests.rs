@@ -1,3 +1,5 @@
+//! What a server of MLflow says, right and wrong, and what is made of it.
+
 use super::*;
 use serde_json::json;
 
