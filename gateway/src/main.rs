@@ -2,6 +2,7 @@
 //! `serve`, and how organs are built from the configuration in `wire`.
 
 mod cli;
+mod learning;
 mod pull;
 mod serve;
 mod terminal;

@@ -24,6 +24,8 @@ mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod learning;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod load;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
     AdminSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability,
-    EventsSpec, GateSpec, GatewaySpec, GovernanceSpec, LimitSpec, ListenerSpec, ModelSpec, OnFailure, OpenAiSpec, Per,
-    PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RouteSpec, S3Spec, Source, SourceUri, StickyBy,
-    SubjectSpec,
+    EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec, ListenerSpec, ModelSpec,
+    OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel,
+    RewardSpec, RouteSpec, RuleSpec, S3Spec, Source, SourceUri, StickyBy, SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -25,6 +25,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         prompts,
         providers,
         models,
+        rewards,
         routes,
         keys,
         limits,
@@ -58,6 +59,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         })),
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
+        "rewards": object(rewards.iter().map(|(name, spec)| (name.to_string(), reward(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),
         "keys": keys.as_ref().map(|keys| json!({"file": keys.file, "count": keys.keys.len()})),
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),
@@ -236,15 +238,13 @@ fn uri(uri: &SourceUri) -> String {
 
 fn route(spec: &RouteSpec) -> Value {
     let name_of = |index: usize| spec.variants.get(index).map(|variant| variant.name.to_string());
-    let PolicySpec::Weighted(shares) = &spec.policy;
-    let shares = spec.variants.iter().zip(shares).map(|(variant, share)| (variant.name.to_string(), json!(share)));
     let variants = spec
         .variants
         .iter()
         .map(|variant| (variant.name.to_string(), json!({"model": variant.model, "prompt": variant.prompt})));
     json!({
         "variants": variants.collect::<Map<_, _>>(),
-        "policy": {"weighted": shares.collect::<Map<_, _>>()},
+        "policy": policy(spec),
         "sticky": spec.sticky.as_ref().map(|by| json!({"by": match by {
             StickyBy::Header(name) => json!({"header": name}),
             StickyBy::User => json!("user"),
@@ -262,6 +262,51 @@ fn route(spec: &RouteSpec) -> Value {
             "idle": seconds(spec.timeouts.idle),
             "total": seconds(spec.timeouts.total),
         },
+    })
+}
+
+fn policy(spec: &RouteSpec) -> Value {
+    let learned = match &spec.policy {
+        PolicySpec::Weighted(shares) => {
+            let named = spec.variants.iter().map(|variant| variant.name.to_string());
+            return json!({"weighted": named.zip(shares.iter().map(|share| json!(share))).collect::<Map<_, _>>()});
+        }
+        PolicySpec::Learned(learned) => learned,
+    };
+    let LearnedSpec { rule, reward, explore, min_share, half_life } = learned;
+    let reward = reward.name();
+    match rule {
+        RuleSpec::EpsilonGreedy { epsilon, decay } => json!({"epsilon_greedy": {
+            "reward": reward, "epsilon": epsilon, "decay": decay, "min_share": min_share, "half_life": half_life,
+        }}),
+        RuleSpec::Ucb1 => json!({"ucb1": {
+            "reward": reward, "explore": explore, "min_share": min_share, "half_life": half_life,
+        }}),
+        RuleSpec::Thompson => json!({"thompson": {"reward": reward, "min_share": min_share, "half_life": half_life}}),
+        RuleSpec::TrackAndStop { delta } => json!({"track_and_stop": {
+            "reward": reward, "delta": delta, "explore": explore, "min_share": min_share,
+        }}),
+    }
+}
+
+fn reward(spec: &RewardSpec) -> Value {
+    let RewardSpec { name: _, kind, goal, level, window } = spec;
+    let (kind, range) = match kind {
+        RewardKind::Boolean => ("boolean", None),
+        RewardKind::Float(range) => ("float", range.map(|(low, high)| json!([low, high]))),
+    };
+    json!({
+        "kind": kind,
+        "range": range,
+        "goal": match goal {
+            Goal::Maximize => "maximize",
+            Goal::Minimize => "minimize",
+        },
+        "level": match level {
+            RewardLevel::Inference => "inference",
+            RewardLevel::Episode => "episode",
+        },
+        "window": seconds(*window),
     })
 }
 

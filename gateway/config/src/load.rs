@@ -4,6 +4,7 @@
 use crate::interpolate::Answers;
 use crate::place::Place;
 use crate::report::{Finding, Notes, Report};
+use crate::section::policy::Rewards;
 use crate::section::{self, ConfigFile, Desk};
 use crate::shape::{Item, Map, Placed as _, Read as _};
 use crate::source::{LARGEST, Sources, yaml_files};
@@ -220,7 +221,7 @@ fn add_section(sections: &mut Vec<Entry>, more: Entry, notes: &mut Notes) {
 
 /// Whether a section is a map of entries with names.
 fn is_named(section: &str) -> bool {
-    matches!(section, "listeners" | "providers" | "models" | "routes")
+    matches!(section, "listeners" | "providers" | "models" | "rewards" | "routes")
 }
 
 /// Checks each entry, and makes the spec where nothing is missing for it.
@@ -239,6 +240,11 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         .collect();
     section::listener::check_all(&listeners, raw.admin.as_ref(), has_keys, desk);
     let has_keys_section = keys.is_some();
+    // A section that is faulty as a whole says so itself; no reward of it is missed.
+    let is_readable = raw.rewards.is_some() || !raw.here().has("rewards");
+    let names: Vec<String> = raw.rewards.iter().flat_map(Map::names).map(str::to_owned).collect();
+    let rewards = named(entries(raw.rewards, desk, section::reward::check), |spec| spec.name.clone());
+    let known = Rewards { specs: &rewards, names: is_readable.then_some(names.as_slice()) };
     let (events, registry) = section::store::check(raw.store, desk);
     let spec = GatewaySpec {
         hash: "".into(),
@@ -249,9 +255,11 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         prompts: section::prompts::check(raw.prompts, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models: named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone()),
-        routes: named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, desk)), |spec| {
-            spec.name.clone()
-        }),
+        routes: named(
+            entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)),
+            |spec| spec.name.clone(),
+        ),
+        rewards,
         limits: raw
             .limits
             .into_iter()

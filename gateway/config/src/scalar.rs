@@ -11,7 +11,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
-use tidegate_core::{KeyId, ModelName, Principal, PromptRef, ProviderName, RouteName, Secret, Tenant, VariantName};
+use tidegate_core::{
+    KeyId, ModelName, Principal, PromptRef, ProviderName, RewardName, RouteName, Secret, Tenant, VariantName,
+};
 
 /// What can be read from a text.
 pub(crate) trait Scalar: Sized {
@@ -167,6 +169,22 @@ impl Scalar for Money {
 
     fn schema() -> Schema {
         number("number", 0.0)
+    }
+}
+
+/// Any number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number(pub(crate) f64);
+
+impl Scalar for Number {
+    const WHAT: &'static str = "a number";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        text.parse().ok().filter(|number: &f64| number.is_finite()).map(Self).ok_or_else(Flaw::default)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^\\$\\{"}]})
     }
 }
 
@@ -380,6 +398,7 @@ names! {
     KeyId: "the id of a key",
     Principal: "the name of a principal",
     Tenant: "the name of a tenant",
+    RewardName: "the name of a reward",
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;
 pub(crate) mod model;
+pub(crate) mod policy;
 pub(crate) mod prompts;
 pub(crate) mod provider;
+pub(crate) mod reward;
 pub(crate) mod route;
 pub(crate) mod store;
 pub(crate) mod telemetry;
@@ -40,6 +42,8 @@ record! {
             providers: Map<provider::ProviderFile>,
             /// Names bound to a provider and the model there.
             models: Map<model::ModelFile>,
+            /// The rewards that callers give.
+            rewards: Map<reward::RewardFile>,
             /// What callers name as `model`.
             routes: Map<route::RouteFile>,
             /// Who may call; left out, anybody may, from this machine only.
@@ -49,7 +53,7 @@ record! {
             /// Traces.
             telemetry: telemetry::TelemetryFile,
         }
-        later { "plugins", "monitors", "rewards", "alerts", "experiments", "guardrails", "cache" }
+        later { "plugins", "monitors", "alerts", "experiments", "guardrails", "cache" }
     }
 }
 

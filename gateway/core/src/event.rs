@@ -2,7 +2,7 @@
 
 use crate::{
     Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp, ProviderName, RouteName,
-    SpanId, Tenant, TraceId, Usage, VariantName,
+    SpanId, StateId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -50,6 +50,9 @@ pub struct Decision {
     pub draw: f64,
     /// Whether the draw was the hash of a unit's key.
     pub sticky: bool,
+    /// The state that the probabilities are of, where the policy learns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateId>,
 }
 
 /// What is kept of requests and answers, by the content policy.

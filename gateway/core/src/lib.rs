@@ -20,6 +20,7 @@ pub mod port;
 pub mod prompt;
 pub mod secret;
 pub mod spec;
+pub mod state_id;
 pub mod trace;
 pub mod usage;
 
@@ -31,8 +32,11 @@ pub use event::{Event, Outcome};
 pub use fault::{Fault, FaultKind, Side};
 pub use id::InferenceId;
 pub use ledger::Ledger;
-pub use name::{EndpointName, KeyId, ModelName, Principal, ProviderName, ReplicaId, RouteName, Tenant, VariantName};
+pub use name::{
+    EndpointName, KeyId, ModelName, Principal, ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName,
+};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
 pub use secret::Secret;
+pub use state_id::StateId;
 pub use trace::{SpanId, TraceId};
 pub use usage::{Price, Usage};

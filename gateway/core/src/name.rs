@@ -119,6 +119,8 @@ texts! { NameFault:
     Principal by check
     /// For whom a principal calls.
     Tenant by check
+    /// A value by which the arms of a route are compared.
+    RewardName by check
     /// One process of those that serve together.
     ReplicaId by check
 }

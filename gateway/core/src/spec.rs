@@ -9,6 +9,7 @@ pub mod model;
 pub mod prompts;
 pub mod provider;
 pub mod registry;
+pub mod reward;
 pub mod route;
 pub mod telemetry;
 
@@ -22,10 +23,14 @@ pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
 pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
-pub use route::{Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
+pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};
+pub use route::{
+    Condition, FallbackSpec, LearnedSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec, StickyBy, TimeoutSpec,
+    VariantSpec,
+};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
-use crate::{KeyRecord, ModelName, ProviderName, RouteName};
+use crate::{KeyRecord, ModelName, ProviderName, RewardName, RouteName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +54,8 @@ pub struct GatewaySpec {
     pub providers: BTreeMap<ProviderName, ProviderSpec>,
     /// The models.
     pub models: BTreeMap<ModelName, ModelSpec>,
+    /// The rewards that callers give.
+    pub rewards: BTreeMap<RewardName, RewardSpec>,
     /// The routes, in the order of their names.
     pub routes: BTreeMap<RouteName, RouteSpec>,
     /// The keys; `None` where callers need none (loopback only).

@@ -11,7 +11,7 @@ use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
 use tidegate_route::learn::{Learner, Mixing, Rule, Tally, Values};
-use tidegate_route::{Plan, Policy, RetryBudget};
+use tidegate_route::{Plan, Policy, RetryBudget, StateCell};
 
 const CALLS: u32 = 1_000_000;
 const STATES: u32 = 500;
@@ -45,7 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     let dice = SplitMix::seeded(1);
     for arms in [2, 8, 16] {
-        let policy = Policy::new(&route(arms)?)?;
+        let shares = vec![1.0 / f64::from(arms); arms as usize];
+        let policy = Policy::new(&route(arms)?, StateCell::fixed(&shares)?)?;
         let by_chance = nanoseconds(|| drop(black_box(policy.choose(None, &dice))));
         let sticky = nanoseconds(|| drop(black_box(policy.choose(Some(b"user-1234567890"), &dice))));
         writeln!(out, "{arms} arms: {by_chance:.0} ns by chance, {sticky:.0} ns sticky")?;

@@ -16,5 +16,5 @@ pub mod sticky;
 pub use budget::RetryBudget;
 pub use condition::matches;
 pub use plan::{Next, Plan};
-pub use policy::{Policy, PolicyState};
+pub use policy::{Policy, PolicyState, StateCell};
 pub use share::{Shares, SharesFault};

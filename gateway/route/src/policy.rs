@@ -6,30 +6,37 @@
 
 use crate::share::{self, Shares, SharesFault};
 use crate::sticky::{self, Salt};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
-use tidegate_core::Dice;
-use tidegate_core::digest::Digest;
 use tidegate_core::event::Decision;
-use tidegate_core::spec::route::{PolicySpec, RouteSpec};
+use tidegate_core::spec::route::RouteSpec;
+use tidegate_core::{Dice, StateId};
 
 /// What a policy knows at one moment: never changed, only replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyState {
-    id: Digest,
     shares: Shares,
+    id: Option<StateId>,
 }
 
 impl PolicyState {
-    /// The state with these probabilities; its id is the digest of what it holds.
+    /// The state with these probabilities, which stay; it needs no name.
     #[must_use]
-    pub fn new(shares: Shares) -> Self {
-        let bytes: Vec<u8> = shares.vector().iter().flat_map(|share| share.to_bits().to_be_bytes()).collect();
-        Self { id: Digest::of(&bytes), shares }
+    pub const fn fixed(shares: Shares) -> Self {
+        Self { shares, id: None }
     }
 
-    /// Names the state in records; equal states have equal ids.
+    /// The state with these probabilities, reckoned from what is written as `knowledge`. Equal states have equal names.
     #[must_use]
-    pub const fn id(&self) -> Digest {
+    pub fn learnt(shares: Shares, knowledge: &[u8]) -> Self {
+        let mut content: Vec<u8> = shares.vector().iter().flat_map(|share| share.to_bits().to_be_bytes()).collect();
+        content.extend_from_slice(knowledge);
+        Self { shares, id: Some(StateId::of(&content)) }
+    }
+
+    /// Names the state in records, where it was learnt.
+    #[must_use]
+    pub const fn id(&self) -> Option<StateId> {
         self.id
     }
 
@@ -40,54 +47,72 @@ impl PolicyState {
     }
 }
 
+/// Where a learner publishes its states, and its policy finds them.
+#[derive(Debug, Clone)]
+pub struct StateCell(Arc<ArcSwap<PolicyState>>);
+
+impl StateCell {
+    /// A cell that holds `state`.
+    #[must_use]
+    pub fn new(state: PolicyState) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(state)))
+    }
+
+    /// A cell of shares that stay.
+    ///
+    /// # Errors
+    /// They are no shares.
+    pub fn fixed(shares: &[f64]) -> Result<Self, SharesFault> {
+        Shares::new(shares).map(|shares| Self::new(PolicyState::fixed(shares)))
+    }
+
+    /// Puts another state into force, for all decisions from now on.
+    pub fn publish(&self, state: PolicyState) {
+        self.0.store(Arc::new(state));
+    }
+
+    /// The state in force.
+    #[must_use]
+    pub fn state(&self) -> Arc<PolicyState> {
+        self.0.load_full()
+    }
+}
+
 /// Picks the arm of a route for each call.
 #[derive(Debug, Clone)]
 pub struct Policy {
     salt: Salt,
     arms: Arc<[u64]>,
-    state: Arc<PolicyState>,
+    states: StateCell,
 }
 
 impl Policy {
-    /// The policy of `route`.
-    ///
-    /// # Errors
-    /// If its shares are no distribution over its variants.
-    pub fn new(route: &RouteSpec) -> Result<Self, SharesFault> {
-        let PolicySpec::Weighted(shares) = &route.policy;
-        let arms: Arc<[u64]> = route.variants.iter().map(|v| sticky::arm_salt(v.name.as_str())).collect();
-        let state = PolicyState::new(fitting(&arms, shares)?);
-        Ok(Self { salt: Salt::of(route.name.as_str()), arms, state: Arc::new(state) })
-    }
-
-    /// The same policy in another state.
+    /// The policy of `route`, which draws from whatever state `states` holds.
     ///
     /// # Errors
     /// If the state is over another number of arms.
-    pub fn in_state(&self, state: Arc<PolicyState>) -> Result<Self, SharesFault> {
-        count(&self.arms, state.shares())?;
-        Ok(Self { salt: self.salt.clone(), arms: Arc::clone(&self.arms), state })
+    pub fn new(route: &RouteSpec, states: StateCell) -> Result<Self, SharesFault> {
+        let arms: Arc<[u64]> = route.variants.iter().map(|v| sticky::arm_salt(v.name.as_str())).collect();
+        let shares = states.state().shares().len();
+        if arms.len() != shares || arms.is_empty() {
+            return Err(SharesFault::Count { arms: arms.len(), shares });
+        }
+        Ok(Self { salt: Salt::of(route.name.as_str()), arms, states })
     }
 
-    /// What it knows.
+    /// The probability of each arm now, in the order of the route's variants.
     #[must_use]
-    pub const fn state(&self) -> &Arc<PolicyState> {
-        &self.state
-    }
-
-    /// The probability of each arm, in the order of the route's variants.
-    #[must_use]
-    pub fn shares(&self) -> &Arc<[f64]> {
-        self.state.shares()
+    pub fn shares(&self) -> Arc<[f64]> {
+        Arc::clone(self.states.state().shares())
     }
 
     /// Picks an arm: by chance, or always the same one for the same `unit` while shares stay.
     #[must_use]
     pub fn choose(&self, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
         let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
-        let shares = self.shares();
-        let arm = self.arm(shares, draw, unit.is_some());
-        Decision { shares: Arc::clone(shares), arm, draw, sticky: unit.is_some() }
+        let state = self.states.0.load();
+        let arm = self.arm(state.shares(), draw, unit.is_some());
+        Decision { shares: Arc::clone(state.shares()), arm, draw, sticky: unit.is_some(), state: state.id() }
     }
 
     /// The arm that `decision` must have drawn, computed anew from its shares and its draw. Of a decision that
@@ -100,16 +125,6 @@ impl Policy {
     fn arm(&self, shares: &[f64], draw: f64, sticky: bool) -> usize {
         if sticky { sticky::race(shares, &self.arms, draw) } else { share::at(shares, draw) }
     }
-}
-
-fn fitting(arms: &[u64], shares: &[f64]) -> Result<Shares, SharesFault> {
-    count(arms, shares)?;
-    Shares::new(shares)
-}
-
-fn count(arms: &[u64], shares: &[f64]) -> Result<(), SharesFault> {
-    let fits = arms.len() == shares.len() && !arms.is_empty();
-    if fits { Ok(()) } else { Err(SharesFault::Count { arms: arms.len(), shares: shares.len() }) }
 }
 
 #[cfg(test)]

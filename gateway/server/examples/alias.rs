@@ -19,7 +19,7 @@ use tidegate_core::port::limits::{Denied, Limits, Reservation, Standings};
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
 use tidegate_core::spec::{ContentPolicy, Durability};
 use tidegate_core::{Caller, Fault, FaultKind, RouteName};
-use tidegate_route::{Policy, RetryBudget};
+use tidegate_route::{Policy, RetryBudget, StateCell};
 use tidegate_server::Snapshot;
 use tidegate_server::snapshot::{Arm, Keyring, Route};
 
@@ -74,7 +74,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         backend: Arc::new(Nothing),
     };
     let budget = Arc::new(RetryBudget::new(&spec.retry, Arc::new(SystemClock)));
-    Ok(Route { policy: Policy::new(&spec)?, spec: Arc::new(spec), budget, arms: vec![arm] })
+    Ok(Route { policy: Policy::new(&spec, StateCell::fixed(&[1.0])?)?, spec: Arc::new(spec), budget, arms: vec![arm] })
 }
 
 /// A snapshot in which each alias stands for `version`.

@@ -6,6 +6,7 @@ use super::parts::{Parts, Tools};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
+use crate::learning::{FeedbackMount, Learners, Watched};
 use crate::pull::PullContext;
 use anyhow::Context as _;
 use std::path::Path;
@@ -35,6 +36,7 @@ pub(crate) struct Gateway {
     store: Option<Arc<EventStore>>,
     registry: Option<Arc<OpenRegistry>>,
     prompts: Option<Arc<PromptMount>>,
+    learners: Arc<Learners>,
 }
 
 impl Gateway {
@@ -66,6 +68,8 @@ impl Gateway {
             prompts.audited(registry.audit());
         }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
+        let learners = Arc::new(Learners::start(spec.events.folder.as_deref(), Arc::clone(&clock))?);
+        learners.declared(&spec);
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
@@ -73,19 +77,22 @@ impl Gateway {
             registry: registry.as_ref().map(|registry| registry.shelf()),
             prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
+            learners: Arc::clone(&learners),
             metrics: Arc::clone(&metrics),
         };
         let store = super::events::open(&spec.events, &clock)?;
-        let events: Arc<dyn Events> = match &store {
+        let kept: Arc<dyn Events> = match &store {
             Some(store) => Arc::<EventStore>::clone(store),
             None => Arc::new(NoEvents),
         };
+        let events: Arc<dyn Events> = Arc::new(Watched::new(kept, Arc::clone(&tools.learners)));
         if let Some(store) = &store {
             metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
         }
         let spans = spans(&spec)?;
         let parts = Parts::default().renewed(&spec, &tools).await?;
-        let snapshot = Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref())?);
+        let snapshot =
+            Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &learners)?);
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
@@ -97,12 +104,13 @@ impl Gateway {
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
         let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
+        mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&learners))));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts })
+        Ok(Self { spec, server, reloader, store, registry, prompts, learners })
     }
 
     /// The server.
@@ -178,7 +186,9 @@ impl Gateway {
             registry.close().await;
         }
         let spans = self.server.ports().spans.clone();
+        let learners = Arc::clone(&self.learners);
         let closed = tokio::task::spawn_blocking(move || {
+            learners.close();
             if let Some(store) = self.store {
                 store.close();
             }

@@ -5,6 +5,7 @@ use super::announcer::Announcer;
 use super::following::Local;
 #[cfg(feature = "engine")]
 use super::verified::Verified;
+use crate::learning::Learners;
 use crate::pull::PullContext;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(crate) struct Tools {
     pub(crate) prompts: Option<Arc<dyn Prompts>>,
     /// Where weights come from and go.
     pub(crate) pull: PullContext,
+    /// What routes learn.
+    pub(crate) learners: Arc<Learners>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
 }

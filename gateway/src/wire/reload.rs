@@ -167,15 +167,22 @@ impl Reloader {
         let restart = self.fixed.changed(&Fixed::of(&spec));
         if changed {
             let renewed = parts.renewed(&spec, &self.tools).await.map_err(|e| refused(format!("{e:#}")))?;
-            let snapshot =
-                super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref())
-                    .map_err(|e| refused(format!("{e:#}")))?;
+            let snapshot = super::snapshot::build(
+                &spec,
+                &renewed,
+                Some(&before),
+                &self.tools.clock,
+                self.tools.prompts.as_ref(),
+                &self.tools.learners,
+            )
+            .map_err(|e| refused(format!("{e:#}")))?;
             // A full disk must not keep a revoked key in force.
             if let Err(error) = super::events::keep_configuration(&self.fixed.events, &spec) {
                 tracing::error!("{error:#}");
             }
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
+            self.tools.learners.declared(&spec);
             self.put_into_force(snapshot);
             *parts = renewed;
             self.announce(&parts).await;
@@ -265,7 +272,14 @@ impl Reloader {
             }
         };
         let are_current = renewed.are_current();
-        match super::snapshot::build(&spec, &renewed, Some(&before), &self.tools.clock, self.tools.prompts.as_ref()) {
+        match super::snapshot::build(
+            &spec,
+            &renewed,
+            Some(&before),
+            &self.tools.clock,
+            self.tools.prompts.as_ref(),
+            &self.tools.learners,
+        ) {
             Ok(snapshot) => {
                 self.put_into_force(snapshot);
                 *parts = renewed;

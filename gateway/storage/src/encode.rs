@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 use tidegate_core::event::{Attempt, Decision};
-use tidegate_core::{Event, Outcome, SpanId, TraceId, Usage};
+use tidegate_core::{Event, Outcome, SpanId, StateId, TraceId, Usage};
 
 /// Appends the JSON of `event`; on a fault `out` may hold a part of it.
 pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> {
@@ -99,11 +99,12 @@ fn flag_if(out: &mut Vec<u8>, name: &[u8], value: bool) {
 }
 
 fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
-    let Decision { shares, arm, draw, sticky } = decision;
+    let Decision { shares, arm, draw, sticky, state } = decision;
     number(out, b",\"decision\":{\"shares\":", shares)?;
     number(out, b",\"arm\":", arm)?;
     number(out, b",\"draw\":", draw)?;
     flag(out, b",\"sticky\":", *sticky);
+    hex(out, b",\"state\":\"", state.map(StateId::encode));
     out.push(b'}');
     Ok(())
 }
@@ -233,7 +234,8 @@ mod tests {
             shares in prop::collection::vec(any::<f64>(), 0..4), numbers: (u64, u64, u16), stream: bool,
         ) {
             let (total_us, request_bytes, status) = numbers;
-            let decision = Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream });
+            let state = stream.then(|| StateId::of(b"a state"));
+            let decision = Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream, state });
             let (episode, subject) = (episode.map(Into::into), Some(subject.into()));
             agrees(&Event {
                 episode, subject, cost_usd: cost, decision, total_us, request_bytes, status, stream, ..testing::event(3)

@@ -10,6 +10,7 @@
 //! accepted                                 how many records were ever taken, in a mapped page
 //! segments/0000000007.log, .idx            frames; the index is there once the segment is sealed
 //! tables/day=2026-01-31/route=NAME/7.parquet
+//! learning/2026-01-31.jsonl                rewards and states of routes that learn
 //! anchors.jsonl                            heads of the registry's audit log
 //! configurations/HASH.json                 the configurations that records name
 //! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
@@ -29,6 +30,7 @@ mod folder;
 mod frame;
 mod frames;
 mod index;
+pub mod learning;
 mod listing;
 mod log;
 mod manifest;

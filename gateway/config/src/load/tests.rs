@@ -313,7 +313,11 @@ fn routes() {
         ("policy: {weighted: {a: 50%, b: 40%}}", "add up to 90%"),
         ("policy: {weighted: {a: 90, b: 10%}}", "more than the whole"),
         ("policy: {weighted: {a: 50%, b: 25%, c: 25%}}", "no variant `c`"),
-        ("policy: {thompson: {reward: x}}", "`thompson` is not available in this version"),
+        ("policy: {linucb: {reward: x}}", "`linucb` is not available in this version"),
+        ("policy: {thompson: {reward: latenzy}}", "there is no reward `latenzy`"),
+        ("policy: {thompson: {reward: error, min_share: 60%}}", "cannot each have so much"),
+        ("policy: {ucb1: {reward: latency}}", "ucb1 needs rewards in a range, and `latency` has none"),
+        ("policy: {track_and_stop: {reward: error, delta: 0%}}", "known for certain"),
         ("policy: weighted", "has another form here"),
         ("sticky: {by: key}", "callers have no keys"),
         ("sticky: {by: {header: \"\"}}", "not the name of a header"),
@@ -350,7 +354,10 @@ fn routes() {
 #[test]
 fn shares_are_equal_without_a_policy_and_sum_to_one_with_it() {
     let shares = |fields: &str| {
-        let PolicySpec::Weighted(shares) = loaded("routes", &route(fields)).unwrap().spec.routes["r"].policy.clone();
+        let PolicySpec::Weighted(shares) = loaded("routes", &route(fields)).unwrap().spec.routes["r"].policy.clone()
+        else {
+            panic!("other shares");
+        };
         shares
     };
     assert_eq!(shares("model: "), [0.5, 0.5]);

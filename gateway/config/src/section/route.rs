@@ -1,6 +1,7 @@
 //! `routes`: what callers name as `model`.
 
 use super::Desk;
+use super::policy::{self, PolicyFile, Rewards};
 use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Flaw, Scalar, Share, Span};
@@ -8,9 +9,7 @@ use crate::shape::{Item, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use http::HeaderName;
 use std::time::Duration;
-use tidegate_core::spec::{
-    Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
-};
+use tidegate_core::spec::{Condition, FallbackSpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
 use tidegate_core::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
 record! {
@@ -50,17 +49,6 @@ record! {
             prompt: At<PromptRef>,
         }
         later { "adapter", "parameters", "weight" }
-    }
-}
-
-choice! {
-    /// How an arm is picked.
-    PolicyFile {
-        maps {
-            /// By fixed shares, one for each variant, 100% together.
-            Weighted(Map<At<Share>>) = "weighted",
-        }
-        later { "thompson", "ucb", "epsilon_greedy", "linucb", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
     }
 }
 
@@ -188,13 +176,18 @@ impl Scalar for Condition {
 }
 
 /// The route of an entry. Whether its models are there is `refer`'s question.
-pub(crate) fn check(item: Item<RouteFile>, has_keys: bool, desk: &mut Desk<'_>) -> Option<RouteSpec> {
+pub(crate) fn check(
+    item: Item<RouteFile>,
+    has_keys: bool,
+    rewards: &Rewards<'_>,
+    desk: &mut Desk<'_>,
+) -> Option<RouteSpec> {
     let name = super::name::<RouteName>(&item.name, &item.at, desk);
     let raw = item.value?;
     let at = item.at;
     check_form(&raw, &at, desk.notes);
     let arms = Arms::of(&raw, desk);
-    let policy = policy(raw.policy.as_ref(), &arms, raw.at(), desk.notes);
+    let policy = policy::check(raw.policy.as_ref(), &arms, raw.at(), rewards, desk);
     if let Some(sticky) = &raw.sticky {
         check_sticky(sticky, &arms, has_keys, desk.notes);
     }
@@ -240,8 +233,8 @@ fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
 }
 
 /// The arms of a route: their names hold even where a variant is faulty, its spec does not.
-struct Arms {
-    names: Vec<String>,
+pub(crate) struct Arms {
+    pub(crate) names: Vec<String>,
     specs: Option<Vec<VariantSpec>>,
     /// Whether the names can be relied on.
     is_known: bool,
@@ -268,7 +261,7 @@ impl Arms {
     }
 
     /// The index of a variant; that there is none such is noted.
-    fn find(&self, name: &str, shown: &str, at: &Place, notes: &mut Notes) -> Option<usize> {
+    pub(crate) fn find(&self, name: &str, shown: &str, at: &Place, notes: &mut Notes) -> Option<usize> {
         let found = self.names.iter().position(|known| known == name);
         if found.is_none() && self.is_known {
             let known = self.names.iter().map(String::as_str);
@@ -278,41 +271,6 @@ impl Arms {
         }
         found
     }
-}
-
-fn policy(raw: Option<&PolicyFile>, arms: &Arms, at: &Place, notes: &mut Notes) -> Option<PolicySpec> {
-    let count = arms.names.len();
-    let Some(PolicyFile::Weighted(weights)) = raw else {
-        #[expect(clippy::cast_precision_loss, reason = "a route has few variants")]
-        return (count > 0).then(|| PolicySpec::Weighted(vec![1.0 / count as f64; count]));
-    };
-    let mut shares = vec![None; count];
-    let mut is_whole = true;
-    for item in &weights.0 {
-        let index = arms.find(&item.name, &format!("`{}`", item.name), &item.at, notes);
-        is_whole &= index.is_some() && item.value.is_some();
-        if let (Some(index), Some(share)) = (index, &item.value) {
-            shares[index] = Some(share.value.0);
-        }
-    }
-    let at = weights.0.first().map_or(at, |item| &item.at);
-    for name in arms.names.iter().filter(|name| !weights.has(name)) {
-        is_whole = false;
-        notes
-            .fault(at, format!("the variant `{name}` has no share"))
-            .remedy(format!("add `{name}: 0%` if it shall get none"));
-    }
-    let shares: Vec<f64> = shares.into_iter().collect::<Option<_>>().filter(|_| is_whole)?;
-    let sum: f64 = shares.iter().sum();
-    if (sum - 1.0).abs() > 1e-6 {
-        let percent = format!("{:.4}", sum * 100.0);
-        let percent = percent.trim_end_matches('0').trim_end_matches('.');
-        notes
-            .fault(at, format!("the shares add up to {percent}%, not to 100%"))
-            .remedy("change them so that all together are 100%");
-        return None;
-    }
-    Some(PolicySpec::Weighted(shares.into_iter().map(|share| share / sum).collect()))
 }
 
 fn check_sticky(raw: &StickyFile, arms: &Arms, has_keys: bool, notes: &mut Notes) {

@@ -1,5 +1,6 @@
 //! Routes.
 
+use super::reward::RewardSource;
 use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
@@ -38,6 +39,44 @@ pub struct VariantSpec {
 pub enum PolicySpec {
     /// By fixed shares in the order of the variants, each in `[0, 1]`, their sum 1.
     Weighted(Vec<f64>),
+    /// By shares that follow the rewards.
+    Learned(LearnedSpec),
+}
+
+/// A policy that learns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearnedSpec {
+    /// How rewards become shares.
+    pub rule: RuleSpec,
+    /// What it learns from.
+    pub reward: RewardSource,
+    /// The share of the calls that is spread evenly, in `[0, 1]`.
+    pub explore: f64,
+    /// The least share of each arm, in `[0, 1]`.
+    pub min_share: f64,
+    /// After so many rewards one counts for a half; `None` where none fades.
+    pub half_life: Option<u32>,
+}
+
+/// How rewards become shares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RuleSpec {
+    /// The arm of the largest mean, but for a share that is spread evenly.
+    EpsilonGreedy {
+        /// That share at the beginning, in `[0, 1]`.
+        epsilon: f64,
+        /// After so many rewards it is half as large; `None` where it stays.
+        decay: Option<u32>,
+    },
+    /// The arm of the largest upper bound.
+    Ucb1,
+    /// Each arm by the probability that it is the best.
+    Thompson,
+    /// The spread that finds the best arm soonest.
+    TrackAndStop {
+        /// The most that the chance of a wrong arm may be, in `(0, 1)`.
+        delta: f64,
+    },
 }
 
 /// What a unit is, for sticky assignment.

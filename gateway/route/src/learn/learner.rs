@@ -50,7 +50,10 @@ impl Learner {
         if self.tallies.is_empty() {
             return Err(SharesFault::Nothing);
         }
-        Ok(PolicyState::new(Shares::new(&self.mixing.applied(&self.rule.shares(&self.tallies)))?))
+        let shares = Shares::new(&self.mixing.applied(&self.rule.shares(&self.tallies)))?;
+        let numbers = self.tallies.iter().flat_map(|tally| [tally.n, tally.sum, tally.squares]);
+        let knowledge: Vec<u8> = numbers.flat_map(|number| number.to_bits().to_be_bytes()).collect();
+        Ok(PolicyState::learnt(shares, &knowledge))
     }
 
     /// The arm that is known to be the best one, where the rule is one that says so.

@@ -6,9 +6,7 @@ use proptest::prelude::*;
 use tidegate_core::dice::SplitMix;
 
 fn policy(shares: &[f64]) -> Policy {
-    let mut spec = route(shares.len(), 1);
-    spec.policy = PolicySpec::Weighted(shares.to_vec());
-    Policy::new(&spec).unwrap()
+    Policy::new(&route(shares.len(), 1), StateCell::fixed(shares).unwrap()).unwrap()
 }
 
 #[test]
@@ -40,18 +38,30 @@ fn a_unit_keeps_its_arm_whatever_the_dice() {
 
 #[test]
 fn shares_for_other_arms_are_refused() {
-    let mut spec = route(2, 1);
-    spec.policy = PolicySpec::Weighted(vec![1.0]);
-    assert_eq!(Policy::new(&spec).unwrap_err(), SharesFault::Count { arms: 2, shares: 1 });
-    let other = Arc::new(PolicyState::new(Shares::new(&[1.0]).unwrap()));
-    assert!(policy(&[0.5, 0.5]).in_state(other).is_err());
+    let one = StateCell::fixed(&[1.0]).unwrap();
+    assert_eq!(Policy::new(&route(2, 1), one).unwrap_err(), SharesFault::Count { arms: 2, shares: 1 });
+    assert!(StateCell::fixed(&[]).is_err());
 }
 
 #[test]
 fn a_state_is_named_by_what_it_holds() {
-    let id = |shares: &[f64]| PolicyState::new(Shares::new(shares).unwrap()).id();
-    assert_eq!(id(&[0.5, 0.5]), id(&[0.5, 0.5]));
-    assert_ne!(id(&[0.5, 0.5]), id(&[0.4, 0.6]));
+    let id = |shares: &[f64], knowledge| PolicyState::learnt(Shares::new(shares).unwrap(), knowledge).id().unwrap();
+    assert_eq!(id(&[0.5, 0.5], b"a"), id(&[0.5, 0.5], b"a"));
+    assert_ne!(id(&[0.5, 0.5], b"a"), id(&[0.4, 0.6], b"a"));
+    assert_ne!(id(&[0.5, 0.5], b"a"), id(&[0.5, 0.5], b"b"));
+    assert_eq!(PolicyState::fixed(Shares::new(&[1.0]).unwrap()).id(), None, "shares that stay need no name");
+}
+
+#[test]
+fn a_published_state_is_in_force_at_once_and_named_in_decisions() {
+    let states = StateCell::new(PolicyState::learnt(Shares::new(&[1.0, 0.0]).unwrap(), b"1"));
+    let policy = Policy::new(&route(2, 1), states.clone()).unwrap();
+    let before = policy.choose(None, &SplitMix::seeded(1));
+    states.publish(PolicyState::learnt(Shares::new(&[0.0, 1.0]).unwrap(), b"2"));
+    let after = policy.clone().choose(None, &SplitMix::seeded(1));
+    assert_eq!((before.arm, after.arm), (0, 1));
+    assert!(before.state.is_some() && before.state != after.state);
+    assert_eq!(policy.replay(&before), 0);
 }
 
 proptest! {
@@ -65,9 +75,8 @@ proptest! {
         let decision = policy.choose(unit.as_deref(), &SplitMix::seeded(seed));
         prop_assert_eq!(policy.replay(&decision), decision.arm);
         // Also after its shares went elsewhere, for the decision holds its own.
-        let moved = Shares::new(&vec![1.0; shares.len()]).unwrap();
-        let moved = policy.in_state(Arc::new(PolicyState::new(moved))).unwrap();
-        prop_assert_eq!(moved.replay(&decision), decision.arm);
+        policy.states.publish(PolicyState::fixed(Shares::new(&vec![1.0; shares.len()]).unwrap()));
+        prop_assert_eq!(policy.replay(&decision), decision.arm);
         if unit.is_none() {
             prop_assert_eq!(share::at(&decision.shares, decision.draw), decision.arm);
         }

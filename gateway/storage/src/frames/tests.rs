@@ -128,7 +128,13 @@ fn any_event() -> impl Strategy<Value = Event> {
             outcome,
             cost_usd,
             content: request.map(|request| Box::new(Content { request: Some(request), ..Content::default() })),
-            decision: decision.map(|(shares, draw, sticky)| Decision { shares: shares.into(), arm: 0, draw, sticky }),
+            decision: decision.map(|(shares, draw, sticky)| Decision {
+                shares: shares.into(),
+                arm: 0,
+                draw,
+                sticky,
+                state: None,
+            }),
             attempts: attempts
                 .into_iter()
                 .map(|(us, status)| Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status, us })

@@ -1,0 +1,17 @@
+//! Routes that learn: what calls and callers tell becomes rewards, rewards become states, and states are what routes draw
+//! their arms from. Owns the one thread that learns; how rewards become shares is `tidegate_route::learn`'s, and how the
+//! log is written the store's.
+//!
+//! A call that ended goes to the thread by a queue that never blocks ([`Watched`]); a caller's value by the same queue,
+//! and he is answered when it is on disk ([`FeedbackMount`]). The thread folds them in the order in which they stand in
+//! the log, so that the log leads to the same states again.
+
+mod calls;
+mod learners;
+mod mount;
+mod watched;
+mod worker;
+
+pub(crate) use learners::Learners;
+pub(crate) use mount::FeedbackMount;
+pub(crate) use watched::Watched;

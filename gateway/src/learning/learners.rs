@@ -1,0 +1,87 @@
+//! The learners of all routes, as the rest of the program sees them: told of calls, asked for the cells that routes draw
+//! from. Owns the queue to the thread that learns.
+
+use super::worker::{Ended, Message, Said, Worker};
+use anyhow::Context as _;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::learning::{Feedback, Learning, Taken};
+use tidegate_core::spec::route::LearnedSpec;
+use tidegate_core::spec::{GatewaySpec, RouteSpec};
+use tidegate_core::{Clock, Fault, FaultKind};
+use tidegate_route::StateCell;
+use tidegate_storage::learning::LearningLog;
+
+/// How many messages may wait for the thread.
+const QUEUE: usize = 65_536;
+
+/// The learners.
+#[derive(Debug)]
+pub(crate) struct Learners {
+    worker: Arc<Mutex<Worker>>,
+    queue: SyncSender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Learners {
+    /// Goes on where the log in this folder of an event store ends; without a folder nothing is kept.
+    ///
+    /// # Errors
+    /// The log cannot be read, or the system gives no thread.
+    pub(crate) fn start(events: Option<&Path>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let log = events.map(LearningLog::at);
+        let worker = Worker::open(log, events, clock).context("the log of what was learnt")?;
+        let worker = Arc::new(Mutex::new(worker));
+        let (queue, messages) = sync_channel(QUEUE);
+        let working = Arc::clone(&worker);
+        let thread = std::thread::Builder::new().name("learners".to_owned());
+        let thread = thread.spawn(move || Worker::run(&working, &messages)).context("a thread for the learners")?;
+        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The cell that a route draws from: the one before where it learns the same, else one that begins with what is known
+    /// of its arms.
+    ///
+    /// # Errors
+    /// The route has no arm.
+    pub(crate) fn cell(&self, route: &RouteSpec, learned: &LearnedSpec) -> anyhow::Result<StateCell> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).cell(route, learned)
+    }
+
+    /// What the rewards of this configuration are, from now on.
+    pub(crate) fn declared(&self, spec: &GatewaySpec) {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).declare(spec.rewards.clone());
+    }
+
+    /// Tells of a call that ended; never blocks.
+    pub(super) fn tell(&self, ended: Ended) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Ended(Box::new(ended))) {
+            tracing::warn!("more calls end than can be learnt from: one is left out");
+        }
+    }
+
+    /// Ends the thread after what waits; the log is whole then.
+    pub(crate) fn close(&self) {
+        // Whoever is gone already is closed.
+        drop(self.queue.send(Message::Stop));
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that learns ended in a panic");
+        }
+    }
+}
+
+impl Learning for Learners {
+    fn take(&self, feedback: Feedback) -> BoxFuture<'_, Result<Taken, Fault>> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let sent = self.queue.try_send(Message::Said(Box::new(Said { feedback, since: None, answer })));
+        Box::pin(async move {
+            let busy = || Fault::new(FaultKind::Unavailable, "feedback cannot be taken now: send it again in a moment");
+            sent.map_err(|_| busy())?;
+            answered.await.unwrap_or_else(|_| Err(busy()))
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! The event store's port with an ear: a record of a call of a route that learns is told to the learners on its way. Owns
+//! what of a record is told.
+
+use super::learners::Learners;
+use super::worker::Ended;
+use std::sync::Arc;
+use tidegate_core::port::events::{Events, Recorded};
+use tidegate_core::{Event, Outcome, Side};
+
+/// Passes records on.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    store: Arc<dyn Events>,
+    learners: Arc<Learners>,
+}
+
+impl Watched {
+    /// Passes records on to `store`, and tells `learners`.
+    pub(crate) const fn new(store: Arc<dyn Events>, learners: Arc<Learners>) -> Self {
+        Self { store, learners }
+    }
+}
+
+impl Events for Watched {
+    fn record(&self, event: Box<Event>) -> Recorded {
+        if let Some(ended) = ended(&event) {
+            self.learners.tell(ended);
+        }
+        self.store.record(event)
+    }
+}
+
+/// What a learner is told of a call; `None` where its route does not learn, or where its end says nothing of the arm: the
+/// caller left, or was wrong himself.
+fn ended(event: &Event) -> Option<Ended> {
+    let decision = event.decision.as_ref().filter(|decision| decision.state.is_some())?;
+    match event.outcome {
+        Outcome::Cancelled | Outcome::Panic => return None,
+        Outcome::Fault(kind) if kind.side() == Side::Client => return None,
+        Outcome::Ok | Outcome::Fault(_) => {}
+    }
+    let seconds = |us: u64| std::time::Duration::from_micros(us).as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
+    let tokens = event.usage.map(|usage| usage.total() as f64);
+    Some(Ended {
+        id: event.id,
+        route: event.route.clone()?,
+        arm: decision.arm,
+        answered: event.variant.clone()?,
+        is_ok: event.outcome == Outcome::Ok,
+        tenant: event.tenant.clone(),
+        episode: event.episode.clone(),
+        latency: seconds(event.total_us),
+        first: event.first_us.map(seconds),
+        cost: event.cost_usd,
+        tokens,
+    })
+}

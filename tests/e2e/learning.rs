@@ -1,0 +1,174 @@
+//! Routes that learn, from outside: traffic goes where callers say that answers are better, goes away from what became
+//! worse, goes on where it was after a restart, and each decision can be drawn again from its record.
+
+use crate::harness::{Gateway, Home, Upstream, chat, eventually, home, upstream};
+use serde_json::{Value, json};
+
+/// A gateway with three upstreams, `a`, `b` and `c`, of which each answers with its name.
+struct Three {
+    home: Home,
+    gateway: Gateway,
+    key: String,
+    _upstreams: Vec<Upstream>,
+    /// A number that is different each time.
+    turn: u64,
+}
+
+impl Three {
+    async fn with(policy: &str, rewards: &str) -> Self {
+        let mut upstreams = Vec::new();
+        let (mut providers, mut models) = (Vec::new(), Vec::new());
+        for name in ["a", "b", "c"] {
+            let one = Upstream::start().await;
+            one.always(upstream::completion(name, 3, 2));
+            providers.push(format!("p{name}: {{openai: {{endpoints: [{{url: \"{}\"}}]}}}}", one.url()));
+            models.push(format!("m{name}: {{provider: p{name}, model: at-{name}}}"));
+            upstreams.push(one);
+        }
+        let text = format!(
+            "{}providers: {{{}}}\nmodels: {{{}}}\nrewards: {{{rewards}}}\nroutes: {{mock: {{variants: {{a: {{model: ma}}, b: {{model: mb}}, c: {{model: mc}}}}, policy: {policy}}}}}\n",
+            home::BASE,
+            providers.join(", "),
+            models.join(", ")
+        );
+        let home = Home::new();
+        home.write("config.yaml", &text);
+        let key = home.key(&["infer", "feedback", "read"]);
+        let gateway = home.serve().await;
+        Self { home, gateway, key, _upstreams: upstreams, turn: 1 }
+    }
+
+    fn chance(&mut self) -> f64 {
+        // SplitMix64, so that a run is the same each time.
+        self.turn = self.turn.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.turn;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// So many calls, each followed by feedback: an arm's answers are good as often as `good` says. How many calls each
+    /// arm had among the last `last`.
+    async fn calls(&mut self, calls: usize, good: [f64; 3], last: usize) -> [usize; 3] {
+        let client = self.gateway.client().with_key(&self.key);
+        let mut counts = [0; 3];
+        for call in 0..calls {
+            let answer = client.chat(&chat("mock")).await;
+            let text = answer.json()["choices"][0]["message"]["content"].as_str().expect("a text").to_owned();
+            let arm = ["a", "b", "c"].iter().position(|name| *name == text).expect("one of the three");
+            let value = self.chance() < good[arm];
+            let said = json!({"inference_id": answer.request_id(), "reward": "resolved", "value": value});
+            let taken = client.post("/v1/feedback", &said).await;
+            assert_eq!((taken.status(), &taken.json()["learnt"]), (200, &json!(["mock"])), "{}", taken.text());
+            counts[arm] += usize::from(call >= calls - last);
+        }
+        counts
+    }
+}
+
+const RESOLVED: &str = "resolved: {kind: boolean}";
+
+/// Draws the decisions of all records again.
+fn replayed(home: &Home) -> usize {
+    let ran = home.run(&["events", "export", "--config", "config.yaml"]);
+    let text = if ran.code() == 0 { ran.out() } else { String::new() };
+    let mut count = 0;
+    for line in text.lines() {
+        let event: Value = serde_json::from_str(line).expect("a record");
+        let Some(shares) = event["decision"]["shares"].as_array() else { continue };
+        let (draw, mut sum) = (event["decision"]["draw"].as_f64().expect("a draw"), 0.0);
+        let shares: Vec<f64> = shares.iter().filter_map(Value::as_f64).collect();
+        let arm = shares.iter().position(|share| {
+            sum += share;
+            draw < sum
+        });
+        assert_eq!(json!(arm), event["decision"]["arm"], "{event}");
+        assert!(event["decision"]["state"].is_string(), "{event}");
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traffic_follows_feedback_and_leaves_what_became_worse() {
+    let mut three = Three::with("{thompson: {reward: resolved, half_life: 500}}", RESOLVED).await;
+    let counts = three.calls(2000, [0.4, 0.8, 0.5], 500).await;
+    println!("figure: of the last 500 of 2,000 calls the best of three arms had {}", counts[1]);
+    assert!(counts[1] >= 400, "{counts:?}");
+    let counts = three.calls(1000, [0.4, 0.1, 0.7], 200).await;
+    println!(
+        "figure: of the last 200 of 1,000 calls after it degraded it had {}, the best one {}",
+        counts[1], counts[2]
+    );
+    assert!(counts[2] >= 140, "{counts:?}");
+    // The log has it all after a stop, and a restart goes on where it was.
+    three.gateway.signal("TERM");
+    three.gateway.ended().await;
+    let count = replayed(&three.home);
+    println!("figure: {count} decisions drawn again from their records");
+    three.gateway = three.home.serve().await;
+    let counts = three.calls(60, [0.4, 0.1, 0.7], 60).await;
+    assert!(counts[2] >= 40, "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_arm_that_fails_is_left_without_any_feedback() {
+    let mut three = Three::with("{thompson: {reward: error}}", "").await;
+    let client = three.gateway.client().with_key(&three.key);
+    three._upstreams[0].always(upstream::failure(500));
+    for _ in 0..300 {
+        client.chat(&chat("mock")).await;
+    }
+    let before = three._upstreams[0].count();
+    for _ in 0..200 {
+        client.chat(&chat("mock")).await;
+    }
+    let after = three._upstreams[0].count() - before;
+    // Its least share is 1 %, and each call of it is tried twice.
+    assert!(after <= 30, "{after} of 200");
+    three.turn = 2;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feedback_is_checked_and_taken_once() {
+    let three = Three::with(
+        "{ucb1: {reward: stars}}",
+        "stars: {kind: float, range: [1, 5]}, solved: {kind: boolean, level: episode}",
+    )
+    .await;
+    let client = three.gateway.client().with_key(&three.key);
+    let answer = client.chat(&chat("mock")).await;
+    let id = answer.request_id();
+    let say = async |body: Value| {
+        let answer = client.post("/v1/feedback", &body).await;
+        (answer.status(), answer.json())
+    };
+    for (body, status, param) in [
+        (json!({"inference_id": id, "reward": "stars", "value": 9}), 400, "value"),
+        (json!({"inference_id": id, "reward": "stars", "value": true}), 400, "value"),
+        (json!({"inference_id": id, "reward": "likes", "value": 1}), 400, "reward"),
+        (json!({"inference_id": "x", "reward": "stars", "value": 1}), 400, "inference_id"),
+        (json!({"episode_id": "e", "reward": "stars", "value": 1}), 400, "inference_id"),
+        (json!({"inference_id": id, "reward": "solved", "value": true}), 400, "episode_id"),
+        (json!({"reward": "stars", "value": 1}), 400, "inference_id"),
+    ] {
+        let (got, said) = say(body.clone()).await;
+        assert_eq!((got, &said["error"]["param"]), (status, &json!(param)), "{body}: {said}");
+    }
+    let unknown = json!({"inference_id": "01931c2e-8f10-7cc3-98c4-dc0c0c07398f", "reward": "stars", "value": 1});
+    assert_eq!(say(unknown).await.0, 404);
+    let once = |value: f64| json!({"inference_id": id, "reward": "stars", "value": value, "idempotency_key": "k"});
+    assert_eq!(say(once(4.0)).await.1["was_known"], false);
+    assert_eq!(say(once(4.0)).await.1["was_known"], true);
+    assert_eq!(say(once(5.0)).await.0, 409);
+    let several = json!([{"inference_id": id, "reward": "stars", "value": 2}, {"inference_id": id, "reward": "stars", "value": 7}]);
+    let (status, said) = say(several).await;
+    assert_eq!((status, said["data"][0]["learnt"][0].clone()), (200, json!("mock")), "{said}");
+    assert_eq!(said["data"][1]["error"]["param"], "value", "{said}");
+    // Another tenant's call is not known, and who may not give feedback is refused.
+    let other = three.gateway.client().with_key(&three.home.key_of("another", &["feedback"]));
+    let body = json!({"inference_id": id, "reward": "stars", "value": 2});
+    eventually("the key", async || (other.post("/v1/feedback", &body).await.status() == 404).then_some(())).await;
+    let caller = three.gateway.client().with_key(&three.home.key(&["infer"]));
+    eventually("the key", async || (caller.post("/v1/feedback", &body).await.status() == 403).then_some(())).await;
+}
