@@ -46,6 +46,8 @@ mod registry;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
 mod routing;
 #[cfg(test)]
 mod serving;

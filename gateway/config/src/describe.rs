@@ -6,8 +6,8 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
     AdminSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability,
     EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec, ListenerSpec, ModelSpec,
-    OnFailure, OpenAiSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel,
-    RewardSpec, RouteSpec, RuleSpec, S3Spec, Source, SourceUri, StickyBy, SubjectSpec,
+    OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind,
+    RewardLevel, RewardSpec, RouteSpec, RuleSpec, S3Spec, Source, SourceUri, StickyBy, SubjectSpec,
 };
 
 /// What stands for a secret.
@@ -194,6 +194,31 @@ fn open_ai(spec: &OpenAiSpec) -> Value {
         "proxy": proxy(&spec.proxy),
         "http2": spec.http2,
         "max_connections": spec.max_connections,
+        "max_concurrency": spec.max_concurrency,
+        "outlier_detection": outlier(&spec.outlier_detection),
+    })
+}
+
+fn outlier(spec: &OutlierSpec) -> Value {
+    let OutlierSpec {
+        consecutive_failures,
+        failure_share,
+        min_calls,
+        window,
+        ejection_time,
+        max_ejection_time,
+        max_ejected,
+        slow_start,
+    } = spec;
+    json!({
+        "consecutive_failures": consecutive_failures,
+        "failure_share": failure_share,
+        "min_calls": min_calls,
+        "window": seconds(*window),
+        "ejection_time": seconds(*ejection_time),
+        "max_ejection_time": seconds(*max_ejection_time),
+        "max_ejected": max_ejected,
+        "slow_start": seconds(*slow_start),
     })
 }
 

@@ -20,7 +20,7 @@ pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
 pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
-    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
+    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
 pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};

@@ -3,10 +3,11 @@
 //!
 //! After a fault, in this order:
 //! 1. Nothing more, if no variant can help (the caller's mistakes, ours) or the time in all is used up.
-//! 2. The same variant again, if the fault allows it (it was not sent, or refused before any part of an answer),
-//!    tries are left at this variant, the wait ends before the deadline and the budget has a retry. The wait is the
-//!    backoff with full jitter, after what `Retry-After` asks for. Where a fallback stands ready and `Retry-After`
-//!    asks for longer than the backoff would wait at most, the fallback goes first: another variant serves now.
+//! 2. The same variant again, if the fault allows it (it was not sent, or refused before any part of an answer; not by
+//!    a full queue of ours that says when to come again), tries are left at this variant, the wait ends before the
+//!    deadline and the budget has a retry. The wait is the backoff with full jitter, after what `Retry-After` asks for.
+//!    Where a fallback stands ready and `Retry-After` asks for longer than the backoff would wait at most, the fallback
+//!    goes first: another variant serves now.
 //! 3. The first fallback that names the fault and leads to a variant not tried yet. It has its own tries, costs
 //!    nothing of the budget (the number of variants bounds it) and needs no wait.
 
@@ -16,7 +17,7 @@ use std::ops::Deref;
 use std::time::Duration;
 use tidegate_core::fault::Retry;
 use tidegate_core::spec::route::RouteSpec;
-use tidegate_core::{Dice, Fault};
+use tidegate_core::{Dice, Fault, FaultKind};
 
 /// What to do after a try failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,10 @@ impl<R: Deref<Target = RouteSpec>> Plan<R> {
 
     fn may_retry(&self, fault: &Fault, other_ready: bool) -> bool {
         let asked = fault.retry_after.unwrap_or_default();
+        // A queue that is full and says when to come again is not relieved by callers who wait here.
+        let is_full = fault.kind == FaultKind::Overloaded && fault.retry_after.is_some();
         fault.kind.retry() != Retry::Never
+            && !is_full
             && self.tries < self.route.retry.attempts
             && (!other_ready || asked <= self.longest_backoff())
     }

@@ -29,6 +29,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         caller: 0,
         deadlines: Deadlines { connect: LONGEST, first_token: LONGEST, idle: LONGEST, total: LONGEST },
         avoid: None,
+        taken: None,
     };
     let answer = tokio::time::timeout(LONGEST, backend.complete(call)).await;
     let answer = answer

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::backend::{Backend, Call, Deadlines};
-use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, ProxySpec};
+use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, OutlierSpec, ProxySpec};
 use tidegate_core::{Api, Secret};
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
 
@@ -47,6 +47,7 @@ fn call(is_stream: bool) -> Call {
         headers: headers.into(),
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
+        taken: None,
         caller: 0,
     }
 }
@@ -151,6 +152,8 @@ async fn compare(address: String, calls: usize, lanes: usize) -> Result<(), Fail
         proxy: ProxySpec::Direct,
         http2: false,
         max_connections: 1024,
+        max_concurrency: None,
+        outlier_detection: OutlierSpec::default(),
     };
     let (clock, dice) = (Arc::new(SystemClock), Arc::new(SplitMix::seeded(1)));
     let backend = OpenAiBackend::build(&"example".parse()?, &spec, clock, dice, &TlsRoots::system())?;

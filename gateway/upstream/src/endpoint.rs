@@ -1,9 +1,8 @@
-//! One address of a provider: the prepared parts of its requests, its seats, its connections and its health. Owns
-//! what is shared between calls there; which endpoint takes a call is decided in `openai`.
+//! One address of a provider: the prepared parts of its requests, its seats and its connections. Owns what is
+//! shared between calls there; which endpoint takes a call is decided in `ward`.
 
 use crate::BuildFault;
 use crate::dial::{DialFault, Target, bare_host, dial};
-use crate::health::Health;
 use crate::lane::{H1, Lane, Out, h2_over};
 use crate::pool::Pool;
 use http::header::{
@@ -26,13 +25,14 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: EndpointName,
-    pub(crate) health: Health,
     pub(crate) pool: Arc<Pool>,
     target: Target,
     /// HTTP/2 without TLS.
     is_prior: bool,
     seats: Semaphore,
     capacity: usize,
+    /// Whether a call waits where all seats are taken.
+    pub(crate) waits: bool,
     h1: Form,
     h2: Form,
 }
@@ -104,10 +104,10 @@ impl Endpoint {
         let [chat, completions, embeddings] = Api::ALL;
         let abs = [absolute(paths(chat)?)?, absolute(paths(completions)?)?, absolute(paths(embeddings)?)?];
         let origin = [Uri::from(paths(chat)?), Uri::from(paths(completions)?), Uri::from(paths(embeddings)?)];
-        let capacity = provider.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let most = provider.max_concurrency.unwrap_or(provider.max_connections);
+        let capacity = most.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
             name: spec.name.clone(),
-            health: Health::default(),
             pool: Arc::default(),
             h1: Form::new(if forwarder.is_some() { abs.clone() } else { origin }, &with_host),
             h2: Form::new(abs, &shared),
@@ -115,6 +115,7 @@ impl Endpoint {
             is_prior: provider.http2 && !is_tls,
             seats: Semaphore::new(capacity),
             capacity,
+            waits: provider.max_concurrency.is_none(),
         })
     }
 
@@ -123,10 +124,16 @@ impl Endpoint {
         self.capacity - self.seats.available_permits().min(self.capacity)
     }
 
+    /// Whether a call may come here now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waits || self.seats.available_permits() > 0
+    }
+
     /// Takes a seat, waiting for one no longer than `limit`.
     pub(crate) async fn seat(self: &Arc<Self>, limit: Duration) -> Option<Seat> {
         let permit = match self.seats.try_acquire() {
             Ok(permit) => permit,
+            Err(_) if !self.waits => return None,
             Err(_) => timeout(limit, self.seats.acquire()).await.ok()?.ok()?,
         };
         permit.forget();

@@ -4,6 +4,7 @@
 use crate::reading::{Broken, Reading};
 use crate::refusal;
 use crate::sse::{self, Splitter};
+use crate::turn::Turn;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use std::future::poll_fn;
@@ -23,6 +24,8 @@ pub(crate) struct EventFrames {
     reading: Option<Reading>,
     splitter: Splitter,
     endpoint: EndpointName,
+    /// Who is told that the stream broke off.
+    turn: Option<Turn>,
 }
 
 impl EventFrames {
@@ -63,7 +66,12 @@ impl EventFrames {
             before.extend_from_slice(&first);
             before.freeze()
         };
-        Ok(Self { first: Some(first), reading: Some(reading), splitter, endpoint })
+        Ok(Self { first: Some(first), reading: Some(reading), splitter, endpoint, turn: None })
+    }
+
+    /// The same, which tells `turn` when it breaks off.
+    pub(crate) fn watched(self, turn: Turn) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     /// Gives `events` out; the last of them end the stream.
@@ -74,6 +82,12 @@ impl EventFrames {
             reading.finish();
         }
         Some(Ok(events))
+    }
+
+    fn blame(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            turn.broke();
+        }
     }
 
     fn cut(&mut self, fault: Fault) -> Option<Result<Bytes, Fault>> {
@@ -98,8 +112,15 @@ impl Stream for EventFrames {
                     Ok(None) => continue,
                     Err(e) => this.cut(too_long(FaultKind::StreamCut, e.0)),
                 },
-                Some(Err(because)) => this.cut(after_first(&because)),
+                Some(Err(because)) => {
+                    // How long a whole stream may take is no matter of the endpoint.
+                    if !matches!(because, Broken::Total) {
+                        this.blame();
+                    }
+                    this.cut(after_first(&because))
+                }
                 None => {
+                    this.blame();
                     let inside = if this.splitter.is_inside() { ", inside an event" } else { "" };
                     let says = "the provider's stream ended before it was done";
                     this.cut(Fault::new(FaultKind::StreamCut, says).because(format_args!("no [DONE]{inside}")))

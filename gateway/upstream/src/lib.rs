@@ -1,6 +1,6 @@
 //! Outgoing calls: connection pools, balancing, server-sent events, health.
 //!
-//! A call takes these steps: `openai` chooses an endpoint (`balance`, `health`), takes a seat there and a connection
+//! A call takes these steps: `openai` chooses an endpoint (`balance`, and `turn` by `ward` and `breaker`), takes a seat there and a connection
 //! (`pool`, else `dial`), sends the request (`lane`), and reads the answer under its deadlines (`reading`, `patience`)
 //! as one body or as whole events (`frames`, `sse`). A refusal becomes a fault in `refusal`. Retries beyond a stale
 //! connection, fallbacks and records are the callers' business.
@@ -11,11 +11,11 @@ pub mod outbound;
 
 pub mod sse;
 
+mod breaker;
 mod dial;
 mod endpoint;
 mod fault;
 mod frames;
-mod health;
 mod io;
 mod lane;
 mod nudge;
@@ -26,6 +26,8 @@ mod proxy;
 mod reading;
 mod refusal;
 mod tls;
+mod turn;
+mod ward;
 
 pub use fault::BuildFault;
 pub use openai::OpenAiBackend;

@@ -7,15 +7,16 @@ use crate::frames::{EventFrames, fault_chain};
 use crate::lane::{Lane, Sent};
 use crate::patience::Patience;
 use crate::reading::{Broken, Reading};
+use crate::turn::{Guard, Turn};
 use crate::{BuildFault, TlsRoots, refusal};
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant as Monotonic;
+use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
+use tidegate_core::port::backend::{Answer, Backend, Call, EndpointReport, Frames};
 use tidegate_core::spec::provider::{Balance, OpenAiSpec};
 use tidegate_core::{Clock, Dice, EndpointName, Fault, FaultKind, ProviderName, Usage};
 use tokio::time::Instant;
@@ -24,17 +25,18 @@ use tokio::time::Instant;
 const ANSWER_CAP: usize = 64 << 20;
 /// The most bytes of a refusal that are read.
 const REFUSAL_CAP: usize = 64 << 10;
+/// When callers shall come again whom no endpoint has room for.
+const FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// A provider that speaks OpenAI's interface, with its endpoints and their connections.
 #[derive(Debug)]
 pub struct OpenAiBackend {
     provider: ProviderName,
-    endpoints: Vec<Arc<Endpoint>>,
+    guard: Arc<Guard>,
     balance: Balance,
-    turn: AtomicUsize,
+    count: AtomicUsize,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
-    born: Monotonic,
 }
 
 /// An answer whose head is there.
@@ -71,60 +73,60 @@ impl OpenAiBackend {
         if endpoints.is_empty() {
             return Err(BuildFault::NoEndpoint);
         }
-        let born = clock.now();
-        let provider = provider.clone();
-        Ok(Self { provider, endpoints, balance: spec.balance, turn: AtomicUsize::new(0), clock, dice, born })
+        let guard = Guard::new(provider.clone(), endpoints, &spec.outlier_detection, Arc::clone(&clock));
+        let (provider, guard) = (provider.clone(), Arc::new(guard));
+        Ok(Self { provider, guard, balance: spec.balance, count: AtomicUsize::new(0), clock, dice })
     }
 
     /// Calls under way at each endpoint.
     pub fn loads(&self) -> impl Iterator<Item = (&EndpointName, usize)> {
-        self.endpoints.iter().map(|e| (&e.name, e.load()))
+        self.guard.endpoints.iter().map(|e| (&e.name, e.load()))
     }
 
-    fn now_ms(&self) -> u64 {
-        let passed = self.clock.now().saturating_duration_since(self.born).as_millis();
-        u64::try_from(passed).unwrap_or(u64::MAX)
-    }
-
-    /// The endpoint for a call. Better one that failed this call before than one that is left alone, and better any
-    /// than none.
-    fn choose(&self, avoid: Option<&EndpointName>) -> &Arc<Endpoint> {
-        let all = &self.endpoints;
-        if let [only] = all.as_slice() {
-            return only;
-        }
-        let now = self.now_ms();
-        let is_up = |i: usize| !all[i].health.is_out(now);
-        let is_other = |i: usize| avoid != Some(&all[i].name);
-        let chosen = self
-            .pick(|i| is_up(i) && is_other(i))
-            .or_else(|| self.pick(is_up))
-            .or_else(|| self.pick(is_other))
-            .unwrap_or_default();
-        &all[chosen]
-    }
-
-    fn pick(&self, eligible: impl Fn(usize) -> bool) -> Option<usize> {
-        let count = self.endpoints.len();
-        match self.balance {
-            Balance::P2c => {
-                let draws = (self.dice.next_u64(), self.dice.next_u64());
-                two_choices(count, eligible, |i| self.endpoints[i].load(), draws)
+    /// A call's turn at an endpoint, and its seat there.
+    async fn take(&self, call: &Call) -> Result<(Turn, Seat), Fault> {
+        let all = &self.guard.endpoints;
+        let avoid = call.avoid.as_ref().and_then(|name| all.iter().position(|e| e.name == *name));
+        // A seat may be gone between the look and the hand; whoever has none is passed over the next time.
+        for _ in 0..=all.len() {
+            let Some(turn) = self.guard.turn(avoid, self.dice.next_u64(), |fit| self.pick(fit)) else { break };
+            if let Some(seat) = turn.endpoint().seat(call.deadlines.connect).await {
+                if let Some(taken) = &call.taken {
+                    // A call is sent once, so nobody was here before.
+                    drop(taken.set(seat.0.name.clone()));
+                }
+                return Ok((turn, seat));
             }
-            Balance::RoundRobin => in_turn(count, eligible, self.turn.fetch_add(1, Ordering::Relaxed)),
+            if turn.endpoint().waits {
+                let says = "all connections to the provider are in use; try again";
+                let fault = Fault::new(FaultKind::Overloaded, says);
+                let name = turn.endpoint().name.clone();
+                return Err(fault.because("`max_connections` of the provider is reached").at(name));
+            }
+        }
+        let says = "the provider has as many calls as it may have at once; try again later";
+        let fault = Fault::new(FaultKind::Overloaded, says).after(FULL_WAIT);
+        Err(fault.because("`max_concurrency` is reached at all endpoints that take calls"))
+    }
+
+    fn pick(&self, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let all = &self.guard.endpoints;
+        match (all.as_slice(), self.balance) {
+            ([_], _) => Some(0).filter(|only| eligible(*only)),
+            (_, Balance::P2c) => {
+                let draws = (self.dice.next_u64(), self.dice.next_u64());
+                two_choices(all.len(), eligible, |i| all[i].load(), draws)
+            }
+            (_, Balance::RoundRobin) => in_turn(all.len(), eligible, self.count.fetch_add(1, Ordering::Relaxed)),
         }
     }
 
-    /// Takes a seat and a connection, sends the call and waits for the head of its answer.
-    async fn open(&self, call: &Call, is_stream: bool) -> Result<Opened, Fault> {
+    /// Takes a connection, sends the call and waits for the head of its answer.
+    async fn open(&self, call: &Call, seat: Seat, is_stream: bool) -> Result<Opened, Fault> {
         let start = Instant::now();
         let end_by = start + call.deadlines.total;
-        let endpoint = self.choose(call.avoid.as_ref());
+        let endpoint = &Arc::clone(&seat.0);
         let at = |fault: Fault| fault.at(endpoint.name.clone());
-        let seat = endpoint.seat(call.deadlines.connect).await.ok_or_else(|| {
-            let says = "all connections to the provider are in use; try again";
-            at(Fault::new(FaultKind::Overloaded, says).because("`max_connections` of the provider is reached"))
-        })?;
         let (mut lane, timer, mut is_reused) = match endpoint.pool.take(start) {
             Some((lane, timer)) => (lane, timer, true),
             None => (self.connect(endpoint, call).await?, None, false),
@@ -160,26 +162,23 @@ impl OpenAiBackend {
         }
     }
 
-    /// A fresh connection; what comes of it counts for the endpoint's health.
+    /// A fresh connection.
     async fn connect(&self, endpoint: &Arc<Endpoint>, call: &Call) -> Result<Lane, Fault> {
-        match Box::pin(endpoint.connect(call.deadlines.connect)).await {
-            Ok(lane) => {
-                endpoint.health.connected();
-                Ok(lane)
-            }
-            Err(fault) => {
-                let detail = fault_chain(&fault);
-                if let Some(pause_ms) = endpoint.health.failed(self.now_ms()) {
-                    tracing::warn!(provider = %self.provider, endpoint = %endpoint.name, pause_ms, fault = detail, "endpoint left alone");
-                }
-                let says = "the provider cannot be reached; try again";
-                Err(Fault::new(FaultKind::Unreachable, says).because(detail).at(endpoint.name.clone()))
-            }
-        }
+        Box::pin(endpoint.connect(call.deadlines.connect)).await.map_err(|fault| {
+            let says = "the provider cannot be reached; try again";
+            Fault::new(FaultKind::Unreachable, says).because(fault_chain(&fault)).at(endpoint.name.clone())
+        })
     }
 
     async fn whole(&self, call: Call) -> Result<Answer, Fault> {
-        let Opened { mut reading, endpoint, .. } = self.open(&call, false).await?;
+        let (mut turn, seat) = self.take(&call).await?;
+        let answer = self.whole_at(&call, seat).await;
+        turn.judge(&answer);
+        answer
+    }
+
+    async fn whole_at(&self, call: &Call, seat: Seat) -> Result<Answer, Fault> {
+        let Opened { mut reading, endpoint, .. } = self.open(call, seat, false).await?;
         let body = match reading.whole(ANSWER_CAP).await {
             Ok(body) => body,
             Err(because) => return Err(unfinished(&because).at(endpoint)),
@@ -192,7 +191,15 @@ impl OpenAiBackend {
     }
 
     async fn events(&self, call: Call) -> Result<Frames, Fault> {
-        let Opened { head, mut reading, endpoint, first_by } = self.open(&call, true).await?;
+        let (mut turn, seat) = self.take(&call).await?;
+        let frames = self.events_at(&call, seat).await;
+        turn.judge(&frames);
+        let frames = frames?;
+        Ok(Frames { endpoint: Some(turn.endpoint().name.clone()), frames: Box::pin(frames.watched(turn)) })
+    }
+
+    async fn events_at(&self, call: &Call, seat: Seat) -> Result<EventFrames, Fault> {
+        let Opened { head, mut reading, endpoint, first_by } = self.open(call, seat, true).await?;
         let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
         if kind.len() >= 16 && kind[..16].eq_ignore_ascii_case(b"application/json") {
             let body = reading.whole(REFUSAL_CAP).await.unwrap_or_default();
@@ -202,8 +209,7 @@ impl OpenAiBackend {
             });
             return Err(fault.at(endpoint));
         }
-        let frames = EventFrames::open(reading, first_by, endpoint.clone()).await?;
-        Ok(Frames { endpoint: Some(endpoint), frames: Box::pin(frames) })
+        EventFrames::open(reading, first_by, endpoint).await
     }
 }
 
@@ -240,8 +246,21 @@ impl Backend for OpenAiBackend {
     }
 
     fn ready(&self) -> bool {
-        let now = self.now_ms();
-        self.endpoints.iter().any(|e| !e.health.is_out(now))
+        self.guard.ward().is_ready()
+    }
+
+    fn has_other(&self, than: &EndpointName) -> bool {
+        let index = self.guard.endpoints.iter().position(|e| e.name == *than);
+        index.is_some_and(|index| self.guard.ward().has_other(index))
+    }
+
+    fn endpoints(&self) -> Vec<EndpointReport> {
+        let ward = self.guard.ward();
+        let report = |(index, endpoint): (usize, &Arc<Endpoint>)| {
+            let (state, ejections) = ward.stand(index)?;
+            Some(EndpointReport { name: endpoint.name.clone(), state, load: endpoint.load(), ejections })
+        };
+        self.guard.endpoints.iter().enumerate().filter_map(report).collect()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::Desk;
 use crate::place::Place;
-use crate::scalar::{At, Count, Flaw, Scalar, Size, Text};
+use crate::report::Notes;
+use crate::scalar::{At, Count, Flaw, Scalar, Share, Size, Span, Text};
 use crate::shape::{Item, Map, Placed, choice, record};
 use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 use tidegate_core::spec::{
-    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, ProviderKind, ProviderSpec, ProxySpec,
+    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
 };
 use tidegate_core::{EndpointName, Secret};
 
@@ -48,8 +49,39 @@ record! {
             http2: At<bool>,
             /// The most calls at once to one endpoint; 1024 by default.
             max_connections: At<Count>,
+            /// The most calls at once to one endpoint, beyond which none waits: another endpoint takes them, the route's
+            /// fallback, or they are refused with 503. Without it they wait by `max_connections`.
+            max_concurrency: At<Count>,
+            /// When an endpoint that fails is left alone.
+            outlier_detection: OutlierFile,
         }
-        later { "health", "breaker", "hedge" }
+        later { "health" }
+    }
+}
+
+record! {
+    /// When an endpoint that fails is left alone. A failure is a 5xx, no connection, no answer in time or one that broke
+    /// off; a 429 or another refusal is none. The last endpoint that takes calls is never ejected.
+    OutlierFile {
+        optional {
+            /// Failures in a row that eject it; 5 by default.
+            consecutive_failures: At<Count>,
+            /// The share of failures within `window` that ejects it; 50% by default.
+            failure_share: At<Share>,
+            /// Calls within `window` before the share counts; 20 by default.
+            min_calls: At<Count>,
+            /// Over which time the share is taken; 10s by default.
+            window: At<Span>,
+            /// How long the first ejection lasts, doubled with each further one; 1s by default. One that was down is
+            /// tried as soon as it can be connected to.
+            ejection_time: At<Span>,
+            /// The longest ejection; 30s by default.
+            max_ejection_time: At<Span>,
+            /// The most of the endpoints that are ejected at once, rounded up; 50% by default, 0% ejects none.
+            max_ejected: At<Share>,
+            /// Over which time an endpoint that came back gets its full share again; 10s by default.
+            slow_start: At<Span>,
+        }
     }
 }
 
@@ -242,7 +274,15 @@ fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpe
         }
         endpoint_specs(&endpoints, desk)
     });
+    let most = raw.max_connections.map_or(1024, |count| count.value.size());
+    if let Some(count) = raw.max_concurrency.as_ref().filter(|count| count.value.size() > most) {
+        desk.notes
+            .fault(&count.at, format!("this can never apply: `max_connections` is smaller ({most})"))
+            .remedy("make it smaller than that, or leave one of them out");
+    }
     Some(OpenAiSpec {
+        max_concurrency: raw.max_concurrency.map(|count| count.value.size()),
+        outlier_detection: outlier(raw.outlier_detection.as_ref(), desk.notes),
         balance: match raw.balance {
             None | Some(BalanceFile::P2c) => Balance::P2c,
             Some(BalanceFile::RoundRobin) => Balance::RoundRobin,
@@ -253,9 +293,35 @@ fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpe
         ca,
         proxy,
         http2: raw.http2.is_some_and(|http2| http2.value),
-        max_connections: raw.max_connections.map_or(1024, |count| count.value.size()),
+        max_connections: most,
         endpoints: endpoints?,
     })
+}
+
+fn outlier(raw: Option<&OutlierFile>, notes: &mut Notes) -> OutlierSpec {
+    let usual = OutlierSpec::default();
+    let Some(raw) = raw else { return usual };
+    let count = |given: &Option<At<Count>>, usual| given.as_ref().map_or(usual, |count| count.value.0);
+    let share = |given: &Option<At<Share>>, usual| given.as_ref().map_or(usual, |share| share.value.0);
+    let span = |given: &Option<At<Span>>, usual| given.as_ref().map_or(usual, |span| span.value.0);
+    let first = span(&raw.ejection_time, usual.ejection_time);
+    // A first ejection that is longer than the usual longest one makes that longer.
+    let longest = span(&raw.max_ejection_time, usual.max_ejection_time.max(first));
+    if let Some(given) = raw.max_ejection_time.as_ref().filter(|_| longest < first) {
+        notes
+            .fault(&given.at, format!("the first ejection is longer than this ({}s)", first.as_secs_f64()))
+            .remedy("make it longer, or `ejection_time` shorter");
+    }
+    OutlierSpec {
+        consecutive_failures: count(&raw.consecutive_failures, usual.consecutive_failures),
+        failure_share: share(&raw.failure_share, usual.failure_share),
+        min_calls: count(&raw.min_calls, usual.min_calls),
+        window: span(&raw.window, usual.window),
+        ejection_time: first,
+        max_ejection_time: longest,
+        max_ejected: share(&raw.max_ejected, usual.max_ejected),
+        slow_start: span(&raw.slow_start, usual.slow_start),
+    }
 }
 
 /// Endpoints are named by host and port, and by the path too where that is needed to tell them apart.

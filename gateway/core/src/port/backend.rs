@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Runs models. A call is cancelled by dropping its future or its frames.
@@ -21,6 +21,75 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 
     /// Whether it can take calls now.
     fn ready(&self) -> bool;
+
+    /// Whether another endpoint than this one takes calls.
+    fn has_other(&self, _than: &EndpointName) -> bool {
+        false
+    }
+
+    /// How its endpoints stand; none of what runs here.
+    fn endpoints(&self) -> Vec<EndpointReport> {
+        Vec::new()
+    }
+}
+
+/// Whether an endpoint takes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointState {
+    /// It does.
+    Closed,
+    /// One at a time, to see whether it may come back.
+    HalfOpen,
+    /// It is ejected.
+    Open,
+}
+
+/// Why an endpoint was ejected: a closed set, so it may be a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EjectReason {
+    /// It could not be connected to, again and again.
+    Connect,
+    /// It answered 5xx, again and again.
+    Status,
+    /// It did not answer in time, again and again.
+    Timeout,
+    /// It broke its answers off or they made no sense, again and again.
+    Broken,
+    /// Too large a share of its calls failed.
+    Share,
+    /// The call that it was tried with failed.
+    Trial,
+}
+
+impl EjectReason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 6] = [Self::Connect, Self::Status, Self::Timeout, Self::Broken, Self::Share, Self::Trial];
+
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Status => "5xx",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Share => "failure_share",
+            Self::Trial => "trial",
+        }
+    }
+}
+
+/// How an endpoint stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointReport {
+    /// The endpoint.
+    pub name: EndpointName,
+    /// Whether it takes calls.
+    pub state: EndpointState,
+    /// Calls under way.
+    pub load: usize,
+    /// Ejections so far, in the order of [`EjectReason::ALL`].
+    pub ejections: [u64; EjectReason::ALL.len()],
 }
 
 /// One call, ready to be sent.
@@ -38,8 +107,10 @@ pub struct Call {
     pub caller: u64,
     /// Until when what must have happened.
     pub deadlines: Deadlines,
-    /// An endpoint that failed this call before: take another if there is one.
+    /// An endpoint that failed this call before, or that is asked already: take another if there is one.
     pub avoid: Option<EndpointName>,
+    /// Where the endpoint that takes it is told before it answers.
+    pub taken: Option<Arc<OnceLock<EndpointName>>>,
 }
 
 /// Time limits of one attempt.

@@ -3,6 +3,7 @@
 use crate::{EndpointName, ProviderName, Secret};
 use http::{HeaderName, HeaderValue, Uri};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A connection to something that runs models.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,46 @@ pub struct OpenAiSpec {
     pub http2: bool,
     /// The most calls at once to one endpoint; more wait no longer than their connect deadline.
     pub max_connections: usize,
+    /// The most calls at once to one endpoint, beyond which none waits: another endpoint takes them, or nobody.
+    pub max_concurrency: Option<usize>,
+    /// When an endpoint that fails is left alone.
+    pub outlier_detection: OutlierSpec,
+}
+
+/// When an endpoint that fails is left alone, and how it comes back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutlierSpec {
+    /// Failures in a row that eject it, at least 1.
+    pub consecutive_failures: u32,
+    /// The share of failures within `window` that ejects it, in `[0, 1]`.
+    pub failure_share: f64,
+    /// Calls within `window` before the share counts.
+    pub min_calls: u32,
+    /// Over which time the share is taken.
+    pub window: Duration,
+    /// How long the first ejection lasts; each further one lasts twice as long.
+    pub ejection_time: Duration,
+    /// The longest ejection.
+    pub max_ejection_time: Duration,
+    /// The most of the endpoints that are ejected at once, in `[0, 1]`, rounded up. The last one never is.
+    pub max_ejected: f64,
+    /// Over which time an endpoint that came back gets its full share again.
+    pub slow_start: Duration,
+}
+
+impl Default for OutlierSpec {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            failure_share: 0.5,
+            min_calls: 20,
+            window: Duration::from_secs(10),
+            ejection_time: Duration::from_secs(1),
+            max_ejection_time: Duration::from_secs(30),
+            max_ejected: 0.5,
+            slow_start: Duration::from_secs(10),
+        }
+    }
 }
 
 /// One address of a provider.

@@ -117,6 +117,14 @@ fn retries_come_before_the_fallback_and_the_fallback_has_its_own() {
 }
 
 #[test]
+fn a_full_queue_is_told_at_once_or_left_for_another() {
+    let full = Fault::new(FaultKind::Overloaded, "").after(Duration::from_millis(1));
+    assert_eq!(Case::of(route(1, 3)).after(&full), Next::GiveUp);
+    let route = falling_back(route(2, 3), &[Condition::Class(5)], 1);
+    assert_eq!(Case::of(route).after(&full), Next::Fallback { variant: 1 });
+}
+
+#[test]
 fn retry_after_is_honoured_within_the_deadline() {
     let limited = |s| Fault::new(FaultKind::UpstreamRateLimited, "").after(Duration::from_secs(s));
     let Next::Again { wait, .. } = Case::of(route(1, 2)).after(&limited(5)) else { panic!("not tried again") };

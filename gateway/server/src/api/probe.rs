@@ -1,5 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
+use crate::observe::endpoints;
 use crate::reply::{self, ReplyBody};
 use crate::server::Server;
 use crate::snapshot::Served;
@@ -27,6 +28,10 @@ pub(crate) fn ready(server: &Server) -> Result<Response<ReplyBody>, Fault> {
         let models = snapshot.served.iter().map(|it| (it.model.to_string(), shown(it)));
         says["models"] = Value::Object(models.collect());
     }
+    let degraded = endpoints::degraded(&snapshot);
+    if !degraded.is_empty() {
+        says["degraded"] = Value::Object(degraded);
+    }
     Ok(reply::json(StatusCode::OK, &says))
 }
 
@@ -42,5 +47,6 @@ fn shown(served: &Served) -> Value {
 /// The metrics, as Prometheus reads them.
 #[must_use]
 pub(crate) fn metrics(server: &Server) -> Response<ReplyBody> {
-    reply::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", server.ports().metrics.render())
+    let page = server.ports().metrics.render() + &endpoints::render(&server.snapshot());
+    reply::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }

@@ -76,6 +76,7 @@ pub(crate) async fn send(
             caller: turn(&admitted.caller),
             deadlines: deadlines(route.spec.timeouts, since(server, started)),
             avoid: avoid.take(),
+            taken: None,
         };
         let began = server.ports().clock.now();
         match dispatch(arm, call, arrived.scan.stream).await {

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tidegate_core::clock::ManualClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::backend::{Call, Deadlines};
-use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, ProxySpec};
+use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, OutlierSpec, ProxySpec};
 use tidegate_core::{Api, Secret};
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -200,6 +200,8 @@ pub(crate) fn spec(scheme: &str, names: &[String]) -> OpenAiSpec {
         proxy: ProxySpec::Direct,
         http2: false,
         max_connections: 64,
+        max_concurrency: None,
+        outlier_detection: OutlierSpec::default(),
     }
 }
 
@@ -231,5 +233,6 @@ pub(crate) fn call() -> Call {
         caller: 0,
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
+        taken: None,
     }
 }
