@@ -39,6 +39,39 @@ fn every_rule_finds_the_best_arm() {
     }
 }
 
+/// The propensity that a record names is the share of calls that an arm gets: over a million draws from each frozen state
+/// within four standard deviations.
+#[test]
+fn propensities_are_true() {
+    const DRAWS: u32 = 1_000_000;
+    let dice = SplitMix::seeded(11);
+    let tallies =
+        [(40.0, 0.5), (60.0, 0.55), (10.0, 0.6)].map(|(n, rate)| Tally { n, sum: n * rate, squares: n * rate });
+    for rule in [
+        Rule::EpsilonGreedy { epsilon: 0.2, decay: Some(300.0) },
+        Rule::Ucb1 { range: (0.0, 1.0) },
+        Rule::Thompson(Values::Booleans),
+        Rule::Thompson(Values::Numbers),
+        Rule::TrackAndStop { delta: 0.05 },
+    ] {
+        let mixing = Mixing::new(0.02, 0.01, 3).unwrap();
+        let state = Learner::new(rule, mixing, None, tallies.to_vec()).state().unwrap();
+        let mut counts = [0.0; 3];
+        for _ in 0..DRAWS {
+            counts[share::at(state.shares(), dice.unit())] += 1.0;
+        }
+        for (arm, count) in counts.into_iter().enumerate() {
+            let (share, all) = (state.shares()[arm], f64::from(DRAWS));
+            let deviation = (all * share * (1.0 - share)).sqrt();
+            assert!(
+                (count - all * share).abs() <= 4.0 * deviation,
+                "{rule:?}: arm {arm} has {count} of {}",
+                all * share
+            );
+        }
+    }
+}
+
 #[test]
 fn with_a_half_life_it_leaves_an_arm_that_became_worse() {
     let rule = Rule::Thompson(Values::Booleans);
