@@ -1,6 +1,7 @@
 //! Routes that learn, from outside: traffic goes where callers say that answers are better, goes away from what became
 //! worse, goes on where it was after a restart, and each decision can be drawn again from its record.
 
+use crate::harness::events::newest;
 use crate::harness::{Gateway, Home, Upstream, chat, eventually, home, upstream};
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ struct Three {
     home: Home,
     gateway: Gateway,
     key: String,
-    _upstreams: Vec<Upstream>,
+    upstreams: Vec<Upstream>,
     /// A number that is different each time.
     turn: u64,
 }
@@ -35,7 +36,7 @@ impl Three {
         home.write("config.yaml", &text);
         let key = home.key(&["infer", "feedback", "read"]);
         let gateway = home.serve().await;
-        Self { home, gateway, key, _upstreams: upstreams, turn: 1 }
+        Self { home, gateway, key, upstreams, turn: 1 }
     }
 
     fn chance(&mut self) -> f64 {
@@ -68,25 +69,22 @@ impl Three {
 
 const RESOLVED: &str = "resolved: {kind: boolean}";
 
-/// Draws the decisions of all records again.
-fn replayed(home: &Home) -> usize {
-    let ran = home.run(&["events", "export", "--config", "config.yaml"]);
-    let text = if ran.code() == 0 { ran.out() } else { String::new() };
-    let mut count = 0;
-    for line in text.lines() {
-        let event: Value = serde_json::from_str(line).expect("a record");
-        let Some(shares) = event["decision"]["shares"].as_array() else { continue };
-        let (draw, mut sum) = (event["decision"]["draw"].as_f64().expect("a draw"), 0.0);
-        let shares: Vec<f64> = shares.iter().filter_map(Value::as_f64).collect();
+/// Draws the decisions of the newest records again; tells how many.
+async fn replayed(gateway: &Gateway) -> usize {
+    let events = newest(&gateway.admin(), 1000).await;
+    for event in &events {
+        let decision = &event["decision"];
+        let (draw, mut sum) = (decision["draw"].as_f64().expect("a draw"), 0.0);
+        let shares: Vec<f64> =
+            decision["shares"].as_array().expect("shares").iter().filter_map(Value::as_f64).collect();
         let arm = shares.iter().position(|share| {
             sum += share;
             draw < sum
         });
-        assert_eq!(json!(arm), event["decision"]["arm"], "{event}");
-        assert!(event["decision"]["state"].is_string(), "{event}");
-        count += 1;
+        assert_eq!(json!(arm), decision["arm"], "{event}");
+        assert!(decision["state"].is_string(), "{event}");
     }
-    count
+    events.len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,11 +99,12 @@ async fn traffic_follows_feedback_and_leaves_what_became_worse() {
         counts[1], counts[2]
     );
     assert!(counts[2] >= 140, "{counts:?}");
-    // The log has it all after a stop, and a restart goes on where it was.
+    let count = replayed(&three.gateway).await;
+    println!("figure: {count} decisions drawn again from their records");
+    assert_eq!(count, 1000);
+    // A restart goes on where it was.
     three.gateway.signal("TERM");
     three.gateway.ended().await;
-    let count = replayed(&three.home);
-    println!("figure: {count} decisions drawn again from their records");
     three.gateway = three.home.serve().await;
     let counts = three.calls(60, [0.4, 0.1, 0.7], 60).await;
     assert!(counts[2] >= 40, "{counts:?}");
@@ -113,20 +112,19 @@ async fn traffic_follows_feedback_and_leaves_what_became_worse() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_arm_that_fails_is_left_without_any_feedback() {
-    let mut three = Three::with("{thompson: {reward: error}}", "").await;
+    let three = Three::with("{thompson: {reward: error}}", "").await;
     let client = three.gateway.client().with_key(&three.key);
-    three._upstreams[0].always(upstream::failure(500));
+    three.upstreams[0].always(upstream::failure(500));
     for _ in 0..300 {
         client.chat(&chat("mock")).await;
     }
-    let before = three._upstreams[0].count();
+    let before = three.upstreams[0].count();
     for _ in 0..200 {
         client.chat(&chat("mock")).await;
     }
-    let after = three._upstreams[0].count() - before;
+    let after = three.upstreams[0].count() - before;
     // Its least share is 1 %, and each call of it is tried twice.
     assert!(after <= 30, "{after} of 200");
-    three.turn = 2;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
