@@ -1,0 +1,17 @@
+//! Pure statistics of experiments: what may be said of arms while one looks at them all the time.
+//!
+//! All bounds here hold at every look together ("anytime-valid"), so whoever looks after each call errs no more often
+//! than he said. No clock, no chance, no I/O. What is measured, and what is done about it, belong to others.
+
+pub mod alpha;
+pub mod asymptotic;
+pub mod bernoulli;
+pub mod gamma;
+pub mod interval;
+pub mod moments;
+pub mod sketch;
+
+pub use alpha::{Alpha, AlphaFault};
+pub use interval::Interval;
+pub use moments::Moments;
+pub use sketch::Sketch;
