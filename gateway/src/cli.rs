@@ -1,6 +1,7 @@
 //! The command line: its arguments as types, and one file for each command below. Owns exit codes; what serving does is
 //! in `serve`, how models are fetched in `pull`.
 
+mod admin;
 mod audit;
 mod chat;
 mod check;
@@ -10,6 +11,7 @@ mod model;
 mod models;
 mod prompt;
 mod registry;
+mod rollout;
 mod when;
 
 use crate::terminal::Style;
@@ -92,6 +94,9 @@ enum Command {
     /// Bring the models of another registry in
     #[command(subcommand)]
     Registry(registry::Registry),
+    /// Look at the rollouts of a running gateway, and pause, resume, abort or promote them
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
     /// Check the registry's audit log, write it out, or erase particulars in it
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -120,6 +125,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Prompt(prompt) => block_on(prompt.run()),
         Command::Model(model) => block_on(model.run()),
         Command::Registry(registry) => block_on(registry.run()),
+        Command::Rollout(rollout) => block_on(rollout.run()),
         Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
     }
@@ -207,6 +213,9 @@ mod tests {
             "tidegate prompt label a production 3 --why better",
             "tidegate prompt rollback a production",
             "tidegate prompt test a@candidate --route r --judge-route j",
+            "tidegate rollout status",
+            "tidegate rollout status support",
+            "tidegate rollout promote support --full --why reviewed",
             "tidegate version",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -218,6 +227,7 @@ mod tests {
             "tidegate key new",
             "tidegate key new --principal p --role none",
             "tidegate events show x",
+            "tidegate rollout abort",
             "tidegate prompt test a",
             "tidegate prompt test ../a --route r",
         ] {

@@ -4,6 +4,7 @@
 mod cli;
 mod learning;
 mod pull;
+mod rollouts;
 mod serve;
 mod terminal;
 mod wire;

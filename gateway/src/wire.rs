@@ -5,7 +5,8 @@ mod admission;
 mod announcer;
 #[cfg(feature = "engine")]
 pub(crate) mod artifacts;
-pub(crate) mod events;
+pub(crate) mod deciders;
+mod events;
 mod following;
 pub(crate) mod gateway;
 #[cfg(feature = "engine")]
@@ -25,4 +26,5 @@ mod verified;
 #[cfg(feature = "engine")]
 mod warmup;
 
+pub(crate) use deciders::Deciders;
 pub(crate) use gateway::Gateway;

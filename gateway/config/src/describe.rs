@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
-    AdminSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec, Device, Durability,
-    EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec, ListenerSpec, ModelSpec,
-    OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind,
-    RewardLevel, RewardSpec, RouteSpec, RuleSpec, S3Spec, Source, SourceUri, StickyBy, SubjectSpec,
+    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec,
+    Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec, ListenerSpec,
+    Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate,
+    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, Source,
+    SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -270,6 +271,7 @@ fn route(spec: &RouteSpec) -> Value {
     json!({
         "variants": variants.collect::<Map<_, _>>(),
         "policy": policy(spec),
+        "rollout": rollout(spec),
         "sticky": spec.sticky.as_ref().map(|by| json!({"by": match by {
             StickyBy::Header(name) => json!({"header": name}),
             StickyBy::User => json!("user"),
@@ -296,6 +298,7 @@ fn policy(spec: &RouteSpec) -> Value {
             let named = spec.variants.iter().map(|variant| variant.name.to_string());
             return json!({"weighted": named.zip(shares.iter().map(|share| json!(share))).collect::<Map<_, _>>()});
         }
+        PolicySpec::Rollout(_) => return Value::Null,
         PolicySpec::Learned(learned) => learned,
     };
     let LearnedSpec { rule, reward, explore, min_share, half_life } = learned;
@@ -311,6 +314,40 @@ fn policy(spec: &RouteSpec) -> Value {
         RuleSpec::TrackAndStop { delta } => json!({"track_and_stop": {
             "reward": reward, "delta": delta, "explore": explore, "min_share": min_share,
         }}),
+    }
+}
+
+fn rollout(spec: &RouteSpec) -> Value {
+    let PolicySpec::Rollout(rollout) = &spec.policy else { return Value::Null };
+    let RolloutSpec { kind, from, to, steps, every, interval, min_samples, analysis } = rollout;
+    let name = |arm: &usize| spec.variants.get(*arm).map(|variant| variant.name.as_str());
+    let mut shown = json!({
+        "from": name(from), "to": name(to), "every": seconds(*every), "interval": seconds(*interval),
+        "min_samples": min_samples, "analysis": analysis.iter().map(analysed).collect::<Vec<_>>(),
+    });
+    match kind {
+        RolloutKind::Canary => {
+            shown["steps"] = json!(steps);
+            json!({"canary": shown})
+        }
+        RolloutKind::BlueGreen => json!({"blue_green": shown}),
+    }
+}
+
+fn analysed(spec: &AnalysisSpec) -> Value {
+    let confidence = spec.confidence;
+    match &spec.measure {
+        Measure::Quantile { of, quantile, worse_by } => {
+            let of = if *of == Timing::Latency { "latency" } else { "first_token" };
+            json!({of: {"quantile": quantile, "worse_by": worse_by, "confidence": confidence}})
+        }
+        Measure::ErrorRate { worse_by } => {
+            json!({"error_rate": {"worse_by_points": worse_by, "confidence": confidence}})
+        }
+        Measure::Reward { reward, worse_by } => {
+            json!({"reward": {"name": reward.name, "worse_by": worse_by, "confidence": confidence}})
+        }
+        Measure::Monitor(name) => json!({"monitor": name}),
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod policy;
 pub(crate) mod prompts;
 pub(crate) mod provider;
 pub(crate) mod reward;
+pub(crate) mod rollout;
 pub(crate) mod route;
 pub(crate) mod store;
 pub(crate) mod telemetry;

@@ -121,6 +121,8 @@ texts! { NameFault:
     Tenant by check
     /// A value by which the arms of a route are compared.
     RewardName by check
+    /// Something that watches traffic.
+    MonitorName by check
     /// One process of those that serve together.
     ReplicaId by check
 }

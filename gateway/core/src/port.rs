@@ -12,6 +12,7 @@ pub mod outbound;
 pub mod prompts;
 pub mod shelf;
 pub mod table;
+pub mod verdicts;
 
 use std::pin::Pin;
 

@@ -10,6 +10,7 @@ pub mod prompts;
 pub mod provider;
 pub mod registry;
 pub mod reward;
+pub mod rollout;
 pub mod route;
 pub mod telemetry;
 
@@ -24,6 +25,7 @@ pub use provider::{
 };
 pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};
+pub use rollout::{AnalysisSpec, Measure, RolloutKind, RolloutSpec, Timing};
 pub use route::{
     Condition, FallbackSpec, LearnedSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec, StickyBy, TimeoutSpec,
     VariantSpec,

@@ -10,6 +10,7 @@ pub mod condition;
 pub mod learn;
 pub mod plan;
 pub mod policy;
+pub mod rollout;
 pub mod share;
 pub mod sticky;
 
@@ -17,4 +18,5 @@ pub use budget::RetryBudget;
 pub use condition::matches;
 pub use plan::{Next, Plan};
 pub use policy::{Policy, PolicyState, StateCell};
+pub use rollout::Rollout;
 pub use share::{Shares, SharesFault};

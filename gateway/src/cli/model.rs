@@ -1,7 +1,6 @@
 //! `tidegate model`: the models of a registry, by the admin interface of a gateway that runs. Owns the verbs; each kind of
 //! them has a file.
 
-mod admin;
 mod baseline;
 mod compare;
 mod govern;
@@ -11,7 +10,7 @@ mod show;
 mod wait;
 
 use super::Wrong;
-use admin::Door;
+use super::admin::Door;
 use clap::Subcommand;
 use std::path::PathBuf;
 use tidegate_registry::facts::VersionId;

@@ -2,8 +2,10 @@
 //! from. Owns the queue to the thread that learns.
 
 use super::worker::{Ended, Message, Said, Worker};
+use crate::rollouts::Rollouts;
 use anyhow::Context as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -24,6 +26,7 @@ pub(crate) struct Learners {
     worker: Arc<Mutex<Worker>>,
     queue: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    has_rewards: AtomicBool,
 }
 
 impl Learners {
@@ -31,15 +34,15 @@ impl Learners {
     ///
     /// # Errors
     /// The log cannot be read, or the system gives no thread.
-    pub(crate) fn start(events: Option<&Path>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(crate) fn start(events: Option<&Path>, clock: Arc<dyn Clock>, rollouts: Arc<Rollouts>) -> anyhow::Result<Self> {
         let log = events.map(LearningLog::at);
-        let worker = Worker::open(log, events, clock).context("the log of what was learnt")?;
+        let worker = Worker::open(log, events, clock, rollouts).context("the log of what was learnt")?;
         let worker = Arc::new(Mutex::new(worker));
         let (queue, messages) = sync_channel(QUEUE);
         let working = Arc::clone(&worker);
         let thread = std::thread::Builder::new().name("learners".to_owned());
         let thread = thread.spawn(move || Worker::run(&working, &messages)).context("a thread for the learners")?;
-        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false) })
     }
 
     /// The cell that a route draws from: the one before where it learns the same, else one that begins with what is known
@@ -51,9 +54,15 @@ impl Learners {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner).cell(route, learned)
     }
 
-    /// What the rewards of this configuration are, from now on.
+    /// What the rewards and routes of this configuration are, from now on.
     pub(crate) fn declared(&self, spec: &GatewaySpec) {
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner).declare(spec.rewards.clone());
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).declare(spec);
+        self.has_rewards.store(!spec.rewards.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Whether callers may say of any call how good it was.
+    pub(super) fn has_rewards(&self) -> bool {
+        self.has_rewards.load(Ordering::Relaxed)
     }
 
     /// Tells of a call that ended; never blocks.

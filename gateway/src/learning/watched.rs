@@ -1,8 +1,8 @@
-//! The event store's port with an ear: a record of a call of a route that learns is told to the learners on its way. Owns
+//! The event store's port with an ear: what ended is told to learners and rollouts on its way to the store. Owns
 //! what of a record is told.
 
-use super::learners::Learners;
 use super::worker::Ended;
+use crate::wire::Deciders;
 use std::sync::Arc;
 use tidegate_core::port::events::{Events, Recorded};
 use tidegate_core::{Event, Outcome, Side};
@@ -11,29 +11,30 @@ use tidegate_core::{Event, Outcome, Side};
 #[derive(Debug)]
 pub(crate) struct Watched {
     store: Arc<dyn Events>,
-    learners: Arc<Learners>,
+    deciders: Deciders,
 }
 
 impl Watched {
-    /// Passes records on to `store`, and tells `learners`.
-    pub(crate) const fn new(store: Arc<dyn Events>, learners: Arc<Learners>) -> Self {
-        Self { store, learners }
+    /// Passes records on to `store`, and tells `deciders`.
+    pub(crate) const fn new(store: Arc<dyn Events>, deciders: Deciders) -> Self {
+        Self { store, deciders }
     }
 }
 
 impl Events for Watched {
     fn record(&self, event: Box<Event>) -> Recorded {
-        if let Some(ended) = ended(&event) {
-            self.learners.tell(ended);
+        self.deciders.rollouts.see(&event);
+        if let Some(ended) = ended(&event, self.deciders.learners.has_rewards()) {
+            self.deciders.learners.tell(ended);
         }
         self.store.record(event)
     }
 }
 
-/// What a learner is told of a call; `None` where its route does not learn, or where its end says nothing of the arm: the
-/// caller left, or was wrong himself.
-fn ended(event: &Event) -> Option<Ended> {
-    let decision = event.decision.as_ref().filter(|decision| decision.state.is_some())?;
+/// What is told of a call; `None` where its route does not learn and nobody may judge it, or where its end says nothing of
+/// the arm: the caller left, or was wrong himself.
+fn ended(event: &Event, has_rewards: bool) -> Option<Ended> {
+    let decision = event.decision.as_ref().filter(|decision| has_rewards || decision.state.is_some())?;
     match event.outcome {
         Outcome::Cancelled | Outcome::Panic => return None,
         Outcome::Fault(kind) if kind.side() == Side::Client => return None,

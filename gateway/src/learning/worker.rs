@@ -2,6 +2,7 @@
 //! publishing and what becomes of a value that comes too early, too late or twice.
 
 use super::calls::{Arm, Calls};
+use crate::rollouts::Rollouts;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::digest::Digest;
 use tidegate_core::port::learning::{About, Feedback, RewardValue, Taken};
 use tidegate_core::spec::route::{LearnedSpec, RuleSpec};
-use tidegate_core::spec::{Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
 use tidegate_route::learn::{Learner, Mixing, Rule, Tally, Values};
@@ -91,6 +92,9 @@ struct Restored {
 pub(super) struct Worker {
     seats: BTreeMap<RouteName, Seat>,
     rewards: BTreeMap<RewardName, RewardSpec>,
+    /// The arms of all routes.
+    routes: HashMap<RouteName, Vec<VariantName>>,
+    rollouts: Arc<Rollouts>,
     restored: HashMap<(RouteName, Arc<str>), Restored>,
     calls: Calls,
     early: Vec<Said>,
@@ -103,10 +107,17 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn open(log: Option<LearningLog>, events: Option<&Path>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        log: Option<LearningLog>,
+        events: Option<&Path>,
+        clock: Arc<dyn Clock>,
+        rollouts: Arc<Rollouts>,
+    ) -> anyhow::Result<Self> {
         let mut worker = Self {
             seats: BTreeMap::new(),
             rewards: BTreeMap::new(),
+            routes: HashMap::new(),
+            rollouts,
             restored: HashMap::new(),
             calls: Calls::default(),
             early: Vec::new(),
@@ -153,8 +164,10 @@ impl Worker {
         }
     }
 
-    pub(super) fn declare(&mut self, rewards: BTreeMap<RewardName, RewardSpec>) {
-        self.rewards = rewards;
+    pub(super) fn declare(&mut self, spec: &GatewaySpec) {
+        self.rewards.clone_from(&spec.rewards);
+        let arms = |route: &RouteSpec| route.variants.iter().map(|variant| variant.name.clone()).collect();
+        self.routes = spec.routes.iter().map(|(name, route)| (name.clone(), arms(route))).collect();
     }
 
     pub(super) fn cell(&mut self, route: &RouteSpec, learned: &LearnedSpec) -> anyhow::Result<StateCell> {
@@ -228,9 +241,10 @@ impl Worker {
 
     /// Remembers a call; its reward, where its route learns from calls themselves.
     fn ended(&mut self, ended: Ended) -> Option<Learnt> {
-        let seat = self.seats.get(&ended.route)?;
-        let variant = seat.variants.get(ended.arm)?.clone();
+        let variant = self.routes.get(&ended.route)?.get(ended.arm)?.clone();
         let arm = Arm { id: ended.id, route: ended.route.clone(), variant: variant.clone(), tenant: ended.tenant };
+        self.calls.add(arm, ended.episode);
+        let seat = self.seats.get(&ended.route)?;
         let value = match &seat.learned.reward {
             RewardSource::Feedback(_) => None,
             // The decision is judged: an arm whose call another had to answer has failed.
@@ -242,7 +256,6 @@ impl Worker {
             RewardSource::Call(Implicit::Tokens) => ended.tokens,
         };
         let reward = seat.learned.reward.name().into();
-        self.calls.add(arm, ended.episode);
         let (route, id, at) = (ended.route, ended.id, self.clock.unix_ms());
         value.map(|value| Learnt::Reward(RewardEntry { at, route, variant, reward, value, id }))
     }
@@ -268,7 +281,7 @@ impl Worker {
                 if since.elapsed() < EARLY && is_young(&said.feedback, self.clock.unix_ms()) {
                     self.early.push(said);
                 } else {
-                    let says = "no call of a route that learns is known under this id, or it is another tenant's";
+                    let says = "no call is known under this id, or it is another tenant's";
                     drop(said.answer.send(Err(Fault::new(FaultKind::NotFound, says))));
                 }
             }
@@ -297,11 +310,15 @@ impl Worker {
         let (at, value) = (self.clock.unix_ms(), feedback.value.number());
         let window = u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX);
         let mut entries = vec![Learnt::Feedback(entry(feedback, at, once.clone()))];
-        let mut learnt = Vec::new();
+        let (mut learnt, mut judged) = (Vec::new(), Vec::new());
         for arm in arms {
             let learns = |seat: &Seat| seat.learned.reward.name() == feedback.reward.as_str();
             let is_late = at.saturating_sub(arm.id.unix_ms()) > window;
-            if is_late || !self.seats.get(&arm.route).is_some_and(learns) {
+            if is_late {
+                continue;
+            }
+            judged.push((arm.route.clone(), arm.variant.clone()));
+            if !self.seats.get(&arm.route).is_some_and(learns) {
                 continue;
             }
             learnt.push(arm.route.clone());
@@ -315,6 +332,9 @@ impl Worker {
         }
         if let Some((key, content)) = once {
             self.note_key(key, content);
+        }
+        for (route, variant) in judged {
+            self.rollouts.judge(&route, &variant, &feedback.reward, value);
         }
         self.fold(&entries);
         learnt.dedup();
@@ -348,8 +368,7 @@ impl Worker {
     /// The arm of a call that is only recorded.
     fn recorded(&self, id: InferenceId) -> Option<Arm> {
         let event = EventReader::open(self.events.as_deref()?).ok()?.get(id).ok()??;
-        let seat = self.seats.get(event.route.as_ref()?)?;
-        Arm::of(&event, &seat.variants)
+        Arm::of(&event, self.routes.get(event.route.as_ref()?)?)
     }
 
     /// Publishes the states that are due.

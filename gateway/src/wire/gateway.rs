@@ -1,5 +1,6 @@
 //! The whole gateway, built: what lives from start to stop.
 
+use super::deciders::Deciders;
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
@@ -8,6 +9,7 @@ use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
 use crate::learning::{FeedbackMount, Learners, Watched};
 use crate::pull::PullContext;
+use crate::rollouts::{RolloutMount, Rollouts};
 use anyhow::Context as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +17,7 @@ use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::events::Events;
 use tidegate_core::port::mount::Mount;
+use tidegate_core::port::verdicts::NoVerdicts;
 use tidegate_core::spec::{CorsSpec, GatewaySpec};
 use tidegate_core::{Clock, Dice};
 use tidegate_server::Server;
@@ -36,7 +39,7 @@ pub(crate) struct Gateway {
     store: Option<Arc<EventStore>>,
     registry: Option<Arc<OpenRegistry>>,
     prompts: Option<Arc<PromptMount>>,
-    learners: Arc<Learners>,
+    deciders: Deciders,
 }
 
 impl Gateway {
@@ -68,8 +71,7 @@ impl Gateway {
             prompts.audited(registry.audit());
         }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
-        let learners = Arc::new(Learners::start(spec.events.folder.as_deref(), Arc::clone(&clock))?);
-        learners.declared(&spec);
+        let deciders = deciders(&spec, registry.as_deref(), &clock)?;
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
@@ -77,7 +79,7 @@ impl Gateway {
             registry: registry.as_ref().map(|registry| registry.shelf()),
             prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
-            learners: Arc::clone(&learners),
+            deciders: deciders.clone(),
             metrics: Arc::clone(&metrics),
         };
         let store = super::events::open(&spec.events, &clock)?;
@@ -85,14 +87,15 @@ impl Gateway {
             Some(store) => Arc::<EventStore>::clone(store),
             None => Arc::new(NoEvents),
         };
-        let events: Arc<dyn Events> = Arc::new(Watched::new(kept, Arc::clone(&tools.learners)));
+        let events: Arc<dyn Events> = Arc::new(Watched::new(kept, deciders.clone()));
         if let Some(store) = &store {
             metrics.count_records(Arc::new(super::events::Counts(Arc::clone(store))));
         }
         let spans = spans(&spec)?;
         let parts = Parts::default().renewed(&spec, &tools).await?;
         let snapshot =
-            Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &learners)?);
+            Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
+        deciders.in_force(&spec);
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
@@ -104,13 +107,14 @@ impl Gateway {
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
         let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
-        mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&learners))));
+        mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
+        mounts.push(Arc::new(RolloutMount::new(Arc::clone(&deciders.rollouts))));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts, learners })
+        Ok(Self { spec, server, reloader, store, registry, prompts, deciders })
     }
 
     /// The server.
@@ -170,14 +174,15 @@ impl Gateway {
         })
     }
 
-    /// Follows what others push into the prompts' repository and how aliases move, tells what serves here, and keeps the
+    /// Follows what others push into the prompts' repository, how rollouts go and how aliases move, tells what serves here, and keeps the
     /// artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
         let registry = self.registry.iter().flat_map(|registry| {
             let following = [registry.listen(), self.reloader.follow_models()];
             [registry.sweep(), registry.anchor(), registry.keep_telling()].into_iter().chain(following)
         });
-        registry.chain(self.prompts.iter().map(|prompts| prompts.follow())).collect()
+        let prompts = self.prompts.iter().map(|prompts| prompts.follow());
+        registry.chain(prompts).chain([self.deciders.rollouts.follow()]).collect()
     }
 
     /// Ends what must end in order: records are written, and spans sent.
@@ -186,7 +191,7 @@ impl Gateway {
             registry.close().await;
         }
         let spans = self.server.ports().spans.clone();
-        let learners = Arc::clone(&self.learners);
+        let learners = Arc::clone(&self.deciders.learners);
         let closed = tokio::task::spawn_blocking(move || {
             learners.close();
             if let Some(store) = self.store {
@@ -211,6 +216,17 @@ fn admin_terms() -> Terms {
         head_timeout: std::time::Duration::from_secs(5),
         body_timeout: std::time::Duration::from_secs(30),
     }
+}
+
+/// Those who say which shares arms have; turns of rollouts go into the registry's audit log, where there is one.
+fn deciders(spec: &GatewaySpec, registry: Option<&OpenRegistry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Deciders> {
+    let events = spec.events.folder.as_deref();
+    let rollouts = Arc::new(Rollouts::new(events, Arc::new(NoVerdicts), Arc::clone(clock)));
+    if let Some(registry) = registry {
+        rollouts.audited(registry.audit());
+    }
+    let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts))?);
+    Ok(Deciders { learners, rollouts })
 }
 
 fn seed() -> anyhow::Result<u64> {

@@ -2,10 +2,10 @@
 //! again, so a reload drops no connection and loads no model twice.
 
 use super::announcer::Announcer;
+use super::deciders::Deciders;
 use super::following::Local;
 #[cfg(feature = "engine")]
 use super::verified::Verified;
-use crate::learning::Learners;
 use crate::pull::PullContext;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -37,8 +37,8 @@ pub(crate) struct Tools {
     pub(crate) prompts: Option<Arc<dyn Prompts>>,
     /// Where weights come from and go.
     pub(crate) pull: PullContext,
-    /// What routes learn.
-    pub(crate) learners: Arc<Learners>,
+    /// Who says which shares arms have.
+    pub(crate) deciders: Deciders,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
 }

@@ -173,7 +173,7 @@ impl Reloader {
                 Some(&before),
                 &self.tools.clock,
                 self.tools.prompts.as_ref(),
-                &self.tools.learners,
+                &self.tools.deciders,
             )
             .map_err(|e| refused(format!("{e:#}")))?;
             // A full disk must not keep a revoked key in force.
@@ -182,7 +182,7 @@ impl Reloader {
             }
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
-            self.tools.learners.declared(&spec);
+            self.tools.deciders.in_force(&spec);
             self.put_into_force(snapshot);
             *parts = renewed;
             self.announce(&parts).await;
@@ -278,9 +278,10 @@ impl Reloader {
             Some(&before),
             &self.tools.clock,
             self.tools.prompts.as_ref(),
-            &self.tools.learners,
+            &self.tools.deciders,
         ) {
             Ok(snapshot) => {
+                self.tools.deciders.in_force(&spec);
                 self.put_into_force(snapshot);
                 *parts = renewed;
                 self.announce(&parts).await;

@@ -1,16 +1,16 @@
 //! Checked spec and parts to the snapshot that requests are served from.
 
+use super::deciders::Deciders;
 use super::parts::Parts;
-use crate::learning::Learners;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
-use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec, VariantSpec};
+use tidegate_core::spec::{GatewaySpec, RouteSpec, VariantSpec};
 use tidegate_core::{Caller, Clock, KeyRecord, Role, RouteName, Secret};
-use tidegate_route::{Policy, RetryBudget, StateCell};
+use tidegate_route::{Policy, RetryBudget};
 use tidegate_server::Snapshot;
 use tidegate_server::snapshot::{Arm, Keyring, Route};
 
@@ -25,14 +25,14 @@ pub(crate) fn build(
     before: Option<&Snapshot>,
     clock: &Arc<dyn Clock>,
     prompts: Option<&Arc<dyn Prompts>>,
-    learners: &Learners,
+    deciders: &Deciders,
 ) -> anyhow::Result<Snapshot> {
     let mut routes = std::collections::HashMap::new();
     for (name, route) in &spec.routes {
         let kept = before.and_then(|old| old.routes.get(name)).filter(|old| old.spec.retry == route.retry);
         let budget = kept
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
-        routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget, learners)?));
+        routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget, deciders)?));
     }
     check_prompts(spec, before, prompts)?;
     let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
@@ -80,12 +80,9 @@ fn built(
     spec: &GatewaySpec,
     parts: &Parts,
     budget: Arc<RetryBudget>,
-    learners: &Learners,
+    deciders: &Deciders,
 ) -> anyhow::Result<Route> {
-    let states = match &route.policy {
-        PolicySpec::Weighted(shares) => StateCell::fixed(shares).with_context(|| format!("route `{name}`"))?,
-        PolicySpec::Learned(learned) => learners.cell(route, learned).with_context(|| format!("route `{name}`"))?,
-    };
+    let states = deciders.states(route)?;
     let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
     Ok(Route {
         spec: Arc::new(route.clone()),

@@ -38,6 +38,7 @@ mod queue;
 mod reader;
 mod recovery;
 mod retention;
+pub mod rollouts;
 mod store;
 mod table;
 mod upkeep;

@@ -4,7 +4,7 @@ use super::*;
 use std::fs;
 use std::time::Duration;
 use tidegate_core::spec::{
-    ArtifactsSpec, AuthSpec, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri,
+    ArtifactsSpec, AuthSpec, Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri,
 };
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -349,6 +349,32 @@ fn routes() {
             ("{r: {variants: {x: {model: 3, weight: 4}}}}", "`weight` is not available"),
         ][..7],
     );
+}
+
+#[test]
+fn a_rollout_owns_the_shares_and_impossible_ones_are_refused() {
+    let canary = |fields: &str| format!("rollout: {{canary: {{from: a, to: b{fields}}}}}");
+    let spec = loaded("routes", &route(&canary(""))).unwrap().spec;
+    let PolicySpec::Rollout(rollout) = &spec.routes["r"].policy else { panic!("no rollout") };
+    assert_eq!((rollout.from, rollout.to, &rollout.steps[..]), (0, 1, &[0.05, 0.25, 0.5, 1.0][..]));
+    assert_eq!((rollout.every.as_secs(), rollout.interval.as_secs(), rollout.min_samples), (600, 60, 100));
+    assert_eq!(rollout.analysis[0].measure, Measure::ErrorRate { worse_by: 0.01 });
+    let both = "policy: {weighted: {a: 1%, b: 99%}}, rollout: {canary: {from: a, to: b}}".to_owned();
+    for (fields, fault) in [
+        (both, "each wants to say who gets the calls"),
+        ("rollout: {canary: {from: a, to: a}}".to_owned(), "leads where it comes from"),
+        ("rollout: {blue_green: {from: a, to: c}}".to_owned(), "has no variant `c`"),
+        (canary(", steps: [25%, 5%, 100%]"), "steps of a rollout rise"),
+        (canary(", steps: [5%, 50%]"), "steps of a rollout rise"),
+        (canary(", every: 10s, interval: 1m"), "over before it was judged"),
+        (canary(", analysis: []"), "judged by nothing"),
+        (canary(", analysis: [{latency: {quantile: 1, worse_by: 10%}}]"), "an extreme"),
+        (canary(", analysis: [{reward: {name: nope, worse_by: 0.1}}]"), "there is no reward `nope`"),
+        (canary(", analysis: [{error_rate: {worse_by_points: 1%, confidence: 100%}}]"), "nothing is certain"),
+        (canary(", analysis: [{monitor: drift}]"), "`monitor` is not available"),
+    ] {
+        each("routes", &[(&route(&fields), fault)]);
+    }
 }
 
 #[test]

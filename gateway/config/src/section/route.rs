@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::policy::{self, PolicyFile, Rewards};
+use super::rollout::{self, RolloutFile};
 use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Flaw, Scalar, Share, Span};
@@ -9,7 +10,9 @@ use crate::shape::{Item, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use http::HeaderName;
 use std::time::Duration;
-use tidegate_core::spec::{Condition, FallbackSpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec};
+use tidegate_core::spec::{
+    Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
+};
 use tidegate_core::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
 record! {
@@ -24,6 +27,8 @@ record! {
             variants: Map<VariantFile>,
             /// How an arm is picked; equal shares by default.
             policy: PolicyFile,
+            /// A change from one variant to another, in steps that are judged; instead of a `policy`.
+            rollout: RolloutFile,
             /// What keeps a unit on its arm.
             sticky: StickyFile,
             /// Where a failed call goes.
@@ -33,7 +38,7 @@ record! {
             /// How long things may take.
             timeouts: TimeoutFile,
         }
-        later { "filters", "shadow", "rollout", "cache", "hedge", "match", "description" }
+        later { "filters", "shadow", "cache", "hedge", "match", "description" }
     }
 }
 
@@ -187,7 +192,7 @@ pub(crate) fn check(
     let at = item.at;
     check_form(&raw, &at, desk.notes);
     let arms = Arms::of(&raw, desk);
-    let policy = policy::check(raw.policy.as_ref(), &arms, raw.at(), rewards, desk);
+    let policy = chosen(&raw, &arms, rewards, desk);
     if let Some(sticky) = &raw.sticky {
         check_sticky(sticky, &arms, has_keys, desk.notes);
     }
@@ -202,6 +207,19 @@ pub(crate) fn check(
         timeouts,
         variants: arms.specs?,
     })
+}
+
+/// How an arm is picked: by a policy, or by a rollout.
+fn chosen(raw: &RouteFile, arms: &Arms, rewards: &Rewards<'_>, desk: &mut Desk<'_>) -> Option<PolicySpec> {
+    if !raw.here().has("rollout") {
+        return policy::check(raw.policy.as_ref(), arms, raw.at(), rewards, desk);
+    }
+    if raw.here().has("policy") {
+        desk.notes
+            .fault(raw.at(), "this route has a `policy` and a `rollout`, and each wants to say who gets the calls")
+            .remedy("leave one of them out: a rollout owns the shares until it is over");
+    }
+    rollout::check(raw.rollout.as_ref()?, arms, rewards, desk.notes).map(PolicySpec::Rollout)
 }
 
 fn given(prompt: Option<&At<PromptRef>>) -> Option<PromptRef> {

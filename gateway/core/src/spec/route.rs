@@ -1,6 +1,7 @@
 //! Routes.
 
 use super::reward::RewardSource;
+use super::rollout::RolloutSpec;
 use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub enum PolicySpec {
     Weighted(Vec<f64>),
     /// By shares that follow the rewards.
     Learned(LearnedSpec),
+    /// By shares that go from one arm to another, step by step.
+    Rollout(RolloutSpec),
 }
 
 /// A policy that learns.

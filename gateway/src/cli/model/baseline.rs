@@ -1,7 +1,7 @@
 //! `tidegate model baseline`: the profile of training data, made here. The data itself stays where it is.
 
-use super::admin::Door;
 use super::version_id;
+use crate::cli::admin::Door;
 use crate::cli::{Wrong, print};
 use crate::terminal::harmless;
 use clap::Args;

@@ -1,6 +1,6 @@
 //! Two versions compared, field by field.
 
-use super::admin::Admin;
+use crate::cli::admin::Admin;
 use crate::cli::print;
 use crate::terminal::harmless;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! Cards, evaluations, approvals and the check of a version.
 
-use super::admin::{Admin, Door};
 use super::show::shown;
 use super::{read_json, version_id};
+use crate::cli::admin::{Admin, Door};
 use crate::cli::print;
 use crate::terminal::{Style, harmless};
 use clap::{Args, ValueEnum};

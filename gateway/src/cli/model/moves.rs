@@ -1,7 +1,7 @@
 //! Aliases moved: to a version, and back.
 
-use super::admin::{Admin, Door};
 use super::{version_id, wait};
+use crate::cli::admin::{Admin, Door};
 use crate::cli::print;
 use anyhow::Context as _;
 use clap::Args;

@@ -1,9 +1,9 @@
 //! A version registered, with its file or with the place where that lies.
 
-use super::admin::Door;
 use super::read_json;
 use super::show::shown;
 use crate::cli::Wrong;
+use crate::cli::admin::Door;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;

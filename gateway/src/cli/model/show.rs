@@ -1,6 +1,6 @@
 //! Models and versions shown.
 
-use super::admin::Admin;
+use crate::cli::admin::Admin;
 use crate::cli::print;
 use crate::terminal::harmless;
 use serde_json::Value;

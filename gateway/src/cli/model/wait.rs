@@ -1,6 +1,6 @@
 //! Waiting until a version has come to all replicas. What that means is the registry's `rollout`.
 
-use super::admin::Admin;
+use crate::cli::admin::Admin;
 use crate::cli::print;
 use anyhow::Context as _;
 use std::time::Duration;

@@ -62,6 +62,14 @@ impl Admin {
         self.answered(self.web.send(request, CONNECT).await).await
     }
 
+    /// Asks for what stands at a path of several parts below the interface.
+    pub(in crate::cli) async fn at(&self, method: &str, path: &[&str], body: Option<&Value>) -> anyhow::Result<Value> {
+        let path: String = path.iter().map(|part| format!("/{}", escaped(part))).collect();
+        let bytes = body.map(serde_json::to_vec).transpose()?.map(Bytes::from).unwrap_or_default();
+        let request = self.request_at(method, &format!("/admin/v1{path}"))?.body(bytes)?;
+        self.answered(self.web.send(request, CONNECT).await).await
+    }
+
     /// What each replica serves.
     pub(in crate::cli) async fn serving(&self) -> anyhow::Result<Value> {
         let request = self.request_at("GET", "/admin/v1/serving")?.body(Bytes::new())?;

@@ -1,0 +1,257 @@
+//! All rollouts of the configuration in force. Owns when each is looked at, and that each turn is in force first, then on
+//! disk, then in the audit log.
+
+use super::seat::Seat;
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tidegate_core::port::audit::{Audit, Noted};
+use tidegate_core::port::verdicts::Verdicts;
+use tidegate_core::spec::{GatewaySpec, PolicySpec, RolloutSpec, RouteSpec};
+use tidegate_core::{Clock, Event, Fault, FaultKind, Outcome, RewardName, RouteName, Side, VariantName};
+use tidegate_route::StateCell;
+use tidegate_route::rollout::evidence::Seen;
+use tidegate_route::rollout::stage::{Order, Stage, Turn};
+use tidegate_storage::rollouts::RolloutShelf;
+
+/// How often it is asked whether one is due.
+const TICK: Duration = Duration::from_millis(100);
+
+type Seats = HashMap<RouteName, Arc<Seat>>;
+
+/// The rollouts.
+#[derive(Debug)]
+pub(crate) struct Rollouts {
+    seats: ArcSwap<Seats>,
+    /// Those of a configuration that is not in force yet.
+    coming: Mutex<Seats>,
+    shelf: Option<RolloutShelf>,
+    audit: OnceLock<Arc<dyn Audit>>,
+    verdicts: Arc<dyn Verdicts>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Rollouts {
+    /// Rollouts that are kept in this folder of an event store; without one they begin anew at each start.
+    pub(crate) fn new(events: Option<&Path>, verdicts: Arc<dyn Verdicts>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            seats: ArcSwap::default(),
+            coming: Mutex::default(),
+            shelf: events.map(RolloutShelf::at),
+            audit: OnceLock::new(),
+            verdicts,
+            clock,
+        }
+    }
+
+    /// Says where turns are written down, too.
+    pub(crate) fn audited(&self, audit: Arc<dyn Audit>) {
+        // It is said once, at the start.
+        drop(self.audit.set(audit));
+    }
+
+    /// The cell that a route draws from: that of its rollout where it runs already, or is kept.
+    ///
+    /// # Errors
+    /// What is kept cannot be read, or the route has no arm.
+    pub(crate) fn cell(&self, route: &RouteSpec, spec: &RolloutSpec) -> anyhow::Result<StateCell> {
+        let kept = self.shelf.as_ref().map(|shelf| shelf.load(&route.name)).transpose()?.flatten();
+        let mut seat = Arc::new(Seat::open(route, spec, kept.as_deref(), self.clock.unix_ms())?);
+        if let Some(running) = self.seats.load().get(&route.name)
+            && running.identity == seat.identity
+            && running.variants == seat.variants
+        {
+            seat = Arc::clone(running);
+        }
+        let cell = seat.cell.clone();
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner).insert(route.name.clone(), seat);
+        Ok(cell)
+    }
+
+    /// This configuration is in force from now on.
+    pub(crate) fn in_force(&self, spec: &GatewaySpec) {
+        let mut coming = std::mem::take(&mut *self.coming.lock().unwrap_or_else(PoisonError::into_inner));
+        coming.retain(|name, _| {
+            spec.routes.get(name).is_some_and(|route| matches!(route.policy, PolicySpec::Rollout(_)))
+        });
+        self.seats.store(Arc::new(coming));
+    }
+
+    /// Takes a call that ended, where its route has a rollout and its end says something of the arm.
+    pub(crate) fn see(&self, event: &Event) {
+        let Some((seat, decision)) = self.seats.load().get_of(event) else { return };
+        let is_ok = match event.outcome {
+            Outcome::Cancelled | Outcome::Panic => return,
+            Outcome::Fault(kind) if kind.side() == Side::Client => return,
+            Outcome::Ok => true,
+            Outcome::Fault(_) => false,
+        };
+        // An arm whose call another had to answer has failed.
+        let drawn = seat.variants.get(decision.arm);
+        let is_failed = !is_ok || event.variant.as_ref() != drawn;
+        let seconds = |us: u64| Duration::from_micros(us).as_secs_f64();
+        let seen = Seen {
+            is_failed,
+            latency: (!is_failed).then(|| seconds(event.total_us)),
+            first_token: event.first_us.filter(|_| !is_failed).map(seconds),
+        };
+        seat.state().rollout.see(decision.arm, &decision.shares, &seen);
+    }
+
+    /// Takes a value that a caller gave for a call.
+    pub(crate) fn judge(&self, route: &RouteName, variant: &VariantName, reward: &RewardName, value: f64) {
+        if let Some(seat) = self.seats.load().get(route)
+            && let Some(arm) = seat.variants.iter().position(|name| name == variant)
+        {
+            seat.state().rollout.judge(arm, reward, value);
+        }
+    }
+
+    /// Looks at each rollout when it is due, for as long as somebody holds them.
+    pub(crate) fn follow(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
+        let this = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(this) = this.upgrade() else { return };
+                let due = this.due();
+                if !due.is_empty() {
+                    this.look(due).await;
+                }
+            }
+        })
+    }
+
+    fn due(&self) -> Vec<Arc<Seat>> {
+        let now = self.clock.unix_ms();
+        self.seats.load().values().filter(|seat| seat.state().due <= now).map(Arc::clone).collect()
+    }
+
+    async fn look(self: &Arc<Self>, seats: Vec<Arc<Seat>>) {
+        for seat in seats {
+            let turn = {
+                let now = self.clock.unix_ms();
+                let mut state = seat.state();
+                let interval = u64::try_from(state.rollout.spec().interval.as_millis()).unwrap_or(u64::MAX);
+                state.due = now.saturating_add(interval.max(1));
+                if state.rollout.standing().stage.is_over() {
+                    continue;
+                }
+                let turn = state.rollout.look(now, &*self.verdicts);
+                if turn.is_some() {
+                    seat.publish(&state.rollout);
+                }
+                turn
+            };
+            if let Err(fault) = self.keep(&seat).await {
+                tracing::error!(route = %seat.route, %fault, "a rollout cannot be kept");
+            }
+            if let Some(turn) = turn {
+                self.tell(&seat, &turn, "rollout.turn").await;
+            }
+        }
+    }
+
+    async fn keep(self: &Arc<Self>, seat: &Arc<Seat>) -> Result<(), Fault> {
+        let (this, seat) = (Arc::clone(self), Arc::clone(seat));
+        let keeping = move || match &this.shelf {
+            Some(shelf) => shelf.keep(&seat.route, &seat.content()),
+            None => Ok(()),
+        };
+        tokio::task::spawn_blocking(keeping).await.map_err(Fault::internal)?.map_err(Fault::internal)
+    }
+
+    /// Writes a turn into the log and the audit log.
+    async fn tell(&self, seat: &Seat, turn: &Turn, action: &'static str) {
+        let (from, to) = (turn.from.says(), turn.to.says());
+        if turn.to == Stage::RolledBack {
+            tracing::error!(route = %seat.route, from, to, why = turn.why, by = turn.by, "rollout");
+        } else {
+            tracing::info!(route = %seat.route, from, to, why = turn.why, by = turn.by, "rollout");
+        }
+        let Some(audit) = self.audit.get() else { return };
+        let name = |arm: usize| seat.variants.get(arm).map(VariantName::as_str);
+        let detail = {
+            let state = seat.state();
+            let spec = state.rollout.spec();
+            json!({
+                "from": from, "to": to, "why": turn.why,
+                "variants": {"from": name(spec.from), "to": name(spec.to)},
+                "findings": state.rollout.findings(),
+            })
+        };
+        let deed = Noted { by: turn.by.clone(), action, subject: format!("routes:/{}", seat.route), detail };
+        if let Err(fault) = audit.enter(deed).await {
+            tracing::error!(route = %seat.route, %fault, "a rollout's turn is not in the audit log");
+        }
+    }
+
+    /// How all of them stand.
+    pub(super) fn all(&self) -> Value {
+        let now = self.clock.unix_ms();
+        let seats = self.seats.load();
+        let mut seats: Vec<&Arc<Seat>> = seats.values().collect();
+        seats.sort_by(|a, b| a.route.cmp(&b.route));
+        json!({"object": "list", "data": seats.iter().map(|seat| seat.shown(now)).collect::<Vec<_>>()})
+    }
+
+    /// How the one of a route stands.
+    pub(super) fn one(&self, route: &str) -> Result<Value, Fault> {
+        Ok(self.seat(route)?.shown(self.clock.unix_ms()))
+    }
+
+    fn seat(&self, route: &str) -> Result<Arc<Seat>, Fault> {
+        let none = || Fault::new(FaultKind::NotFound, format!("the route `{route}` has no rollout"));
+        let seats = self.seats.load();
+        seats.iter().find(|(name, _)| name.as_str() == route).map(|(_, seat)| Arc::clone(seat)).ok_or_else(none)
+    }
+
+    /// Does what somebody wants, and tells how it stands then.
+    pub(super) async fn order(
+        self: &Arc<Self>,
+        route: &str,
+        order: Order,
+        by: &str,
+        why: &str,
+    ) -> Result<Value, Fault> {
+        let seat = self.seat(route)?;
+        let turn = {
+            let mut state = seat.state();
+            let turn = state.rollout.order(order, by, why, self.clock.unix_ms());
+            let turn = turn.map_err(|fault| Fault::new(FaultKind::Conflict, fault.to_string()))?;
+            seat.publish(&state.rollout);
+            turn
+        };
+        self.keep(&seat).await?;
+        self.tell(&seat, &turn, action(order)).await;
+        Ok(seat.shown(self.clock.unix_ms()))
+    }
+}
+
+/// The seat and the decision of a call.
+trait Find {
+    fn get_of<'a>(&self, event: &'a Event) -> Option<(Arc<Seat>, &'a tidegate_core::event::Decision)>;
+}
+
+impl Find for Seats {
+    fn get_of<'a>(&self, event: &'a Event) -> Option<(Arc<Seat>, &'a tidegate_core::event::Decision)> {
+        if self.is_empty() {
+            return None;
+        }
+        Some((Arc::clone(self.get(event.route.as_ref()?)?), event.decision.as_ref()?))
+    }
+}
+
+const fn action(order: Order) -> &'static str {
+    match order {
+        Order::Pause => "rollout.pause",
+        Order::Resume => "rollout.resume",
+        Order::Abort => "rollout.abort",
+        Order::Promote => "rollout.promote",
+        Order::PromoteFully => "rollout.promote_fully",
+        Order::Restart => "rollout.restart",
+    }
+}
