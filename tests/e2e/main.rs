@@ -48,6 +48,7 @@ mod reload;
 #[cfg(test)]
 mod resilience;
 #[cfg(test)]
+mod rollouts;
 mod routing;
 #[cfg(test)]
 mod serving;

@@ -6,5 +6,6 @@ pub mod exposition;
 pub mod histogram;
 pub mod metrics;
 pub mod process;
+pub(crate) mod shares;
 pub mod span;
 pub mod trace;

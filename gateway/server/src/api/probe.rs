@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::observe::endpoints;
+use crate::observe::{endpoints, shares};
 use crate::reply::{self, ReplyBody};
 use crate::server::Server;
 use crate::snapshot::Served;
@@ -47,6 +47,7 @@ fn shown(served: &Served) -> Value {
 /// The metrics, as Prometheus reads them.
 #[must_use]
 pub(crate) fn metrics(server: &Server) -> Response<ReplyBody> {
-    let page = server.ports().metrics.render() + &endpoints::render(&server.snapshot());
+    let snapshot = server.snapshot();
+    let page = server.ports().metrics.render() + &endpoints::render(&snapshot) + &shares::render(&snapshot);
     reply::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)
 }
