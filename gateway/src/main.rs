@@ -6,6 +6,7 @@ mod learning;
 mod pull;
 mod rollouts;
 mod serve;
+mod shadows;
 mod terminal;
 mod wire;
 

@@ -52,6 +52,7 @@ mod rollouts;
 mod routing;
 #[cfg(test)]
 mod serving;
+mod shadows;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
-    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, Condition, ContentPolicy, CorsSpec, DatabaseSpec,
-    Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec, ListenerSpec,
-    Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec, Rate,
-    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, Source,
-    SourceUri, StickyBy, SubjectSpec, Timing,
+    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
+    DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec,
+    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec,
+    Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
+    ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -272,6 +272,7 @@ fn route(spec: &RouteSpec) -> Value {
         "variants": variants.collect::<Map<_, _>>(),
         "policy": policy(spec),
         "rollout": rollout(spec),
+        "shadow": spec.shadows.iter().map(shadow).collect::<Vec<_>>(),
         "sticky": spec.sticky.as_ref().map(|by| json!({"by": match by {
             StickyBy::Header(name) => json!({"header": name}),
             StickyBy::User => json!("user"),
@@ -332,6 +333,21 @@ fn rollout(spec: &RouteSpec) -> Value {
         }
         RolloutKind::BlueGreen => json!({"blue_green": shown}),
     }
+}
+
+fn shadow(spec: &ShadowSpec) -> Value {
+    let ShadowSpec { variant, share, compare, usd_a_day, concurrency, queue } = spec;
+    let CompareSpec { embedding, judge, numeric_tolerance } = compare;
+    let by = |model: &Option<_>| model.as_ref().map(|model| json!({"model": model}));
+    json!({
+        "name": variant.name,
+        "variant": {"model": variant.model, "prompt": variant.prompt.as_ref().map(ToString::to_string)},
+        "share": share,
+        "compare": {"embedding": by(embedding), "judge": by(judge), "numeric_tolerance": numeric_tolerance},
+        "budget": usd_a_day.map(|usd| json!({"usd": usd, "every": "calendar_day"})),
+        "concurrency": concurrency,
+        "queue": queue,
+    })
 }
 
 fn analysed(spec: &AnalysisSpec) -> Value {

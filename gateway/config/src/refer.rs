@@ -6,6 +6,7 @@ use crate::section::ConfigFile;
 use crate::section::Desk;
 use crate::section::model::{ModelFile, SourceFile};
 use crate::section::provider::ProviderFile;
+use crate::section::shadow::ShadowFile;
 use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
 use std::collections::HashSet;
@@ -44,7 +45,8 @@ fn check_prompts(raw: &ConfigFile, desk: &mut Desk<'_>) {
     let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
     for route in routes {
         let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
-        for prompt in route.prompt.iter().chain(variants.filter_map(|variant| variant.prompt.as_ref())) {
+        let shadows = route.shadow.iter().flatten().filter_map(ShadowFile::prompt);
+        for prompt in route.prompt.iter().chain(variants.filter_map(|variant| variant.prompt.as_ref())).chain(shadows) {
             desk.notes
                 .fault(&prompt.at, format!("there is no repository that holds the prompt {}", prompt.shown()))
                 .remedy("add `prompts: {repository: FOLDER}`");
@@ -58,7 +60,8 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
         .flat_map(|route| {
             let variants =
                 route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
-            route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref()))
+            let shadows = route.shadow.iter().flatten().flat_map(ShadowFile::models);
+            route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref())).chain(shadows)
         })
         .collect()
 }

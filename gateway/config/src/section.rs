@@ -13,6 +13,7 @@ pub(crate) mod provider;
 pub(crate) mod reward;
 pub(crate) mod rollout;
 pub(crate) mod route;
+pub(crate) mod shadow;
 pub(crate) mod store;
 pub(crate) mod telemetry;
 

@@ -113,6 +113,13 @@ impl Ledger {
         }
     }
 
+    /// USD, where the price and the tokens are known by now.
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        let open = self.open.as_ref()?;
+        Some(open.price?.cost(&open.event.usage?))
+    }
+
     /// Microseconds since it was opened.
     #[must_use]
     pub fn elapsed_us(&self) -> u64 {

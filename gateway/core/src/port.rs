@@ -10,6 +10,7 @@ pub mod models;
 pub mod mount;
 pub mod outbound;
 pub mod prompts;
+pub mod shadow;
 pub mod shelf;
 pub mod table;
 pub mod verdicts;

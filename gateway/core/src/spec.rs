@@ -12,6 +12,7 @@ pub mod registry;
 pub mod reward;
 pub mod rollout;
 pub mod route;
+pub mod shadow;
 pub mod telemetry;
 
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
@@ -30,6 +31,7 @@ pub use route::{
     Condition, FallbackSpec, LearnedSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec, StickyBy, TimeoutSpec,
     VariantSpec,
 };
+pub use shadow::{CompareSpec, ShadowSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
 use crate::{KeyRecord, ModelName, ProviderName, RewardName, RouteName};

@@ -246,6 +246,10 @@ impl Rollout {
         self.standing.stage = to;
         self.standing.since = now;
         self.standing.paused = None;
+        if to.is_over() {
+            // What was seen at the end stays to be looked at.
+            return turn;
+        }
         self.standing.to = Evidence::default();
         // Where the old arm has no calls any more it is compared by what was seen of it before.
         if self.share() < 1.0 {

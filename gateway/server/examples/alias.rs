@@ -56,6 +56,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
     let spec = RouteSpec {
         name: name.clone(),
         variants: vec![variant],
+        shadows: Vec::new(),
         policy: PolicySpec::Weighted(vec![1.0]),
         sticky: None,
         fallback: Vec::new(),
@@ -74,7 +75,13 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         backend: Arc::new(Nothing),
     };
     let budget = Arc::new(RetryBudget::new(&spec.retry, Arc::new(SystemClock)));
-    Ok(Route { policy: Policy::new(&spec, StateCell::fixed(&[1.0])?)?, spec: Arc::new(spec), budget, arms: vec![arm] })
+    Ok(Route {
+        policy: Policy::new(&spec, StateCell::fixed(&[1.0])?)?,
+        spec: Arc::new(spec),
+        budget,
+        arms: vec![arm],
+        shadows: Vec::new(),
+    })
 }
 
 /// A snapshot in which each alias stands for `version`.

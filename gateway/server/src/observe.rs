@@ -6,6 +6,7 @@ pub mod exposition;
 pub mod histogram;
 pub mod metrics;
 pub mod process;
+pub mod shadows;
 pub(crate) mod shares;
 pub mod span;
 pub mod trace;

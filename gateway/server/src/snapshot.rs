@@ -1,6 +1,7 @@
 //! What requests are served from: one immutable value, swapped whole on a reload. A request keeps the one that it
 //! began with.
 
+use crate::observe::shadows::Counted;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
@@ -8,6 +9,7 @@ use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
+use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, RouteSpec, SubjectSpec};
 use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
 use tidegate_route::{Policy, RetryBudget};
@@ -71,6 +73,21 @@ pub struct Route {
     pub budget: Arc<RetryBudget>,
     /// The arms, in the order of `spec.variants`.
     pub arms: Vec<Arm>,
+    /// What gets copies of calls.
+    pub shadows: Vec<ShadowArm>,
+}
+
+/// A variant that gets copies of calls.
+#[derive(Debug)]
+pub struct ShadowArm {
+    /// What answers them.
+    pub arm: Arm,
+    /// The share of the calls that are copied, in `[0, 1]`.
+    pub share: f64,
+    /// What takes them.
+    pub taker: Arc<dyn Shadow>,
+    /// What became of them.
+    pub counts: Arc<dyn Counted>,
 }
 
 impl Route {

@@ -15,7 +15,7 @@ use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{GatewaySpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind};
 use tidegate_route::StateCell;
-use tidegate_storage::learning::LearningLog;
+use tidegate_storage::learning::log_at;
 
 /// How many messages may wait for the thread.
 const QUEUE: usize = 65_536;
@@ -35,7 +35,7 @@ impl Learners {
     /// # Errors
     /// The log cannot be read, or the system gives no thread.
     pub(crate) fn start(events: Option<&Path>, clock: Arc<dyn Clock>, rollouts: Arc<Rollouts>) -> anyhow::Result<Self> {
-        let log = events.map(LearningLog::at);
+        let log = events.map(log_at);
         let worker = Worker::open(log, events, clock, rollouts).context("the log of what was learnt")?;
         let worker = Arc::new(Mutex::new(worker));
         let (queue, messages) = sync_channel(QUEUE);

@@ -2,6 +2,7 @@
 
 use crate::learning::Learners;
 use crate::rollouts::Rollouts;
+use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec};
@@ -14,6 +15,8 @@ pub(crate) struct Deciders {
     pub(crate) learners: Arc<Learners>,
     /// Of routes that change from one arm to another.
     pub(crate) rollouts: Arc<Rollouts>,
+    /// What shadows did and spent.
+    pub(crate) shadows: Arc<Accounts>,
 }
 
 impl Deciders {

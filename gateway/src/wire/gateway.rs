@@ -10,6 +10,7 @@ use super::reload::{self, Reloader, Watching};
 use crate::learning::{FeedbackMount, Learners, Watched};
 use crate::pull::PullContext;
 use crate::rollouts::{RolloutMount, Rollouts};
+use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -226,7 +227,8 @@ fn deciders(spec: &GatewaySpec, registry: Option<&OpenRegistry>, clock: &Arc<dyn
         rollouts.audited(registry.audit());
     }
     let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts))?);
-    Ok(Deciders { learners, rollouts })
+    let shadows = Arc::new(Accounts::open(events, Arc::clone(clock)).context("the log of shadows")?);
+    Ok(Deciders { learners, rollouts, shadows })
 }
 
 fn seed() -> anyhow::Result<u64> {

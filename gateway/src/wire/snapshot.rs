@@ -2,17 +2,18 @@
 
 use super::deciders::Deciders;
 use super::parts::Parts;
+use crate::shadows::{Asked, Second, Taker};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
-use tidegate_core::spec::{GatewaySpec, RouteSpec, VariantSpec};
-use tidegate_core::{Caller, Clock, KeyRecord, Role, RouteName, Secret};
+use tidegate_core::spec::{GatewaySpec, RouteSpec, ShadowSpec, VariantSpec};
+use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
 use tidegate_route::{Policy, RetryBudget};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, Keyring, Route};
+use tidegate_server::snapshot::{Arm, Keyring, Route, ShadowArm};
 
 /// Builds the snapshot of `spec`; retry budgets go on from `before`. Prompts that routes name are read.
 ///
@@ -59,7 +60,7 @@ fn check_prompts(
     prompts: Option<&Arc<dyn Prompts>>,
 ) -> anyhow::Result<()> {
     let arms = || before.iter().flat_map(|before| before.routes.values()).flat_map(|route| &route.arms);
-    for variant in spec.routes.values().flat_map(|route| &route.variants) {
+    for variant in spec.routes.values().flat_map(variants) {
         let Some(prompt) = &variant.prompt else { continue };
         let none = "the repository of prompts is opened at the next start: start the gateway again";
         let prompts = prompts.with_context(|| format!("variant `{}`: {none}", variant.name))?;
@@ -74,6 +75,11 @@ fn check_prompts(
     Ok(())
 }
 
+/// All variants of a route, those of its shadows too.
+fn variants(route: &RouteSpec) -> impl Iterator<Item = &VariantSpec> {
+    route.variants.iter().chain(route.shadows.iter().map(|shadow| &shadow.variant))
+}
+
 fn built(
     name: &RouteName,
     route: &RouteSpec,
@@ -84,12 +90,42 @@ fn built(
 ) -> anyhow::Result<Route> {
     let states = deciders.states(route)?;
     let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
+    let shadows =
+        route.shadows.iter().map(|one| shadow(name, one, spec, parts, deciders)).collect::<anyhow::Result<Vec<_>>>();
     Ok(Route {
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
         budget,
         arms: arms.with_context(|| format!("route `{name}`"))?,
+        shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
+}
+
+/// A shadow of a route: what answers its copies, and who compares.
+fn shadow(
+    route: &RouteName,
+    shadow: &ShadowSpec,
+    spec: &GatewaySpec,
+    parts: &Parts,
+    deciders: &Deciders,
+) -> anyhow::Result<ShadowArm> {
+    let arm = arm(&shadow.variant, spec, parts)?;
+    let second = |model: &Option<ModelName>| model.as_ref().map(|model| second(model, spec, parts)).transpose();
+    let asked = Asked {
+        backend: Arc::clone(&arm.backend),
+        price: arm.price,
+        embedding: second(&shadow.compare.embedding)?,
+        judge: second(&shadow.compare.judge)?,
+    };
+    let taker = Taker::new(route, shadow, asked, &deciders.shadows);
+    Ok(ShadowArm { arm, share: shadow.share, taker: Arc::new(taker.clone()), counts: Arc::new(taker) })
+}
+
+/// A model that is asked for a second opinion.
+fn second(model: &ModelName, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Second> {
+    let found = spec.models.get(model).with_context(|| format!("there is no model `{model}`"))?;
+    let backend = parts.backend(found).with_context(|| format!("nothing runs the model `{model}`"))?;
+    Ok(Second { model: model.clone(), upstream: found.upstream.clone(), backend })
 }
 
 fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Arm> {

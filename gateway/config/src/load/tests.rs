@@ -332,7 +332,7 @@ fn routes() {
         ("timeouts: {connect: 20s, total: 10s}", "`connect` can never run out"),
         ("timeouts: {first_token: 700s}", "`first_token` can never run out"),
         ("timeouts: {total: 10sec, connect: 20m}", "`sec` is no unit"),
-        ("shadow: []", "`shadow` is not available in this version"),
+        ("filters: []", "`filters` is not available in this version"),
     ] {
         each("routes", &[(&route(fields), fault)]);
     }

@@ -3,6 +3,7 @@
 use super::Desk;
 use super::policy::{self, PolicyFile, Rewards};
 use super::rollout::{self, RolloutFile};
+use super::shadow::{self, ShadowFile};
 use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Flaw, Scalar, Share, Span};
@@ -37,8 +38,10 @@ record! {
             retry: RetryFile,
             /// How long things may take.
             timeouts: TimeoutFile,
+            /// Variants that get copies of calls, and whose answers nobody gets.
+            shadow: Vec<ShadowFile>,
         }
-        later { "filters", "shadow", "cache", "hedge", "match", "description" }
+        later { "filters", "cache", "hedge", "match", "description" }
     }
 }
 
@@ -205,6 +208,7 @@ pub(crate) fn check(
         fallback,
         retry: retry(raw.retry),
         timeouts,
+        shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
         variants: arms.specs?,
     })
 }

@@ -2,6 +2,7 @@
 
 use super::reward::RewardSource;
 use super::rollout::RolloutSpec;
+use super::shadow::ShadowSpec;
 use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct RouteSpec {
     pub retry: RetrySpec,
     /// How long things may take.
     pub timeouts: TimeoutSpec,
+    /// What gets copies of calls.
+    pub shadows: Vec<ShadowSpec>,
 }
 
 /// One arm of a route.

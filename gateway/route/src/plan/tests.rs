@@ -20,6 +20,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
     RouteSpec {
         name: "support".parse().unwrap(),
         variants: (0..variants).map(arm).collect(),
+        shadows: Vec::new(),
         policy: PolicySpec::Weighted(shares),
         sticky: None,
         fallback: Vec::new(),

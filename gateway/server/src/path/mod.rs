@@ -2,8 +2,8 @@
 //!
 //! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
 //! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`prompt`] (what stands before
-//! its messages) → [`choose`] (policy → plan) → [`send`] (try, try again, fall back) → [`reply`] (JSON or events) → the
-//! ledger closes.
+//! its messages) → [`choose`] (policy → plan) → [`send`] (try, try again, fall back) → [`reply`] (JSON or events, then
+//! [`copy`] for shadows) → the ledger closes.
 //!
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
@@ -11,6 +11,7 @@
 pub(crate) mod arrive;
 pub(crate) mod caller;
 pub(crate) mod choose;
+pub(crate) mod copy;
 pub(crate) mod keep;
 pub(crate) mod permit;
 pub(crate) mod prompt;

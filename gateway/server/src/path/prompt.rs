@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tidegate_core::port::prompts::{Reach, RenderedPrompt};
-use tidegate_core::{Api, Fault, FaultKind, Ledger, PromptRef};
+use tidegate_core::{Api, Fault, FaultKind, Ledger, PromptRef, PromptStamp};
 
 /// A call that says which prompt it wants.
 #[derive(Debug)]
@@ -136,6 +136,21 @@ impl Wanted {
         ledger: &mut Ledger,
     ) -> Result<Option<Front>, Fault> {
         ledger.note(|event| event.prompt = None);
+        let Some((front, stamp)) = self.render(snapshot, arm, arrived)? else { return Ok(None) };
+        ledger.note(|event| event.prompt = Some(stamp));
+        Ok(Some(front))
+    }
+
+    /// The same, without a note: what stands before the messages, and which version it is.
+    ///
+    /// # Errors
+    /// There is no such prompt, a variable is missing or too many, or nothing would be left to send.
+    pub(crate) fn render(
+        &self,
+        snapshot: &Snapshot,
+        arm: &Arm,
+        arrived: &Arrived,
+    ) -> Result<Option<(Front, Arc<PromptStamp>)>, Fault> {
         let Some(reference) = arm.prompt.as_ref().or(self.reference.as_ref()) else {
             return match &arrived.scan.prompt {
                 None => Ok(None),
@@ -163,9 +178,7 @@ impl Wanted {
             within_prompt(fault)
         })?;
         let front = front(&rendered, arrived)?;
-        let stamp = Arc::new(rendered.stamp);
-        ledger.note(|event| event.prompt = Some(stamp));
-        Ok(Some(front))
+        Ok(Some((front, Arc::new(rendered.stamp))))
     }
 }
 

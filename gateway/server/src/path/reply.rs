@@ -3,6 +3,7 @@
 
 use crate::api::error;
 use crate::body::Sniffer;
+use crate::path::copy::Copies;
 use crate::path::failed;
 use crate::path::keep::Keep;
 use crate::path::send::{Answered, Sent};
@@ -24,7 +25,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Sends an answer that has begun.
 pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.first_byte();
-    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep } = answered;
+    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies } = answered;
     let mut response = match sent {
         Sent::Whole(answer) => {
             if let Some(usage) = answer.usage {
@@ -32,6 +33,8 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             }
             keep.part(&answer.body);
             keep.end(&mut ledger);
+            copies.part(&answer.body);
+            copies.send(&ledger);
             ledger.note(|event| (event.status, event.answer_bytes) = (200, answer.body.len() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
@@ -50,6 +53,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                 sniffer: Sniffer::new(!wants_usage),
                 prompt_estimate,
                 keep,
+                copies,
                 ledger: Some(ledger),
                 waiting: None,
             };
@@ -158,6 +162,7 @@ pub(crate) struct EventStream {
     sniffer: Sniffer,
     prompt_estimate: u64,
     keep: Keep,
+    copies: Copies,
     ledger: Option<Ledger>,
     waiting: Option<(BoxFuture<'static, Result<(), Fault>>, Bytes)>,
 }
@@ -193,6 +198,7 @@ impl EventStream {
 
     fn count(&mut self, bytes: &Bytes) {
         self.keep.part(bytes);
+        self.copies.part(bytes);
         if let Some(ledger) = &mut self.ledger {
             ledger.note(|event| event.answer_bytes += bytes.len() as u64);
         }
@@ -230,6 +236,9 @@ impl EventStream {
         let Some(mut ledger) = self.ledger.take() else { return Poll::Ready(Some(last)) };
         self.account(&mut ledger);
         self.keep.end(&mut ledger);
+        if outcome == Outcome::Ok {
+            self.copies.send(&ledger);
+        }
         match ledger.close(outcome) {
             Recorded::Acknowledged(wait) => {
                 self.waiting = Some((wait, last));

@@ -3,6 +3,7 @@
 
 use crate::body::Splices;
 use crate::path::choose::Planned;
+use crate::path::copy::Copies;
 use crate::path::keep::Keep;
 use crate::path::prompt::Front;
 use crate::server::Server;
@@ -30,6 +31,8 @@ pub(crate) struct Answered {
     pub(crate) prompt_estimate: u64,
     /// What is kept of the content.
     pub(crate) keep: Keep,
+    /// What shadows get of it.
+    pub(crate) copies: Copies,
 }
 
 /// What came of a call.
@@ -85,7 +88,9 @@ pub(crate) async fn send(
                 let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
                 let (wants_usage, prompt_estimate) =
                     (arrived.scan.include_usage, arrived.scan.prompt_tokens + front.map_or(0, |front| front.tokens()));
-                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep });
+                let dice = &*server.ports().dice;
+                let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
+                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies });
             }
             Err(fault) => {
                 ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
@@ -119,7 +124,7 @@ fn turn(caller: &Caller) -> u64 {
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
 /// which nothing could be billed, behind the prompt where there is one. Everything else stays as it came.
-fn splice(arrived: &super::arrive::Arrived, arm: &Arm, front: Option<&Front>) -> Bytes {
+pub(crate) fn splice(arrived: &super::arrive::Arrived, arm: &Arm, front: Option<&Front>) -> Bytes {
     let mut splices = Splices::new();
     if let Some(front) = front {
         front.splice(arrived, &mut splices);
@@ -131,7 +136,7 @@ fn splice(arrived: &super::arrive::Arrived, arm: &Arm, front: Option<&Front>) ->
     splices.apply(&arrived.bytes)
 }
 
-fn deadlines(spec: tidegate_core::spec::TimeoutSpec, spent: Duration) -> Deadlines {
+pub(crate) fn deadlines(spec: tidegate_core::spec::TimeoutSpec, spent: Duration) -> Deadlines {
     let total = spec.total.saturating_sub(spent);
     Deadlines { connect: spec.connect.min(total), first_token: spec.first_token.min(total), idle: spec.idle, total }
 }

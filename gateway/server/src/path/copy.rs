@@ -1,0 +1,100 @@
+//! Copies of a call for the shadows of its route. Owns when a copy is made: after the caller has his whole answer, and only
+//! where a shadow has a place for it.
+
+use crate::path::arrive::Arrived;
+use crate::path::prompt::Wanted;
+use crate::path::send::{deadlines, splice};
+use crate::snapshot::{Route, ShadowArm, Snapshot};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::port::backend::Call;
+use tidegate_core::port::shadow::{Copied, Place, Primary, Shadow};
+use tidegate_core::{Dice, Ledger};
+
+/// The most of one answer that is kept to be compared; a longer one is not compared.
+const MOST: usize = 1024 * 1024;
+
+/// The copies that one call will have.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    /// Who takes each, what he is asked, and the place that is held for it.
+    wanted: Vec<(Arc<dyn Shadow>, Call, Place)>,
+    stream: bool,
+    answer: Vec<Bytes>,
+    kept: usize,
+}
+
+impl Copies {
+    /// Those of a call whose answer has begun. A shadow whose prompt cannot be rendered gets none.
+    pub(crate) fn of(
+        route: &Route,
+        snapshot: &Snapshot,
+        arrived: &Arrived,
+        wanted: &Wanted,
+        headers: &Arc<HeaderMap>,
+        dice: &dyn Dice,
+    ) -> Self {
+        let mut copies = Self { stream: arrived.scan.stream, ..Self::default() };
+        for shadow in &route.shadows {
+            if shadow.share < 1.0 && dice.unit() >= shadow.share {
+                continue;
+            }
+            let Some(place) = shadow.taker.place() else { continue };
+            if let Some(call) = call(shadow, route, snapshot, arrived, wanted, headers) {
+                copies.wanted.push((Arc::clone(&shadow.taker), call, place));
+            }
+        }
+        copies
+    }
+
+    /// Takes a part of the answer.
+    pub(crate) fn part(&mut self, bytes: &Bytes) {
+        if !self.wanted.is_empty() {
+            self.kept += bytes.len();
+            if self.kept > MOST {
+                // Its places are free again.
+                self.wanted.clear();
+                self.answer.clear();
+                return;
+            }
+            self.answer.push(bytes.clone());
+        }
+    }
+
+    /// The answer is whole: the copies go out.
+    pub(crate) fn send(&mut self, ledger: &Ledger) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        let Some(event) = ledger.event() else { return };
+        let (answer, us, usd) = (std::mem::take(&mut self.answer), ledger.elapsed_us(), ledger.cost());
+        for (taker, call, place) in self.wanted.drain(..) {
+            let primary = Primary { variant: event.variant.clone(), answer: answer.clone(), us, usd };
+            taker.take(Copied { of: event.id, call, stream: self.stream, primary }, place);
+        }
+    }
+}
+
+fn call(
+    shadow: &ShadowArm,
+    route: &Route,
+    snapshot: &Snapshot,
+    arrived: &Arrived,
+    wanted: &Wanted,
+    headers: &Arc<HeaderMap>,
+) -> Option<Call> {
+    let front = wanted.render(snapshot, &shadow.arm, arrived).ok()?.map(|(front, _)| front);
+    Some(Call {
+        api: arrived.api,
+        model: shadow.arm.model.clone(),
+        body: splice(arrived, &shadow.arm, front.as_ref()),
+        headers: Arc::clone(headers),
+        // Shadows are one caller: they take turns with callers as one of them.
+        caller: 0,
+        deadlines: deadlines(route.spec.timeouts, Duration::ZERO),
+        avoid: None,
+        taken: None,
+    })
+}

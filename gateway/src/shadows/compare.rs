@@ -1,0 +1,120 @@
+//! How two texts differ, without asking anybody: to the byte, but for how they are written, and field by field where both
+//! are JSON.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidegate_storage::shadows::Compared;
+
+/// The most paths that are named.
+const MOST: usize = 20;
+
+/// Compares the shadow's text with the caller's. Numbers in JSON are the same where they differ by at most `tolerance` of
+/// the larger one.
+pub(super) fn compare(shadow: &str, primary: &str, tolerance: f64) -> Compared {
+    let fields = match (serde_json::from_str::<Value>(shadow), serde_json::from_str::<Value>(primary)) {
+        (Ok(a), Ok(b)) => {
+            let mut paths = Vec::new();
+            differ(&a, &b, tolerance, "", &mut paths);
+            Some(paths)
+        }
+        _ => None,
+    };
+    Compared {
+        exact: shadow == primary,
+        normalised: normalised(shadow) == normalised(primary),
+        fields,
+        similarity: None,
+        judged: None,
+    }
+}
+
+/// In lower case, words with one space between, without punctuation around them.
+fn normalised(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The JSON pointers at which two values differ.
+fn differ(a: &Value, b: &Value, tolerance: f64, path: &str, paths: &mut Vec<Arc<str>>) {
+    if paths.len() >= MOST {
+        return;
+    }
+    match (a, b) {
+        (Value::Object(left), Value::Object(right)) => {
+            let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+            for name in names {
+                let below = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+                match (left.get(name), right.get(name)) {
+                    (Some(a), Some(b)) => differ(a, b, tolerance, &below, paths),
+                    _ => add(paths, &below),
+                }
+            }
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            for (at, (a, b)) in left.iter().zip(right).enumerate() {
+                differ(a, b, tolerance, &format!("{path}/{at}"), paths);
+            }
+        }
+        (Value::Number(left), Value::Number(right)) => {
+            let (left, right) = (left.as_f64().unwrap_or(f64::NAN), right.as_f64().unwrap_or(f64::NAN));
+            let is_same = (left - right).abs() <= tolerance * left.abs().max(right.abs());
+            if !is_same {
+                add(paths, path);
+            }
+        }
+        _ if a == b => {}
+        _ => add(paths, path),
+    }
+}
+
+fn add(paths: &mut Vec<Arc<str>>, path: &str) {
+    if paths.len() < MOST {
+        paths.push(path.into());
+    }
+}
+
+/// The cosine of two vectors, in `[-1, 1]`; `None` where one of them has no direction or their lengths differ.
+pub(super) fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (norm_a, norm_b) = (dot(a, a).sqrt(), dot(b, b).sqrt());
+    (a.len() == b.len() && norm_a > 0.0 && norm_b > 0.0).then(|| (dot(a, b) / (norm_a * norm_b)).clamp(-1.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_the_same_to_the_byte_or_but_for_their_writing() {
+        let is = |a, b| {
+            let compared = compare(a, b, 0.0);
+            (compared.exact, compared.normalised)
+        };
+        assert_eq!(is("Yes.", "Yes."), (true, true));
+        assert_eq!(is("Yes, it  is.", "yes it is"), (false, true));
+        assert_eq!(is("yes", "no"), (false, false));
+        assert_eq!(is("C++", "C"), (false, true), "punctuation around words counts for nothing");
+        assert!(compare("yes", "no", 0.0).fields.is_none());
+    }
+
+    #[test]
+    fn json_is_compared_field_by_field_with_a_tolerance() {
+        let fields = |a, b, tolerance| compare(a, b, tolerance).fields.unwrap();
+        assert!(fields(r#"{"a": 1, "b": [1, 2]}"#, r#"{"b": [1, 2.0], "a": 1.0}"#, 0.0).is_empty());
+        let paths = fields(r#"{"a": 1, "b": [1, 2], "c/d": 1}"#, r#"{"a": 2, "b": [1, 3], "e": 1}"#, 0.0);
+        assert_eq!(paths.iter().map(|path| &**path).collect::<Vec<_>>(), ["/a", "/b/1", "/c~1d", "/e"]);
+        assert!(fields(r#"{"a": 100}"#, r#"{"a": 101}"#, 0.01).is_empty());
+        assert_eq!(fields(r#"{"a": 100}"#, r#"{"a": 102}"#, 0.01).len(), 1);
+        assert_eq!(fields("[1, 2]", "[1]", 0.5), [Arc::from("")]);
+        let many = format!("[{}]", vec!["1"; 50].join(","));
+        assert_eq!(fields(&many, &many.replace('1', "2"), 0.0).len(), MOST);
+    }
+
+    #[test]
+    fn a_cosine_needs_directions() {
+        assert_eq!(cosine(&[1.0, 0.0], &[0.0, 2.0]), Some(0.0));
+        assert!((cosine(&[1.0, 2.0], &[2.0, 4.0]).unwrap() - 1.0).abs() < 1e-12);
+        assert_eq!((cosine(&[0.0], &[1.0]), cosine(&[1.0], &[1.0, 2.0])), (None, None));
+    }
+}

@@ -1,0 +1,108 @@
+//! A second opinion on two answers: the embeddings of a model, or the word of a judge. Owns what they are asked.
+
+use super::compare::cosine;
+use super::reading;
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::port::backend::{Backend, Call, Deadlines};
+use tidegate_core::{Api, Fault, ModelName};
+
+/// How much of a text is shown to a model, in characters.
+const MOST: usize = 4_000;
+
+const JUDGE: &str = "You compare two answers to the same request. Reply with one number from 0 to 10 and nothing else: \
+                     10 if answer B is as good as answer A or better, 0 if it is useless beside it.";
+
+/// A model that is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Second {
+    /// Its name.
+    pub(crate) model: ModelName,
+    /// Its name at its provider.
+    pub(crate) upstream: String,
+    /// What runs it.
+    pub(crate) backend: Arc<dyn Backend>,
+}
+
+impl Second {
+    /// The cosine of the embeddings of two texts.
+    pub(super) async fn similarity(&self, a: &str, b: &str) -> Result<Option<f64>, Fault> {
+        let body = json!({"model": self.upstream, "input": [cut(a), cut(b)]});
+        let answer = self.ask(Api::Embeddings, &body).await?;
+        let doc: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        let vector = |at: usize| -> Vec<f64> {
+            doc["data"][at]["embedding"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
+        };
+        Ok(cosine(&vector(0), &vector(1)))
+    }
+
+    /// What the model says of the shadow's answer beside the caller's, in `[0, 1]`; nothing where it says no number.
+    pub(super) async fn judged(&self, request: &[u8], primary: &str, shadow: &str) -> Result<Option<f64>, Fault> {
+        let asked = format!(
+            "Request:\n{}\n\nAnswer A:\n{}\n\nAnswer B:\n{}\n\nThe number:",
+            cut(&question(request)),
+            cut(primary),
+            cut(shadow)
+        );
+        let body = json!({
+            "model": self.upstream, "max_tokens": 8, "temperature": 0,
+            "messages": [{"role": "system", "content": JUDGE}, {"role": "user", "content": asked}],
+        });
+        let answer = self.ask(Api::ChatCompletions, &body).await?;
+        Ok(number(&reading::read(&[answer]).text))
+    }
+
+    async fn ask(&self, api: Api, body: &Value) -> Result<Bytes, Fault> {
+        let total = Duration::from_secs(60);
+        let call = Call {
+            api,
+            model: self.model.clone(),
+            body: body.to_string().into(),
+            headers: Arc::new(HeaderMap::new()),
+            caller: 0,
+            deadlines: Deadlines { connect: Duration::from_secs(5), first_token: total, idle: total, total },
+            avoid: None,
+            taken: None,
+        };
+        Ok(self.backend.complete(call).await?.body)
+    }
+}
+
+/// What the caller said last.
+fn question(request: &[u8]) -> String {
+    let doc: Value = serde_json::from_slice(request).unwrap_or_default();
+    let last = doc["messages"].as_array().and_then(|messages| messages.last());
+    let content = last.map_or(&doc["prompt"], |message| &message["content"]);
+    content.as_str().map_or_else(|| content.to_string(), str::to_owned)
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MOST).map_or(text, |(at, _)| &text[..at])
+}
+
+/// The first number from 0 to 10 in a text, as a share.
+fn number(text: &str) -> Option<f64> {
+    let from = text.find(|c: char| c.is_ascii_digit())?;
+    let digits = text[from..].split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+    let number: f64 = digits.trim_end_matches('.').parse().ok()?;
+    (0.0..=10.0).contains(&number).then_some(number / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_says_a_number() {
+        for (says, is) in
+            [("8", Some(0.8)), ("Score: 7.5.", Some(0.75)), ("10/10", Some(1.0)), ("good", None), ("11", None)]
+        {
+            assert_eq!(number(says), is, "{says}");
+        }
+        assert_eq!(question(br#"{"messages":[{"content":"a"},{"content":"b"}]}"#), "b");
+        assert_eq!((question(br#"{"prompt":"p"}"#), cut("äöü")), ("p".to_owned(), "äöü"));
+    }
+}
