@@ -12,6 +12,7 @@ pub mod gamma;
 pub mod interval;
 pub mod moments;
 pub mod msprt;
+pub mod off_policy;
 pub mod predictable;
 pub mod sample_ratio;
 pub mod sketch;

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod anytime;
 #[cfg(test)]
+mod off_policy;
+#[cfg(test)]
 mod vectors;

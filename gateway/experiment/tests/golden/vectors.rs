@@ -52,6 +52,12 @@ impl Compared {
         self.note(what, got, expected, (got - expected).abs() / scale, tolerance);
     }
 
+    /// Compares by the difference.
+    pub(crate) fn absolute(&mut self, what: &str, got: f64, expected: &Value, tolerance: f64) {
+        let expected = number(expected);
+        self.note(what, got, expected, (got - expected).abs(), tolerance);
+    }
+
     fn note(&mut self, what: &str, got: f64, expected: f64, error: f64, tolerance: f64) {
         // An equal infinity has no difference.
         let error = if got == expected { 0.0 } else { error };
