@@ -12,6 +12,8 @@ pub struct AlphaFault(pub f64);
 impl Alpha {
     /// 5 %.
     pub const FIVE_PERCENT: Self = Self(0.05);
+    /// 1 in 1,000, for alarms that somebody is woken by.
+    pub const ONE_IN_A_THOUSAND: Self = Self(0.001);
 
     /// Checks it.
     ///

@@ -17,10 +17,16 @@ pub fn margin(n: f64, variance: f64, alpha: Alpha, tuned: f64) -> f64 {
     if n <= 0.0 {
         return f64::INFINITY;
     }
-    let twice = -2.0 * alpha.get().ln();
-    let rho = (twice + twice.ln() + 1.0) / tuned;
+    let rho = mixing(alpha, tuned);
     let grown = n * variance * rho + 1.0;
     (grown / (n * n * rho) * (grown / (alpha.get() * alpha.get())).ln()).max(0.0).sqrt()
+}
+
+/// `ρ²`: the variance of the mixture that is tightest near `tuned` numbers, relative to theirs.
+#[must_use]
+pub fn mixing(alpha: Alpha, tuned: f64) -> f64 {
+    let twice = -2.0 * alpha.get().ln();
+    (twice + twice.ln() + 1.0) / tuned
 }
 
 /// Where the mean lies, at all looks from [`LEAST`] numbers on but for `alpha`; before, it may be anything. The scale of

@@ -43,7 +43,7 @@ fn times(count: f64, of: f64) -> f64 {
 }
 
 /// The last point between `inside` and `end` that may be.
-fn edge(inside: f64, end: f64, may_be: impl Fn(f64) -> bool) -> f64 {
+pub(crate) fn edge(inside: f64, end: f64, may_be: impl Fn(f64) -> bool) -> f64 {
     if may_be(end) {
         return end;
     }
@@ -107,9 +107,9 @@ mod tests {
                 let (mut yes, mut no) = (0.0, 0.0);
                 (0..500).any(|_| {
                     if next(&mut seed) < p {
-                        yes += 1.0
+                        yes += 1.0;
                     } else {
-                        no += 1.0
+                        no += 1.0;
                     }
                     !sequence(yes, no, Alpha::FIVE_PERCENT).has(p)
                 })

@@ -6,12 +6,19 @@
 pub mod alpha;
 pub mod asymptotic;
 pub mod bernoulli;
+pub mod boundary;
+pub mod conjugate;
 pub mod gamma;
 pub mod interval;
 pub mod moments;
+pub mod msprt;
+pub mod off_policy;
+pub mod predictable;
+pub mod sample_ratio;
 pub mod sketch;
 
 pub use alpha::{Alpha, AlphaFault};
 pub use interval::Interval;
 pub use moments::Moments;
+pub use sample_ratio::SampleRatio;
 pub use sketch::Sketch;

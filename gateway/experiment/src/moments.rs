@@ -12,6 +12,17 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// From the count, the sum and the sum of squares. What is far from 0 and lies close together has lost its digits in
+    /// the squares: add such numbers one by one.
+    #[must_use]
+    pub fn from_sums(n: u64, sum: f64, squares: f64) -> Self {
+        if n == 0 {
+            return Self::default();
+        }
+        let all = Self { n, mean: 0.0, scatter: 0.0 }.count();
+        Self { n, mean: sum / all, scatter: (squares - sum * sum / all).max(0.0) }
+    }
+
     /// Takes a number.
     pub fn add(&mut self, value: f64) {
         self.n += 1;
@@ -93,6 +104,10 @@ mod tests {
             prop_assert_eq!(whole.n(), joined.n());
             prop_assert!((whole.sum() - joined.sum()).abs() <= 1e-6 * (1.0 + whole.sum().abs()));
             prop_assert!((whole.variance() - joined.variance()).abs() <= 1e-9 * (1.0 + whole.variance()));
+            let summed = Moments::from_sums(whole.n(), values.iter().sum(), values.iter().map(|x| x * x).sum());
+            prop_assert_eq!(whole.n(), summed.n());
+            prop_assert!((whole.sum() - summed.sum()).abs() <= 1e-6 * (1.0 + whole.sum().abs()));
+            prop_assert!((whole.variance() - summed.variance()).abs() <= 1e-3 + 1e-9 * whole.variance());
         }
     }
 
