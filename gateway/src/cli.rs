@@ -6,11 +6,13 @@ mod audit;
 mod chat;
 mod check;
 mod events;
+mod explain;
 mod key;
 mod model;
 mod models;
 mod prompt;
 mod registry;
+mod replay;
 mod rollout;
 mod when;
 
@@ -85,6 +87,10 @@ enum Command {
     /// Look at the records of calls
     #[command(subcommand)]
     Events(events::Events),
+    /// Say why a call went where it went, and draw its decision again
+    Explain(explain::Explain),
+    /// Reckon what another policy would have earned on the calls that were logged
+    Replay(replay::Replay),
     /// List, show, render, compare, label and test the prompts of a repository
     #[command(subcommand)]
     Prompt(prompt::Prompt),
@@ -122,6 +128,8 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
         Command::Model(model) => block_on(model.run()),
         Command::Registry(registry) => block_on(registry.run()),
@@ -204,6 +212,9 @@ mod tests {
             "tidegate key revoke key-1",
             "tidegate events tail --follow --route a --json",
             "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
+            "tidegate explain 01931c2e-8f10-7cc3-98c4-dc0c0c07398f --json",
+            "tidegate replay --config c.yaml --route r --since 7d --relearn",
+            "tidegate replay --config c.yaml --verify",
             "tidegate audit verify --config c.yaml --anchor 1:00",
             "tidegate audit export",
             "tidegate prompt list",

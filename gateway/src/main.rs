@@ -4,6 +4,7 @@
 mod cli;
 mod learning;
 mod pull;
+mod replay;
 mod rollouts;
 mod serve;
 mod shadows;

@@ -102,12 +102,76 @@ async fn traffic_follows_feedback_and_leaves_what_became_worse() {
     let count = replayed(&three.gateway).await;
     println!("figure: {count} decisions drawn again from their records");
     assert_eq!(count, 1000);
+    replays(&three);
+    explained(&three).await;
     // A restart goes on where it was.
     three.gateway.signal("TERM");
     three.gateway.ended().await;
     three.gateway = three.home.serve().await;
     let counts = three.calls(60, [0.4, 0.1, 0.7], 60).await;
     assert!(counts[2] >= 40, "{counts:?}");
+}
+
+/// The command line draws every decision again, says why a call went where it went, and reckons other policies.
+fn replays(three: &Three) {
+    let run = |arguments: &[&str]| {
+        let ran = three.home.run(arguments);
+        (ran.code(), ran.out(), ran.err())
+    };
+    let (code, out, err) = run(&["replay", "--config", "config.yaml", "--verify"]);
+    assert_eq!((code, out.as_str()), (0, "3000 of 3000 decisions are the same when they are drawn again\n"), "{err}");
+    // What each arm alone would have earned, from the propensities: c was good in 0.5 of the first 2,000 calls and in
+    // 0.7 of the last 1,000.
+    let text = three.home.read("config.yaml");
+    let policy = "{thompson: {reward: resolved, half_life: 500}}";
+    assert!(text.contains(policy));
+    for (name, shares, expected) in
+        [("a", "a: 100%, b: 0%, c: 0%", 0.4), ("c", "a: 0%, b: 0%, c: 100%", (2.0 * 0.5 + 0.7) / 3.0)]
+    {
+        three.home.write("other.yaml", &text.replace(policy, &format!("{{weighted: {{{shares}}}}}")));
+        let (code, out, err) =
+            run(&["replay", "--config", "other.yaml", "--reward", "resolved", "--route", "mock", "--json"]);
+        assert_eq!(code, 0, "{err}");
+        let found: Value = serde_json::from_str(&out).expect("JSON");
+        let (estimate, bounds) = (&found[0]["estimates"]["snips"], &found[0]["bounds"]["dr"]);
+        let is = |value: &Value| value.as_f64().expect("a number");
+        println!(
+            "figure: `{name}` alone would have earned {:.3} (true {expected:.3}), bounds {:.3} to {:.3}, worth {:.0} calls",
+            is(estimate),
+            is(&bounds["low"]),
+            is(&bounds["high"]),
+            is(&found[0]["estimates"]["effective_sample_size"])
+        );
+        assert!(is(&bounds["low"]) <= expected && expected <= is(&bounds["high"]), "{found}");
+    }
+    three.home.write("other.yaml", &text.replace(policy, "{epsilon_greedy: {reward: resolved, epsilon: 20%}}"));
+    let (code, _, err) = run(&["replay", "--config", "other.yaml"]);
+    assert!(code == 1 && err.contains("--relearn"), "{err}");
+    let (code, out, err) = run(&["replay", "--config", "other.yaml", "--relearn"]);
+    assert!(code == 0 && out.contains("doubly robust") && out.contains("3000 calls"), "{out}{err}");
+    // An arm that no call had cannot be judged.
+    let more = text.replace("c: {model: mc}}", "c: {model: mc}, d: {model: mc}}");
+    three.home.write("other.yaml", &more.replace(policy, "{weighted: {a: 0%, b: 0%, c: 0%, d: 100%}}"));
+    let (code, _, err) = run(&["replay", "--config", "other.yaml", "--reward", "resolved"]);
+    assert!(code == 1 && err.contains("cannot be replayed"), "{err}");
+}
+
+/// A call is explained with what the state knew.
+async fn explained(three: &Three) {
+    let event = newest(&three.gateway.admin(), 1).await.remove(0);
+    let id = event["id"].as_str().expect("an id").to_owned();
+    let ran = three.home.run(&["explain", &id, "--config", "config.yaml"]);
+    assert_eq!(ran.code(), 0, "{}", ran.err());
+    let says = ran.out();
+    for part in
+        ["thompson gave a ", "as it had learnt of `resolved`", "chance drew 0.", "drawn again it is ", "the same"]
+    {
+        assert!(says.contains(part), "{part}: {says}");
+    }
+    let shown: Value =
+        serde_json::from_str(&three.home.run(&["explain", &id, "--config", "config.yaml", "--json"]).out())
+            .expect("JSON");
+    assert_eq!((&shown["agrees"], &shown["state_agrees"]), (&json!(true), &json!(true)), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,9 +49,11 @@ impl Watched {
     fn entries(&self) -> Vec<Value> {
         let folder = self.home.path().join("events").join("shadows");
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let texts = files.map(|file| std::fs::read_to_string(file.path()).expect("it can be read"));
+        let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
         texts
-            .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<_>>())
+            .flat_map(|text| {
+                text.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect::<Vec<_>>()
+            })
             .collect()
     }
 }
@@ -124,9 +126,11 @@ async fn latencies(client: &Client, model: &str, calls: usize) -> (Duration, Dur
 }
 
 fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a line");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    // More than there is, so that whoever compares fails.
+    kib.unwrap_or(u64::MAX / 2)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +164,7 @@ async fn a_shadow_that_stalls_costs_callers_nothing() {
     );
     // Timing on a shared machine is for benches; here it must not be of another kind.
     assert!(on.1 < off.1 * 2, "{on:?} {off:?}");
-    assert!(after < before + 4 * 1024, "{before} to {after} KiB");
+    assert!(after < u64::MAX / 2 && after < before + 4 * 1024, "{before} to {after} KiB");
     assert_eq!(watched.shadow.count(), 4, "as many as may be under way");
     gate.add_permits(1000);
 }

@@ -74,7 +74,7 @@ impl Store {
         Ok(EventReader::open(&self.folder()?)?)
     }
 
-    fn folder(&self) -> anyhow::Result<PathBuf> {
+    pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
         Ok(match &self.store {
             Some(folder) => folder.clone(),
             None => {

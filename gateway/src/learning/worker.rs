@@ -14,7 +14,7 @@ use tidegate_core::spec::route::{LearnedSpec, RuleSpec};
 use tidegate_core::spec::{GatewaySpec, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
-use tidegate_route::learn::{Learner, Mixing, Rule, Tally, Values};
+use tidegate_route::learn::{Learner, Mixing, MixingFault, Rule, Tally, Values};
 use tidegate_storage::EventReader;
 use tidegate_storage::learning::{FeedbackEntry, LearningLog, Learnt, RewardEntry, StateEntry};
 use tokio::sync::oneshot;
@@ -185,9 +185,9 @@ impl Worker {
             }
             None => self.restored.remove(&(route.name.clone(), reward)).unwrap_or_default(),
         };
-        let tallies = variants.iter().map(|name| known.tallies.get(name).copied().unwrap_or_default()).collect();
-        let mixing = Mixing::new(learned.explore, learned.min_share, variants.len())?;
-        let mut learner = Learner::new(rule(learned), mixing, learned.half_life.map(f64::from), tallies);
+        let tallies: Vec<Tally> =
+            variants.iter().map(|name| known.tallies.get(name).copied().unwrap_or_default()).collect();
+        let mut learner = learner(learned, tallies)?;
         for (variant, value) in known.later {
             if let Some(arm) = variants.iter().position(|name| *name == variant) {
                 learner.fold(arm, learned.reward.oriented(value));
@@ -419,6 +419,19 @@ impl Seat {
             tallies: self.learner.tallies().iter().map(|tally| [tally.n, tally.sum, tally.squares]).collect(),
         })
     }
+}
+
+/// A learner that knows nothing yet of so many arms.
+///
+/// # Errors
+/// The least shares of all arms are more than all calls.
+pub(crate) fn learner_of(learned: &LearnedSpec, arms: usize) -> Result<Learner, MixingFault> {
+    learner(learned, vec![Tally::default(); arms])
+}
+
+fn learner(learned: &LearnedSpec, tallies: Vec<Tally>) -> Result<Learner, MixingFault> {
+    let mixing = Mixing::new(learned.explore, learned.min_share, tallies.len())?;
+    Ok(Learner::new(rule(learned), mixing, learned.half_life.map(f64::from), tallies))
 }
 
 fn rule(learned: &LearnedSpec) -> Rule {

@@ -1,0 +1,172 @@
+//! The calls of a route with their decisions and rewards. Owns which reward belongs to which call, and what the arms were
+//! called.
+
+use anyhow::Context as _;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::event::Decision;
+use tidegate_core::spec::{Implicit, RewardSource, RewardSpec};
+use tidegate_core::{Event, InferenceId, Outcome, RouteName, Side, StateId, VariantName};
+use tidegate_route::sticky::{self, arm_salt};
+use tidegate_storage::learning::{Learnt, log_at};
+use tidegate_storage::{EventReader, Filter};
+
+/// A call that was decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    /// Its id.
+    pub(crate) id: InferenceId,
+    /// Milliseconds since 1970.
+    pub(crate) at: u64,
+    /// How its arm was drawn.
+    pub(crate) decision: Decision,
+    /// Its rewards, as they were given, each with the moment at which it was known.
+    pub(crate) rewards: Vec<(u64, f64)>,
+    /// Under which configuration.
+    config: Arc<str>,
+}
+
+/// The calls of a route, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The calls.
+    pub(crate) calls: Vec<Past>,
+    /// What the arms were called, as far as they were drawn.
+    names: HashMap<Arc<str>, Vec<Option<VariantName>>>,
+    states: HashMap<StateId, Vec<VariantName>>,
+}
+
+/// What callers said.
+#[derive(Debug, Default)]
+struct Said {
+    of_call: HashMap<InferenceId, Vec<(u64, f64)>>,
+    of_episode: HashMap<Arc<str>, Vec<(u64, f64)>>,
+    states: HashMap<StateId, Vec<VariantName>>,
+}
+
+impl History {
+    /// Reads the calls of `route` in the folder of an event store, since a moment in Unix milliseconds.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn read(
+        folder: &Path,
+        route: &RouteName,
+        reward: Option<&RewardSource>,
+        since: u64,
+    ) -> anyhow::Result<Self> {
+        let said = said(folder, route, reward).context("the log of what was learnt")?;
+        let filter = Filter { since_ms: Some(since), route: Some(route.clone()), ..Filter::default() };
+        let mut history = Self { states: said.states, ..Self::default() };
+        let mut told = HashSet::new();
+        for event in EventReader::open(folder)?.scan(filter)? {
+            let event = event?;
+            let Some(decision) = event.decision.clone() else { continue };
+            history.name(&event, &decision);
+            let rewards = match reward {
+                None => Vec::new(),
+                Some(RewardSource::Call(implicit)) => known(&event, *implicit, history.drawn(&event.config, &decision)),
+                Some(RewardSource::Feedback(spec)) => {
+                    let mut values = said.of_call.get(&event.id).cloned().unwrap_or_default();
+                    // Of an episode each arm is judged once, however many calls it had.
+                    if let Some(episode) = &event.episode
+                        && told.insert((Arc::clone(episode), decision.arm))
+                    {
+                        values.extend(said.of_episode.get(episode).into_iter().flatten());
+                    }
+                    in_time(values, spec, event.id)
+                }
+            };
+            history.calls.push(Past { id: event.id, at: event.unix_ms, decision, rewards, config: event.config });
+        }
+        Ok(history)
+    }
+
+    /// Learns an arm's name: the first try of a call is at the arm that was drawn.
+    fn name(&mut self, event: &Event, decision: &Decision) {
+        let names = self.names.entry(Arc::clone(&event.config)).or_default();
+        names.resize(names.len().max(decision.shares.len()), None);
+        if let (Some(slot), Some(first)) = (names.get_mut(decision.arm), event.attempts.first()) {
+            slot.get_or_insert_with(|| first.variant.clone());
+        }
+    }
+
+    fn drawn(&self, config: &Arc<str>, decision: &Decision) -> Option<&VariantName> {
+        self.names_of(config, decision).get(decision.arm).copied().flatten()
+    }
+
+    /// What the arms of a call were called, in their order; `None` of one that was never drawn.
+    pub(crate) fn arms(&self, call: &Past) -> Vec<Option<&VariantName>> {
+        self.names_of(&call.config, &call.decision)
+    }
+
+    fn names_of(&self, config: &Arc<str>, decision: &Decision) -> Vec<Option<&VariantName>> {
+        if let Some(names) = decision.state.and_then(|state| self.states.get(&state)) {
+            return names.iter().map(Some).collect();
+        }
+        let names = self.names.get(config);
+        (0..decision.shares.len()).map(|arm| names.and_then(|names| names.get(arm)?.as_ref())).collect()
+    }
+
+    /// Draws the arm of a call again; `None` where that needs the name of an arm that was never drawn.
+    pub(crate) fn again(&self, call: &Past) -> Option<usize> {
+        let decision = &call.decision;
+        if !decision.sticky {
+            return Some(tidegate_route::share::at(&decision.shares, decision.draw));
+        }
+        let salt = |(name, share): (Option<&VariantName>, &f64)| match name {
+            Some(name) => Some(arm_salt(name.as_str())),
+            // One without a share does not run.
+            None => (*share <= 0.0).then_some(0),
+        };
+        let salts: Option<Vec<u64>> = self.arms(call).into_iter().zip(decision.shares.iter()).map(salt).collect();
+        Some(sticky::race(&decision.shares, &salts?, decision.draw))
+    }
+}
+
+/// What a call says of itself; nothing where its end says nothing of its arm.
+fn known(event: &Event, implicit: Implicit, drawn: Option<&VariantName>) -> Vec<(u64, f64)> {
+    let is_ok = match event.outcome {
+        Outcome::Cancelled | Outcome::Panic => return Vec::new(),
+        Outcome::Fault(kind) if kind.side() == Side::Client => return Vec::new(),
+        Outcome::Ok => true,
+        Outcome::Fault(_) => false,
+    };
+    let seconds = |us: u64| Duration::from_micros(us).as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
+    let value = match implicit {
+        Implicit::Error => Some(f64::from(u8::from(!is_ok || event.variant.as_ref() != drawn))),
+        _ if !is_ok => None,
+        Implicit::Latency => Some(seconds(event.total_us)),
+        Implicit::FirstToken => event.first_us.map(seconds),
+        Implicit::Cost => event.cost_usd,
+        Implicit::Tokens => event.usage.map(|usage| usage.total() as f64),
+    };
+    value.map(|value| (event.unix_ms + event.total_us / 1000, value)).into_iter().collect()
+}
+
+fn in_time(mut values: Vec<(u64, f64)>, spec: &RewardSpec, id: InferenceId) -> Vec<(u64, f64)> {
+    let window = u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX);
+    values.retain(|(at, _)| at.saturating_sub(id.unix_ms()) <= window);
+    values
+}
+
+fn said(folder: &Path, route: &RouteName, reward: Option<&RewardSource>) -> anyhow::Result<Said> {
+    let mut said = Said::default();
+    log_at(folder).read(|entry| match entry {
+        Learnt::State(state) if state.route == *route => {
+            said.states.insert(state.id, state.variants);
+        }
+        Learnt::Feedback(one) if reward.is_some_and(|reward| *one.reward == *reward.name()) => {
+            if let Some(id) = one.id {
+                said.of_call.entry(id).or_default().push((one.at, one.value));
+            } else if let Some(episode) = one.episode {
+                said.of_episode.entry(episode).or_default().push((one.at, one.value));
+            }
+        }
+        _ => {}
+    })?;
+    Ok(said)
+}
