@@ -57,6 +57,14 @@ pub struct Drawn {
     pub expected: f64,
 }
 
+impl Drawn {
+    /// The logarithm of its evidence of a tilt, whose exponential is so much more than 1, after `n` draws.
+    fn tilted(&self, n: f64, tilt: f64, more: f64) -> f64 {
+        let share = (self.expected / n).min(1.0);
+        tilt * count(self.seen) - n * (share * more).ln_1p()
+    }
+}
+
 /// Counts of draws by arms against what was expected of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SampleRatio {
@@ -135,18 +143,16 @@ impl SampleRatio {
         if self.arms.iter().any(|arm| arm.seen > 0 && arm.expected <= 0.0) {
             return f64::INFINITY;
         }
-        let all: Vec<f64> = self.arms.iter().take(asked).flat_map(|arm| tilted(*arm, count(self.n))).collect();
+        // Of each tilt both ways what its exponential is more than 1.
+        let tilts = TILTS.map(|tilt| [(tilt, tilt.exp_m1()), (-tilt, (-tilt).exp_m1())]);
+        let tilts = tilts.as_flattened();
+        let arms = self.arms.iter().take(asked);
+        let all: Vec<f64> =
+            arms.flat_map(|arm| tilts.iter().map(|(tilt, more)| arm.tilted(count(self.n), *tilt, *more))).collect();
         let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = all.iter().map(|ln| (ln - most).exp()).sum();
         most + (sum / count(all.len() as u64)).ln()
     }
-}
-
-/// The logarithms of an arm's evidence, by tilt.
-fn tilted(arm: Drawn, n: f64) -> impl Iterator<Item = f64> {
-    let (seen, share) = (count(arm.seen), (arm.expected / n).min(1.0));
-    let by = move |tilt: f64| tilt * seen - n * (share * tilt.exp_m1()).ln_1p();
-    TILTS.into_iter().flat_map(move |tilt| [by(tilt), by(-tilt)])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are below 2^53")]

@@ -88,7 +88,7 @@ fn bin(value: f64) -> i32 {
 
 /// The point of a bin that no number of it is farther from than the error.
 fn middle(bin: i32) -> f64 {
-    (f64::from(bin) * base()).exp() * (1.0 - ERROR)
+    (f64::from(bin) * base() + (-ERROR).ln_1p()).exp().min(f64::MAX)
 }
 
 #[cfg(test)]
@@ -127,5 +127,9 @@ mod tests {
         assert_eq!(of(&[]).quantile(0.5), None);
         assert_eq!(of(&[f64::NAN, f64::INFINITY]).n(), 0);
         assert_eq!(of(&[3.0]).at(1.0), None);
+        for large in [f64::MAX, f64::MIN] {
+            let got = of(&[large]).quantile(0.5).unwrap();
+            assert!(got.is_finite() && (got / large - 1.0).abs() <= ERROR * (1.0 + 1e-9), "{got}");
+        }
     }
 }
