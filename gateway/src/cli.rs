@@ -6,6 +6,7 @@ mod audit;
 mod chat;
 mod check;
 mod events;
+mod experiment;
 mod explain;
 mod key;
 mod model;
@@ -87,6 +88,8 @@ enum Command {
     /// Look at the records of calls
     #[command(subcommand)]
     Events(events::Events),
+    /// Compare the variants of a route by a reward, and say whether one may stop
+    Experiment(experiment::Experimented),
     /// Say why a call went where it went, and draw its decision again
     Explain(explain::Explain),
     /// Reckon what another policy would have earned on the calls that were logged
@@ -128,6 +131,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
+        Command::Experiment(experiment) => experiment.run(),
         Command::Explain(explain) => explain.run(),
         Command::Replay(replay) => replay.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
@@ -212,6 +216,7 @@ mod tests {
             "tidegate key revoke key-1",
             "tidegate events tail --follow --route a --json",
             "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
+            "tidegate experiment support --config c.yaml --reward error --since 7d --svg x.svg",
             "tidegate explain 01931c2e-8f10-7cc3-98c4-dc0c0c07398f --json",
             "tidegate replay --config c.yaml --route r --since 7d --relearn",
             "tidegate replay --config c.yaml --verify",

@@ -1,8 +1,14 @@
 //! What was decided, looked at again: decisions drawn anew from their records, and what another policy would have earned on
 //! the calls that were logged. Reads the event store and the learning log; owns how the two belong together.
 
+mod experiment;
 mod history;
+mod mount;
 mod target;
 
+#[cfg(test)]
+pub(crate) use experiment::{Arm, Moment};
+pub(crate) use experiment::{Experiment, asked, control_of, experiment};
 pub(crate) use history::{History, Past};
+pub(crate) use mount::ExperimentMount;
 pub(crate) use target::targets;

@@ -28,3 +28,4 @@ mod warmup;
 
 pub(crate) use deciders::Deciders;
 pub(crate) use gateway::Gateway;
+pub(crate) use reload::Reloader;

@@ -15,6 +15,7 @@ mod commands;
 mod drain;
 #[cfg(test)]
 mod errors;
+mod experiments;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]

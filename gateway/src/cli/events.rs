@@ -74,6 +74,10 @@ impl Store {
         Ok(EventReader::open(&self.folder()?)?)
     }
 
+    pub(super) fn config(&self) -> &std::path::Path {
+        &self.config
+    }
+
     pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
         Ok(match &self.store {
             Some(folder) => folder.clone(),

@@ -59,7 +59,7 @@ impl Explain {
 fn known(folder: &Path, event: Event) -> anyhow::Result<Option<Known>> {
     let (Some(route), Some(decision)) = (event.route.clone(), event.decision.clone()) else { return Ok(None) };
     // The arms' names need other calls of the same configuration, where no state tells them: those of the same day do.
-    let history = History::read(folder, &route, None, event.unix_ms.saturating_sub(86_400_000))?;
+    let history = History::read(folder, &route, &[], event.unix_ms.saturating_sub(86_400_000))?;
     let Some(call) = history.calls.iter().find(|call| call.id == event.id).cloned() else { return Ok(None) };
     let arms = history.arms(&call).into_iter().map(Option::<&VariantName>::cloned).collect();
     let again = history.again(&call);

@@ -2,7 +2,7 @@
 //! are those of the crate `tidegate-experiment`.
 
 use super::{Wrong, load, print, when};
-use crate::replay::{History, Past, targets};
+use crate::replay::{History, Past, asked, targets};
 use crate::terminal::Style;
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::clock::SystemClock;
-use tidegate_core::spec::{GatewaySpec, Implicit, PolicySpec, RewardSource, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, RouteSpec};
 use tidegate_core::{Clock as _, RouteName};
 use tidegate_experiment::off_policy::{Bounds, Estimates, Limits, Log, Logged, Overlap};
 use tidegate_experiment::{Alpha, Interval, Moments, asymptotic};
@@ -103,7 +103,7 @@ impl Replay {
         let (mut all, mut same, mut unknown) = (0, 0, 0);
         let mut other = None;
         for route in routes {
-            let history = History::read(folder, &route.name, None, self.since_ms())?;
+            let history = History::read(folder, &route.name, &[], self.since_ms())?;
             for call in &history.calls {
                 all += 1;
                 match history.again(call) {
@@ -123,26 +123,9 @@ impl Replay {
         print(&format!("{same} of {all} decisions are the same when they are drawn again{rest}\n"))
     }
 
-    fn reward(&self, spec: &GatewaySpec, route: &RouteSpec) -> anyhow::Result<RewardSource> {
-        let Some(name) = &self.reward else {
-            if let PolicySpec::Learned(learned) = &route.policy {
-                return Ok(learned.reward.clone());
-            }
-            let says =
-                format!("`{}` does not say what is earned: name it by --reward, such as --reward error", route.name);
-            return Err(Wrong(says).into());
-        };
-        if let Some(implicit) = Implicit::ALL.into_iter().find(|implicit| implicit.as_str() == name) {
-            return Ok(RewardSource::Call(implicit));
-        }
-        let declared = spec.rewards.iter().find(|(declared, _)| declared.as_str() == name);
-        let none = || Wrong(format!("{} declares no reward `{name}`", self.config.display()));
-        Ok(RewardSource::Feedback(declared.ok_or_else(none)?.1.clone()))
-    }
-
     fn replayed(&self, spec: &GatewaySpec, route: &RouteSpec, folder: &Path) -> anyhow::Result<Found> {
-        let reward = self.reward(spec, route)?;
-        let history = History::read(folder, &route.name, Some(&reward), self.since_ms())?;
+        let reward = asked(spec, route, self.reward.as_deref()).map_err(Wrong)?;
+        let history = History::read(folder, &route.name, std::slice::from_ref(&reward), self.since_ms())?;
         anyhow::ensure!(!history.calls.is_empty(), "`{}` has no calls in {}", route.name, folder.display());
         let targets = targets(route, &history, self.relearn)?;
         let rewarded =
@@ -173,7 +156,7 @@ impl Replay {
 
 /// A call as the estimators know it, with one action more than the new route has variants: those that it lacks.
 fn logged(route: &RouteSpec, history: &History, call: &Past, target: &Arc<[f64]>) -> Option<Logged> {
-    let values: Moments = call.rewards.iter().map(|(_, value)| *value).collect();
+    let values: Moments = call.rewards.iter().flatten().map(|(_, value)| *value).collect();
     let reward = values.mean()?;
     let gone = route.variants.len();
     let names = history.arms(call);

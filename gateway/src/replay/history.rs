@@ -6,12 +6,16 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::digest::Digest;
 use tidegate_core::event::Decision;
 use tidegate_core::spec::{Implicit, RewardSource, RewardSpec};
 use tidegate_core::{Event, InferenceId, Outcome, RouteName, Side, StateId, VariantName};
 use tidegate_route::sticky::{self, arm_salt};
 use tidegate_storage::learning::{Learnt, log_at};
 use tidegate_storage::{EventReader, Filter};
+
+/// Values, each with the moment at which it was known, in milliseconds since 1970.
+type Values = Vec<(u64, f64)>;
 
 /// A call that was decided.
 #[derive(Debug, Clone)]
@@ -22,8 +26,9 @@ pub(crate) struct Past {
     pub(crate) at: u64,
     /// How its arm was drawn.
     pub(crate) decision: Decision,
-    /// Its rewards, as they were given, each with the moment at which it was known.
-    pub(crate) rewards: Vec<(u64, f64)>,
+    /// Its rewards, as they were given, each with the moment at which it was known: those of each reward that was asked for.
+    pub(crate) rewards: Vec<Values>,
+    episode: Option<Arc<str>>,
     /// Under which configuration.
     config: Arc<str>,
 }
@@ -41,9 +46,24 @@ pub(crate) struct History {
 /// What callers said.
 #[derive(Debug, Default)]
 struct Said {
-    of_call: HashMap<InferenceId, Vec<(u64, f64)>>,
-    of_episode: HashMap<Arc<str>, Vec<(u64, f64)>>,
+    of_call: HashMap<(usize, InferenceId), Values>,
+    of_episode: HashMap<(usize, Arc<str>), Values>,
     states: HashMap<StateId, Vec<VariantName>>,
+}
+
+impl Past {
+    /// Who is assigned: the unit of a sticky route, else the episode, else the call itself.
+    pub(crate) fn unit(&self) -> u64 {
+        let named = |text: &[u8]| {
+            let digest = Digest::of(text);
+            digest.as_bytes().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+        };
+        match (&self.episode, self.decision.sticky) {
+            (_, true) => self.decision.draw.to_bits(),
+            (Some(episode), false) => named(episode.as_bytes()),
+            (None, false) => named(&self.id.encode()),
+        }
+    }
 }
 
 impl History {
@@ -51,13 +71,8 @@ impl History {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(crate) fn read(
-        folder: &Path,
-        route: &RouteName,
-        reward: Option<&RewardSource>,
-        since: u64,
-    ) -> anyhow::Result<Self> {
-        let said = said(folder, route, reward).context("the log of what was learnt")?;
+    pub(crate) fn read(folder: &Path, route: &RouteName, rewards: &[RewardSource], since: u64) -> anyhow::Result<Self> {
+        let said = said(folder, route, rewards).context("the log of what was learnt")?;
         let filter = Filter { since_ms: Some(since), route: Some(route.clone()), ..Filter::default() };
         let mut history = Self { states: said.states, ..Self::default() };
         let mut told = HashSet::new();
@@ -65,21 +80,22 @@ impl History {
             let event = event?;
             let Some(decision) = event.decision.clone() else { continue };
             history.name(&event, &decision);
-            let rewards = match reward {
-                None => Vec::new(),
-                Some(RewardSource::Call(implicit)) => known(&event, *implicit, history.drawn(&event.config, &decision)),
-                Some(RewardSource::Feedback(spec)) => {
-                    let mut values = said.of_call.get(&event.id).cloned().unwrap_or_default();
+            let of = |(at, reward): (usize, &RewardSource)| match reward {
+                RewardSource::Call(implicit) => known(&event, *implicit, history.drawn(&event.config, &decision)),
+                RewardSource::Feedback(spec) => {
+                    let mut values = said.of_call.get(&(at, event.id)).cloned().unwrap_or_default();
                     // Of an episode each arm is judged once, however many calls it had.
                     if let Some(episode) = &event.episode
-                        && told.insert((Arc::clone(episode), decision.arm))
+                        && told.insert((at, Arc::clone(episode), decision.arm))
                     {
-                        values.extend(said.of_episode.get(episode).into_iter().flatten());
+                        values.extend(said.of_episode.get(&(at, Arc::clone(episode))).into_iter().flatten());
                     }
                     in_time(values, spec, event.id)
                 }
             };
-            history.calls.push(Past { id: event.id, at: event.unix_ms, decision, rewards, config: event.config });
+            let rewards = rewards.iter().enumerate().map(of).collect();
+            let Event { id, unix_ms: at, config, episode, .. } = event;
+            history.calls.push(Past { id, at, decision, rewards, config, episode });
         }
         Ok(history)
     }
@@ -153,17 +169,21 @@ fn in_time(mut values: Vec<(u64, f64)>, spec: &RewardSpec, id: InferenceId) -> V
     values
 }
 
-fn said(folder: &Path, route: &RouteName, reward: Option<&RewardSource>) -> anyhow::Result<Said> {
+fn said(folder: &Path, route: &RouteName, rewards: &[RewardSource]) -> anyhow::Result<Said> {
     let mut said = Said::default();
     log_at(folder).read(|entry| match entry {
         Learnt::State(state) if state.route == *route => {
             said.states.insert(state.id, state.variants);
         }
-        Learnt::Feedback(one) if reward.is_some_and(|reward| *one.reward == *reward.name()) => {
-            if let Some(id) = one.id {
-                said.of_call.entry(id).or_default().push((one.at, one.value));
-            } else if let Some(episode) = one.episode {
-                said.of_episode.entry(episode).or_default().push((one.at, one.value));
+        Learnt::Feedback(one) => {
+            let is_asked = |(_, reward): &(usize, &RewardSource)| *one.reward == *reward.name();
+            for (at, _) in rewards.iter().enumerate().filter(is_asked) {
+                let values = match (one.id, &one.episode) {
+                    (Some(id), _) => said.of_call.entry((at, id)).or_default(),
+                    (None, Some(episode)) => said.of_episode.entry((at, Arc::clone(episode))).or_default(),
+                    (None, None) => continue,
+                };
+                values.push((one.at, one.value));
             }
         }
         _ => {}

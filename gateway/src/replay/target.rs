@@ -59,7 +59,7 @@ fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Resu
     let mut rewards: Vec<Reward> = Vec::new();
     for call in &history.calls {
         let Some(variant) = place(call) else { continue };
-        rewards.extend(call.rewards.iter().map(|(at, value)| Reward { at: *at, variant, value: *value }));
+        rewards.extend(call.rewards.iter().flatten().map(|(at, value)| Reward { at: *at, variant, value: *value }));
     }
     rewards.sort_by_key(|reward| reward.at);
     let mut coming = rewards.into_iter().peekable();

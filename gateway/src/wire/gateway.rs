@@ -9,6 +9,7 @@ use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
 use crate::learning::{FeedbackMount, Learners, Watched};
 use crate::pull::PullContext;
+use crate::replay::ExperimentMount;
 use crate::rollouts::{RolloutMount, Rollouts};
 use crate::shadows::Accounts;
 use anyhow::Context as _;
@@ -109,6 +110,7 @@ impl Gateway {
         let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
         mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
         mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
+        mounts.push(Arc::new(ExperimentMount::new(Arc::clone(&slot), spec.events.folder.clone())));
         mounts.push(Arc::new(RolloutMount::new(Arc::clone(&deciders.rollouts))));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));

@@ -1,0 +1,85 @@
+//! `GET /admin/v1/experiments/{route}`: a route as an experiment. Owns the path and the query.
+
+use super::experiment::{asked, control_of, experiment};
+use crate::wire::Reloader;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+use tidegate_core::percent::{decoded, pairs};
+use tidegate_core::port::BoxFuture;
+use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
+use tidegate_core::port::prompts::Reach;
+use tidegate_core::{Caller, Fault, FaultKind, Role};
+use tidegate_server::mounted::refusal;
+
+const PATH: &str = "/admin/v1/experiments/";
+
+/// Shows routes as experiments.
+#[derive(Debug)]
+pub(crate) struct ExperimentMount {
+    reloader: Arc<OnceLock<Weak<Reloader>>>,
+    events: Option<PathBuf>,
+}
+
+impl ExperimentMount {
+    /// Experiments of the configuration in force, on the events of a folder.
+    pub(crate) const fn new(reloader: Arc<OnceLock<Weak<Reloader>>>, events: Option<PathBuf>) -> Self {
+        Self { reloader, events }
+    }
+
+    async fn answer(&self, route: &str, query: &str) -> Result<Vec<u8>, Fault> {
+        let none = || Fault::new(FaultKind::NotFound, "this gateway keeps no events: set `store.events`");
+        let folder = self.events.clone().ok_or_else(none)?;
+        let gone = || Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again");
+        let spec = self.reloader.get().and_then(Weak::upgrade).ok_or_else(gone)?.spec();
+        let found = spec.routes.iter().find(|(name, _)| name.as_str() == route).map(|(_, found)| found.clone());
+        let found = found.ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no route `{route}`")))?;
+        let (mut reward, mut control, mut since) = (None, None, 0);
+        for (name, value) in pairs(query) {
+            match name.as_str() {
+                "reward" => reward = Some(value),
+                "control" => control = Some(value),
+                "since_ms" => {
+                    let wrong = |_| Fault::field("since_ms", "since_ms is a moment in milliseconds since 1970");
+                    since = value.parse().map_err(wrong)?;
+                }
+                _ => return Err(Fault::field(name, "the query has reward, control and since_ms, and no other")),
+            }
+        }
+        let reward = asked(&spec, &found, reward.as_deref()).map_err(|says| Fault::field("reward", says))?;
+        let control = control_of(&found, control.as_deref()).map_err(|says| Fault::field("control", says))?;
+        let reading = move || experiment(&folder, &found, &reward, control, since);
+        let shown = tokio::task::spawn_blocking(reading).await.map_err(Fault::internal)?;
+        serde_json::to_vec(&shown.map_err(|error| Fault::internal(format!("{error:#}")))?).map_err(Fault::internal)
+    }
+}
+
+impl Mount for ExperimentMount {
+    fn find(&self, door: Door, method: &Method, path: &str) -> Passage {
+        let is_ours = door == Door::Admin && path.strip_prefix(PATH).is_some_and(|route| !route.is_empty());
+        match (is_ours, method) {
+            (false, _) => Passage::Nothing,
+            (true, &Method::GET) => Passage::Needs(Role::Read),
+            (true, _) => Passage::WrongMethod("GET".to_owned()),
+        }
+    }
+
+    fn serve(&self, _: Option<Caller>, _: Reach, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
+        Box::pin(async move {
+            let route = decoded(request.uri().path().strip_prefix(PATH).unwrap_or_default());
+            match self.answer(&route, request.uri().query().unwrap_or_default()).await {
+                Ok(shown) => {
+                    let mut response = Response::new(Content::Whole(shown.into()));
+                    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                    response
+                }
+                Err(fault) => refusal(&fault),
+            }
+        })
+    }
+
+    fn refuse(&self, fault: &Fault) -> Response<Content> {
+        refusal(fault)
+    }
+}
