@@ -60,12 +60,12 @@ mod arms {
     use crate::draws::{Draws, base};
     use tidegate_experiment::guardrail::{Goal, Guarded, Guardrail};
     use tidegate_experiment::power::{Baseline, Change, needed_n_at_every_look};
-    use tidegate_experiment::{Alpha, Design, Estimate, Moments, Pair, Units};
+    use tidegate_experiment::{Alpha, Design, Estimate, Moments, Pair, Units, asymptotic};
 
     const RUNS: u64 = 2_000;
     /// 6.2 %: what 5 % are seen as with a probability of 99.3 %.
     const MOST: usize = 124;
-    const USERS: u64 = 400;
+    const USERS: u64 = 300;
 
     fn pair(arms: &[Moments; 2]) -> Option<Pair> {
         Some(Pair { control: Estimate::of(&arms[0])?, treatment: Estimate::of(&arms[1])? })
@@ -153,6 +153,26 @@ mod arms {
             );
             assert!(wrong[0] <= MOST, "{name}: {wrong:?}");
             assert!(wrong[1] > 2 * MOST, "{name}: calls that are counted as units would show: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_mean_of_skewed_numbers_is_seldom_missed() {
+        let values: [(&str, f64, Value); 2] = [
+            ("log-normal", 0.5f64.exp(), |draws, _| draws.normal().exp()),
+            ("log-normal of 1.5", 1.125f64.exp(), |draws, _| (1.5 * draws.normal()).exp()),
+        ];
+        for (at, (name, mean, value)) in (71..).zip(values) {
+            let wrong = (0..RUNS).filter(|run| {
+                let (mut draws, mut seen) = (Draws::of(at, *run), Vec::new());
+                (0..3_000).any(|n| {
+                    seen.push(value(&mut draws, 0));
+                    n % 25 == 24 && !asymptotic::sequence_of(&seen, Alpha::FIVE_PERCENT).has(mean)
+                })
+            });
+            let wrong = wrong.count();
+            println!("figure: the mean of {name}: missed in {wrong} of {RUNS} series of 3,000 (seed {})", base());
+            assert!(wrong <= MOST, "{name}: {wrong}");
         }
     }
 
