@@ -2,7 +2,8 @@
 //! Exact, as [`crate::bernoulli`] is, which needs no choice.
 //!
 //! The likelihood of the answers under a beta prior whose mean is the probability asked about, over their likelihood under
-//! that probability (Howard, Ramdas, McAuliffe, Sekhon 2021, proposition 7; confseq's `conjmix_bernoulli_cs`).
+//! that probability (the beta-binomial mixture of Howard, Ramdas, McAuliffe, Sekhon 2021; confseq's
+//! `conjmix_bernoulli_cs`).
 
 use crate::alpha::Alpha;
 use crate::bernoulli::edge;

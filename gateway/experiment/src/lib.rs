@@ -1,7 +1,13 @@
 //! Pure statistics of experiments: what may be said of arms while one looks at them all the time.
 //!
 //! All bounds here hold at every look together ("anytime-valid"), so whoever looks after each call errs no more often
-//! than he said. No clock, no chance, no I/O. What is measured, and what is done about it, belong to others.
+//! than he said, but for what says that it is for one look. No clock, no chance, no I/O. What is measured, and what is done
+//! about it, belong to others. Where to begin:
+//!
+//! - a stream of `(arm, unit, value)` in any order goes into [`Units`] (or [`Moments`], where each value is a unit), and the
+//!   units' first draws into a [`SampleRatio`];
+//! - a [`Pair`] of what they know is compared by a [`Design`], or asked by a [`verdict::Question`] whether one may stop;
+//! - calls logged with their propensities go into [`off_policy::Log`], which says what another policy would have earned.
 
 pub mod alpha;
 pub mod asymptotic;

@@ -60,12 +60,12 @@ mod arms {
     use crate::draws::{Draws, base};
     use tidegate_experiment::guardrail::{Goal, Guarded, Guardrail};
     use tidegate_experiment::power::{Baseline, Change, needed_n_at_every_look};
-    use tidegate_experiment::{Alpha, Design, Estimate, Moments, Pair, Units};
+    use tidegate_experiment::{Alpha, Design, Estimate, Moments, Pair, Units, asymptotic};
 
     const RUNS: u64 = 2_000;
     /// 6.2 %: what 5 % are seen as with a probability of 99.3 %.
     const MOST: usize = 124;
-    const USERS: u64 = 400;
+    const USERS: u64 = 300;
 
     fn pair(arms: &[Moments; 2]) -> Option<Pair> {
         Some(Pair { control: Estimate::of(&arms[0])?, treatment: Estimate::of(&arms[1])? })
@@ -75,11 +75,14 @@ mod arms {
         !pair.compare(design).interval.has(0.0)
     }
 
-    /// Whether a difference is ever seen among so many events, of which each is a unit.
-    fn ever(draws: &mut Draws, events: u32, design: Design, value: fn(&mut Draws, usize) -> f64) -> bool {
+    /// What an event brings, given its arm.
+    type Value = fn(&mut Draws, usize) -> f64;
+
+    /// Whether a difference is ever seen among so many events, of which each is a unit; the treatment gets this share.
+    fn ever(draws: &mut Draws, events: u32, share: f64, design: Design, value: Value) -> bool {
         let mut arms = [Moments::default(); 2];
         (0..events).any(|_| {
-            let arm = usize::from(draws.unit() < 0.5);
+            let arm = usize::from(draws.unit() < share);
             arms[arm].add(value(draws, arm));
             pair(&arms).is_some_and(|pair| differs(pair, design))
         })
@@ -87,16 +90,19 @@ mod arms {
 
     #[test]
     fn a_treatment_that_is_no_other_is_seldom_called_one() {
-        type Value = fn(&mut Draws, usize) -> f64;
-        let values: [(&str, Value); 4] = [
-            ("even yes and no", |draws, _| draws.yes(0.5)),
-            ("a yes in 20", |draws, _| draws.yes(0.05)),
-            ("normal", |draws, _| 1e6 + draws.normal()),
-            ("log-normal", |draws, _| draws.normal().exp()),
+        let values: [(&str, f64, Value); 7] = [
+            ("even yes and no", 0.5, |draws, _| draws.yes(0.5)),
+            ("a yes in 20", 0.5, |draws, _| draws.yes(0.05)),
+            ("normal", 0.5, |draws, _| 1e6 + draws.normal()),
+            ("log-normal", 0.5, |draws, _| draws.normal().exp()),
+            // Of rare and of large values a small arm has seen none for long.
+            ("normal, share 10 %", 0.1, |draws, _| draws.normal()),
+            ("a yes in 100, share 10 %", 0.1, |draws, _| draws.yes(0.01)),
+            ("log-normal of 1.5, share 10 %", 0.1, |draws, _| (1.5 * draws.normal()).exp()),
         ];
         let design = Design::new(Alpha::FIVE_PERCENT);
-        for (at, (name, value)) in (1..).zip(values) {
-            let wrong = (0..RUNS).filter(|run| ever(&mut Draws::of(at, *run), 3_000, design, value)).count();
+        for (at, (name, share, value)) in (1..).zip(values) {
+            let wrong = (0..RUNS).filter(|run| ever(&mut Draws::of(at, *run), 3_000, share, design, value)).count();
             println!(
                 "figure: A/A, {name}: {wrong} of {RUNS} runs of 3,000 events are called different (seed {})",
                 base()
@@ -151,6 +157,26 @@ mod arms {
     }
 
     #[test]
+    fn the_mean_of_skewed_numbers_is_seldom_missed() {
+        let values: [(&str, f64, Value); 2] = [
+            ("log-normal", 0.5f64.exp(), |draws, _| draws.normal().exp()),
+            ("log-normal of 1.5", 1.125f64.exp(), |draws, _| (1.5 * draws.normal()).exp()),
+        ];
+        for (at, (name, mean, value)) in (71..).zip(values) {
+            let wrong = (0..RUNS).filter(|run| {
+                let (mut draws, mut seen) = (Draws::of(at, *run), Vec::new());
+                (0..3_000).any(|n| {
+                    seen.push(value(&mut draws, 0));
+                    n % 25 == 24 && !asymptotic::sequence_of(&seen, Alpha::FIVE_PERCENT).has(mean)
+                })
+            });
+            let wrong = wrong.count();
+            println!("figure: the mean of {name}: missed in {wrong} of {RUNS} series of 3,000 (seed {})", base());
+            assert!(wrong <= MOST, "{name}: {wrong}");
+        }
+    }
+
+    #[test]
     fn a_guardrail_at_its_edge_is_seldom_judged() {
         let design = Design::new(Alpha::FIVE_PERCENT);
         for (at, worse_by) in (21..).zip([Change::Absolute(0.2), Change::Relative(0.1)]) {
@@ -187,7 +213,7 @@ mod arms {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
         let events = 2 * needs as u32;
         let value = |draws: &mut Draws, arm: usize| draws.yes(if arm == 1 { 0.55 } else { 0.45 });
-        let seen = (0..1_000).filter(|run| ever(&mut Draws::of(31, *run), events, design, value)).count();
+        let seen = (0..1_000).filter(|run| ever(&mut Draws::of(31, *run), events, 0.5, design, value)).count();
         println!(
             "figure: {:.2} against {:.2}: {seen} of 1,000 seen within {needs} units of each arm (seed {})",
             by(1),
