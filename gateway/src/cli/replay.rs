@@ -56,7 +56,7 @@ struct Found {
     reward: String,
     calls: usize,
     rewarded: usize,
-    as_it_was: Moments,
+    as_it_was: Vec<f64>,
     estimates: Estimates,
     bounds: Bounds,
     overlap: Overlap,
@@ -180,17 +180,21 @@ fn logged(route: &RouteSpec, history: &History, call: &Past, target: &Arc<[f64]>
 }
 
 impl Found {
+    fn mean(&self) -> f64 {
+        self.as_it_was.iter().copied().collect::<Moments>().mean().unwrap_or_default()
+    }
+
     fn shown(&self) -> Value {
         json!({
             "route": self.route, "reward": self.reward, "calls": self.calls, "rewarded": self.rewarded,
-            "as_it_was": self.as_it_was.mean(), "estimates": self.estimates, "bounds": self.bounds, "overlap": self.overlap,
+            "as_it_was": self.mean(), "estimates": self.estimates, "bounds": self.bounds, "overlap": self.overlap,
         })
     }
 
     fn says(&self, style: Style) -> String {
         let Estimates { ips, clipped, snips, dm, dr, switch, effective_sample_size, max_weight, .. } = &self.estimates;
-        let was = asymptotic::sequence(&self.as_it_was, Alpha::FIVE_PERCENT);
-        let mean = self.as_it_was.mean().unwrap_or_default();
+        let was = asymptotic::sequence_of(&self.as_it_was, Alpha::FIVE_PERCENT);
+        let mean = self.mean();
         let mut out = format!(
             "{}: {} calls, {} of them with `{}`\n",
             style.bold(self.route.as_str()),

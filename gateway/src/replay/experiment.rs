@@ -171,9 +171,15 @@ impl Gathered {
         self.over_time.push(Moment { at_ms, arms });
     }
 
+    /// Where a mean lies. A unit of an arm scatters at least as much as one of all arms, so that an arm that has seen
+    /// nothing rare yet is not known too well.
     fn interval(&self, of: &Estimate) -> Option<Interval> {
-        let error = of.variance.sqrt();
-        (of.units >= tidegate_experiment::compare::LEAST && error.is_finite())
+        let all =
+            (0..self.names.len()).filter_map(|arm| self.units[0].estimate(arm)).filter(|of| of.variance.is_finite());
+        let (units, scatter) = all
+            .fold((0.0, 0.0), |(units, scatter), of| (units + of.units, scatter + of.variance * of.units * of.units));
+        let error = of.variance.max(scatter / units / of.units).sqrt();
+        (of.units >= tidegate_experiment::compare::LEAST && error.is_finite() && error > 0.0)
             .then(|| Interval::around(of.mean, self.design.line(of.units) * error))
     }
 

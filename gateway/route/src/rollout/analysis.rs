@@ -5,7 +5,9 @@ use super::evidence::Evidence;
 use serde::Serialize;
 use tidegate_core::port::verdicts::{Verdict, Verdicts};
 use tidegate_core::spec::{AnalysisSpec, Goal, Measure, RewardKind, RewardSpec, Timing};
-use tidegate_experiment::{Alpha, Interval, Moments, Sketch, asymptotic, bernoulli};
+use tidegate_experiment::guardrail::{self, Guarded, Guardrail};
+use tidegate_experiment::power::Change;
+use tidegate_experiment::{Alpha, Design, Estimate, Interval, Moments, Pair, Sketch, bernoulli};
 
 /// What is known of one measure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,6 +69,10 @@ pub fn judge(spec: &AnalysisSpec, alpha: Alpha, from: &Evidence, to: &Evidence, 
                 worse_by: *worse_by,
             };
             compared.finding(measure, seconds, f64::abs)
+        }
+        Measure::Reward { reward, worse_by } if reward.kind != RewardKind::Boolean => {
+            let seen = |of: &Evidence| of.rewards.get(&reward.name).and_then(Estimate::of);
+            of_means(measure, reward, *worse_by, alpha, seen(from), seen(to))
         }
         Measure::Reward { reward, worse_by } => {
             let mean = |of: &Evidence| of.rewards.get(&reward.name).and_then(|seen| loss(reward, seen, half));
@@ -131,13 +137,49 @@ fn quantile(sketch: &Sketch, q: f64, alpha: Alpha) -> Option<(f64, Interval)> {
     Some((value, Interval { low, high }))
 }
 
-/// The mean of a reward in a form in which more is worse.
+/// Means of numbers: their difference is compared, which needs fewer calls than where each lies, and says nothing before
+/// their scatter is known.
+fn of_means(
+    measure: String,
+    reward: &RewardSpec,
+    worse_by: f64,
+    alpha: Alpha,
+    from: Option<Estimate>,
+    to: Option<Estimate>,
+) -> Finding {
+    let means = (from.map(|of| of.mean), to.map(|of| of.mean));
+    let unclear = |says: String| Finding {
+        measure: measure.clone(),
+        judgement: Judgement::Unclear,
+        says,
+        from: means.0,
+        to: means.1,
+    };
+    let (Some(control), Some(treatment)) = (from, to) else {
+        let which = if from.is_none() { "the old arm" } else { "the new arm" };
+        return unclear(format!("nothing was seen of {which} yet"));
+    };
+    let pair = Pair { control, treatment };
+    let goal = if reward.goal == Goal::Maximize { guardrail::Goal::Maximize } else { guardrail::Goal::Minimize };
+    let guard = Guardrail { goal, worse_by: Change::Absolute(worse_by) };
+    let shown = format!("{} against {}", number(treatment.mean), number(control.mean));
+    let worse = match reward.goal {
+        Goal::Maximize => control.mean - treatment.mean,
+        Goal::Minimize => treatment.mean - control.mean,
+    };
+    let (judgement, word) = match guard.judge(&pair, Design::new(alpha)) {
+        Guarded::Broken => (Judgement::Worse, "worse than allowed"),
+        _ if !pair.is_known() => return unclear(format!("too little was seen to tell: {shown}")),
+        _ if worse <= worse_by => (Judgement::Within, "within what is allowed"),
+        _ => return unclear(format!("looks worse than allowed, and may not be: {shown}")),
+    };
+    Finding { measure, judgement, says: format!("{word}: {shown}"), from: means.0, to: means.1 }
+}
+
+/// The mean of yes and no in a form in which more is worse.
 fn loss(reward: &RewardSpec, seen: &Moments, alpha: Alpha) -> Option<(f64, Interval)> {
     let mean = seen.mean()?;
-    let interval = match reward.kind {
-        RewardKind::Boolean => bernoulli::sequence(seen.sum(), seen.count() - seen.sum(), alpha),
-        RewardKind::Float(_) => asymptotic::sequence(seen, alpha),
-    };
+    let interval = bernoulli::sequence(seen.sum(), seen.count() - seen.sum(), alpha);
     Some(match reward.goal {
         Goal::Minimize => (mean, interval),
         Goal::Maximize => (-mean, Interval { low: -interval.high, high: -interval.low }),

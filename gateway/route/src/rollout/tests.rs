@@ -124,6 +124,35 @@ fn slower_answers_and_worse_rewards_are_found() {
     }
 }
 
+#[test]
+fn rewards_that_are_numbers_are_compared_by_their_difference() {
+    let stars = RewardSpec {
+        name: "stars".parse().unwrap(),
+        kind: RewardKind::Float(None),
+        goal: Goal::Maximize,
+        level: RewardLevel::Inference,
+        window: Duration::from_secs(1),
+    };
+    let name = stars.name.clone();
+    let spec = canary(vec![Measure::Reward { reward: stars, worse_by: 0.1 }]);
+    // The new arm is worse by 0.3 of what scatters by 1; or it is no worse.
+    for (worse, expected) in [(0.3, Judgement::Worse), (0.0, Judgement::Within)] {
+        let dice = SplitMix::seeded(11);
+        let mut rollout = Rollout::begun(spec.clone(), 2, 0);
+        let value = |mean: f64| mean + (dice.unit() + dice.unit() + dice.unit() - 1.5) * 2.0;
+        for nth in 0..4_000 {
+            rollout.judge(0, &name, value(4.0));
+            rollout.judge(1, &name, value(4.0 - worse));
+            if nth == 50 {
+                assert!(rollout.look(1, &NoVerdicts).is_none(), "too little to tell");
+                assert_eq!(rollout.findings()[0].judgement, Judgement::Unclear);
+            }
+        }
+        let turn = rollout.look(1, &NoVerdicts);
+        assert_eq!((rollout.findings()[0].judgement, turn.is_some()), (expected, worse > 0.0));
+    }
+}
+
 #[derive(Debug)]
 struct Alarm(Verdict);
 
