@@ -133,16 +133,15 @@ fn replays(three: &Three) {
             run(&["replay", "--config", "other.yaml", "--reward", "resolved", "--route", "mock", "--json"]);
         assert_eq!(code, 0, "{err}");
         let found: Value = serde_json::from_str(&out).expect("JSON");
-        let (estimate, bounds) = (&found[0]["estimates"]["snips"], &found[0]["bounds"]["dr"]);
-        let is = |value: &Value| value.as_f64().expect("a number");
+        // Bounds that are not known yet are null.
+        let bound = |end: &str, open: f64| found[0]["bounds"]["dr"][end].as_f64().unwrap_or(open);
+        let (low, high) = (bound("low", f64::NEG_INFINITY), bound("high", f64::INFINITY));
+        let estimate = found[0]["estimates"]["snips"].as_f64().expect("a number");
+        let worth = &found[0]["estimates"]["effective_sample_size"];
         println!(
-            "figure: `{name}` alone would have earned {:.3} (true {expected:.3}), bounds {:.3} to {:.3}, worth {:.0} calls",
-            is(estimate),
-            is(&bounds["low"]),
-            is(&bounds["high"]),
-            is(&found[0]["estimates"]["effective_sample_size"])
+            "figure: `{name}` alone would have earned {estimate:.3} (true {expected:.3}), {low:.3} to {high:.3}, worth {worth} calls"
         );
-        assert!(is(&bounds["low"]) <= expected && expected <= is(&bounds["high"]), "{found}");
+        assert!((estimate - expected).abs() < 0.3 && low <= expected && expected <= high, "{found}");
     }
     three.home.write("other.yaml", &text.replace(policy, "{epsilon_greedy: {reward: resolved, epsilon: 20%}}"));
     let (code, _, err) = run(&["replay", "--config", "other.yaml"]);
