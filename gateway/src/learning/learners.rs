@@ -6,7 +6,7 @@ use crate::rollouts::Rollouts;
 use anyhow::Context as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tidegate_core::port::BoxFuture;
@@ -27,6 +27,8 @@ pub(crate) struct Learners {
     queue: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     has_rewards: AtomicBool,
+    /// Calls that ended since the thread looked last. It looks by itself, so that no call pays for waking it.
+    ended: Arc<Mutex<Vec<Ended>>>,
 }
 
 impl Learners {
@@ -41,8 +43,11 @@ impl Learners {
         let (queue, messages) = sync_channel(QUEUE);
         let working = Arc::clone(&worker);
         let thread = std::thread::Builder::new().name("learners".to_owned());
-        let thread = thread.spawn(move || Worker::run(&working, &messages)).context("a thread for the learners")?;
-        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false) })
+        let ended: Arc<Mutex<Vec<Ended>>> = Arc::default();
+        let told = Arc::clone(&ended);
+        let thread =
+            thread.spawn(move || Worker::run(&working, &messages, &told)).context("a thread for the learners")?;
+        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false), ended })
     }
 
     /// The cell that a route draws from: the one before where it learns the same, else one that begins with what is known
@@ -67,7 +72,10 @@ impl Learners {
 
     /// Tells of a call that ended; never blocks.
     pub(super) fn tell(&self, ended: Ended) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Ended(Box::new(ended))) {
+        let mut waiting = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < QUEUE {
+            waiting.push(ended);
+        } else {
             tracing::warn!("more calls end than can be learnt from: one is left out");
         }
     }

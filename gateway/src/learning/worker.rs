@@ -33,7 +33,6 @@ const KEYS: usize = 100_000;
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    Ended(Box<Ended>),
     Said(Box<Said>),
     Stop,
 }
@@ -202,7 +201,7 @@ impl Worker {
     }
 
     /// Works until told to stop.
-    pub(super) fn run(this: &Mutex<Self>, messages: &Receiver<Message>) {
+    pub(super) fn run(this: &Mutex<Self>, messages: &Receiver<Message>, ended: &Mutex<Vec<Ended>>) {
         loop {
             let first = messages.recv_timeout(TICK);
             let mut worker = this.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,7 +213,9 @@ impl Worker {
                     message => batch.push(message),
                 }
             }
-            worker.work(batch);
+            // Taken behind the messages: a value comes after the end of its call.
+            let ended = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
+            worker.work(ended, batch);
             worker.publish(is_over);
             if is_over {
                 return;
@@ -222,12 +223,11 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, batch: Vec<Message>) {
+    fn work(&mut self, ended: Vec<Ended>, batch: Vec<Message>) {
         let mut said = std::mem::take(&mut self.early);
-        let mut entries = Vec::new();
+        let entries: Vec<Learnt> = ended.into_iter().filter_map(|ended| self.ended(ended)).collect();
         for message in batch {
             match message {
-                Message::Ended(ended) => entries.extend(self.ended(*ended)),
                 Message::Said(one) => said.push(*one),
                 Message::Stop => {}
             }
