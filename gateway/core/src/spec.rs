@@ -2,6 +2,7 @@
 //! configuration crate's, and only that makes these values.
 
 pub mod events;
+pub mod feature;
 mod governance;
 pub mod limit;
 pub mod listener;
@@ -16,6 +17,7 @@ pub mod shadow;
 pub mod telemetry;
 
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
+pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
 pub use limit::{LimitSpec, OnFailure, Per, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};

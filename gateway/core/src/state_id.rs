@@ -19,6 +19,12 @@ impl StateId {
         Self(first)
     }
 
+    /// Its 64 bits, for chance that shall be the same for equal states.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        u64::from_be_bytes(self.0)
+    }
+
     /// Its 16 digits, without an allocation.
     #[must_use]
     pub fn encode(self) -> [u8; 16] {

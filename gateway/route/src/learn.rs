@@ -5,17 +5,27 @@
 //! The vector is computed once for each published state, so that a decision is one draw from it and its propensity is
 //! exact. A rule that picks by a score alone (`ucb1`, the greedy part of `epsilon_greedy`) is certain, and so mixed with
 //! `explore`; without, its records cannot tell what another policy would have earned.
+//!
+//! Where the best arm depends on the call, a [`ContextLearner`] folds rewards with the features of their calls into a
+//! [`LinearTally`] per arm, and publishes a [`ContextState`], which makes the vector from a call's features.
 
 mod allocation;
 mod best;
+mod context;
+mod contextual;
 mod density;
 mod learner;
+mod linear;
 mod mixing;
 mod posterior;
 mod rule;
 mod tally;
+mod triangle;
 
+pub use context::ContextState;
+pub use contextual::{ContextLearner, LinearFault, LinearRule};
 pub use learner::Learner;
+pub use linear::LinearTally;
 pub use mixing::{Mixing, MixingFault};
 pub use rule::{Rule, Values};
 pub use tally::Tally;

@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod budget;
 pub mod condition;
+pub mod feature;
 pub mod learn;
 pub mod plan;
 pub mod policy;
@@ -16,6 +17,7 @@ pub mod sticky;
 
 pub use budget::RetryBudget;
 pub use condition::matches;
+pub use feature::{Facts, Features};
 pub use plan::{Next, Plan};
 pub use policy::{Policy, PolicyState, StateCell};
 pub use rollout::Rollout;

@@ -2,8 +2,9 @@
 //!
 //! Learning and deciding are split: whatever computes a vector of probabilities publishes it as a [`PolicyState`],
 //! and a decision is one draw from that vector, so its propensity is exact and it can be replayed from the
-//! [`Decision`].
+//! [`Decision`]. Where the vector depends on the call, the state holds what makes it, and the decision the vector made.
 
+use crate::learn::ContextState;
 use crate::share::{self, Shares, SharesFault};
 use crate::sticky::{self, Salt};
 use arc_swap::ArcSwap;
@@ -17,13 +18,14 @@ use tidegate_core::{Dice, StateId};
 pub struct PolicyState {
     shares: Shares,
     id: Option<StateId>,
+    context: Option<Arc<ContextState>>,
 }
 
 impl PolicyState {
     /// The state with these probabilities, which stay; it needs no name.
     #[must_use]
     pub const fn fixed(shares: Shares) -> Self {
-        Self { shares, id: None }
+        Self { shares, id: None, context: None }
     }
 
     /// The state with these probabilities, reckoned from what is written as `knowledge`. Equal states have equal names.
@@ -31,7 +33,17 @@ impl PolicyState {
     pub fn learnt(shares: Shares, knowledge: &[u8]) -> Self {
         let mut content: Vec<u8> = shares.vector().iter().flat_map(|share| share.to_bits().to_be_bytes()).collect();
         content.extend_from_slice(knowledge);
-        Self { shares, id: Some(StateId::of(&content)) }
+        Self { shares, id: Some(StateId::of(&content)), context: None }
+    }
+
+    /// The state whose probabilities depend on the features of a call.
+    ///
+    /// # Errors
+    /// It has no arm.
+    pub fn of_context(state: ContextState) -> Result<Self, SharesFault> {
+        let mut shares = Vec::new();
+        state.shares(&[], &mut shares);
+        Ok(Self { shares: Shares::new(&shares)?, id: Some(state.id()), context: Some(Arc::new(state)) })
     }
 
     /// Names the state in records, where it was learnt.
@@ -40,10 +52,29 @@ impl PolicyState {
         self.id
     }
 
-    /// The probability of each arm.
+    /// The probability of each arm; where it depends on the call, that of a call whose features are all 0.
     #[must_use]
     pub const fn shares(&self) -> &Arc<[f64]> {
         self.shares.vector()
+    }
+
+    /// The probability of each arm for a call with these features.
+    #[must_use]
+    pub fn shares_in(&self, features: &[f64]) -> Arc<[f64]> {
+        match &self.context {
+            Some(context) if !features.is_empty() => {
+                let mut shares = Vec::new();
+                context.shares(features, &mut shares);
+                shares.into()
+            }
+            _ => Arc::clone(self.shares.vector()),
+        }
+    }
+
+    /// How many features of a call its probabilities depend on.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.context.as_ref().map_or(0, |context| context.features())
     }
 }
 
@@ -109,10 +140,18 @@ impl Policy {
     /// Picks an arm: by chance, or always the same one for the same `unit` while shares stay.
     #[must_use]
     pub fn choose(&self, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
+        self.choose_in(&[], unit, dice)
+    }
+
+    /// Picks an arm for a call with these features, which change nothing where the state does not regard them. A unit
+    /// keeps its arm as far as the shares for its calls stay.
+    #[must_use]
+    pub fn choose_in(&self, features: &[f64], unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
         let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
         let state = self.states.0.load();
-        let arm = self.arm(state.shares(), draw, unit.is_some());
-        Decision { shares: Arc::clone(state.shares()), arm, draw, sticky: unit.is_some(), state: state.id() }
+        let shares = state.shares_in(features);
+        let arm = self.arm(&shares, draw, unit.is_some());
+        Decision { shares, arm, draw, sticky: unit.is_some(), state: state.id() }
     }
 
     /// The arm that `decision` must have drawn, computed anew from its shares and its draw. Of a decision that

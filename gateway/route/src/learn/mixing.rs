@@ -45,12 +45,24 @@ impl Mixing {
     /// `vector` with it mixed in; the sum stays 1. The order of arms by their shares stays too.
     #[must_use]
     pub fn applied(&self, vector: &[f64]) -> Vec<f64> {
+        let mut mixed = vector.to_vec();
+        self.apply(&mut mixed);
+        mixed
+    }
+
+    /// Mixes it into `vector`.
+    pub(super) fn apply(&self, vector: &mut [f64]) {
         #[expect(clippy::cast_precision_loss, reason = "a route has few variants")]
         let count = vector.len() as f64;
         let even = self.explore / count;
         let floor = self.min_share.min(1.0 / count);
         let rest = 1.0 - floor * count;
-        vector.iter().map(|share| floor + rest * (even + (1.0 - self.explore) * share)).collect()
+        vector.iter_mut().for_each(|share| *share = floor + rest * (even + (1.0 - self.explore) * *share));
+    }
+
+    /// What it is, for the name of a state that has it in it.
+    pub(super) const fn numbers(&self) -> [f64; 2] {
+        [self.explore, self.min_share]
     }
 }
 

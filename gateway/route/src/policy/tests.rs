@@ -1,6 +1,7 @@
 //! Choice as a distribution, and its replay.
 
 use super::*;
+use crate::learn::{ContextLearner, LinearRule, LinearTally, Mixing};
 use crate::plan::tests::route;
 use proptest::prelude::*;
 use tidegate_core::dice::SplitMix;
@@ -62,6 +63,39 @@ fn a_published_state_is_in_force_at_once_and_named_in_decisions() {
     assert_eq!((before.arm, after.arm), (0, 1));
     assert!(before.state.is_some() && before.state != after.state);
     assert_eq!(policy.replay(&before), 0);
+}
+
+/// A state by which the first arm is the better one the larger the only feature is.
+fn regarding() -> PolicyState {
+    let mut learner =
+        ContextLearner::new(LinearRule::LinearThompson, Mixing::NONE, None, 1, vec![LinearTally::empty(1); 2]).unwrap();
+    for at in 0..40u32 {
+        let x = if at % 4 < 2 { 1.0 } else { -1.0 };
+        learner.fold((at % 2) as usize, &[x], if at % 2 == 0 { x } else { -x });
+    }
+    learner.state().unwrap()
+}
+
+#[test]
+fn a_decision_is_of_the_call_and_replays_without_it() {
+    let policy = Policy::new(&route(2, 1), StateCell::new(regarding())).unwrap();
+    let dice = SplitMix::seeded(3);
+    for (features, arm) in [([1.0], 0), ([-1.0], 1)] {
+        for unit in [None, Some(b"u1".as_slice())] {
+            let decision = policy.choose_in(&features, unit, &dice);
+            assert_eq!((decision.arm, policy.replay(&decision)), (arm, arm));
+            assert_eq!(*decision.shares, *policy.states.state().shares_in(&features));
+            assert!(decision.shares[arm] > 0.99 && decision.state == policy.states.state().id());
+        }
+    }
+    let of_nothing = policy.choose(None, &dice);
+    assert_eq!(of_nothing.shares, policy.shares(), "a call of which nothing is known has all features 0");
+    let fixed = self::policy(&[0.5, 0.5]);
+    assert_eq!(
+        fixed.choose_in(&[1.0], None, &dice).shares,
+        fixed.shares(),
+        "where nothing is regarded they change nothing"
+    );
 }
 
 proptest! {
