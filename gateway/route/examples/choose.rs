@@ -1,5 +1,5 @@
 //! Prints what one decision costs, in nanoseconds: by chance and sticky, over 2, 8 and 16 arms, and a plan that succeeds;
-//! and what it costs to reckon the state of 8 arms, by each rule.
+//! and what it costs to reckon the state of 8 arms, by each rule. The same of calls with 16 and 64 features.
 //!
 //! `cargo run --release -p tidegate-route --example choose`
 
@@ -7,14 +7,17 @@ use std::hint::black_box;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidegate_core::Dice as _;
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
-use tidegate_route::learn::{Learner, Mixing, Rule, Tally, Values};
+use tidegate_route::learn::{ContextLearner, Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
 use tidegate_route::{Plan, Policy, RetryBudget, StateCell};
 
 const CALLS: u32 = 1_000_000;
 const STATES: u32 = 500;
+/// Decisions by features that are timed.
+const REGARDED: u32 = 20_000;
 
 fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
@@ -33,11 +36,16 @@ fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
     })
 }
 
-fn nanoseconds(mut what: impl FnMut()) -> f64 {
+fn nanoseconds(what: impl FnMut()) -> f64 {
+    each(CALLS, what) * 1e9
+}
+
+/// The seconds of one of so many, in the best of five rounds.
+fn each(calls: u32, mut what: impl FnMut()) -> f64 {
     let round = |_| {
         let start = Instant::now();
-        (0..CALLS).for_each(|_| what());
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+        (0..calls).for_each(|_| what());
+        start.elapsed().as_secs_f64() / f64::from(calls)
     };
     (0..5).map(round).fold(f64::INFINITY, f64::min)
 }
@@ -70,9 +78,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let each = start.elapsed().as_secs_f64() * 1e6 / f64::from(STATES);
         writeln!(out, "a state of 8 arms by {rule:?}: {each:.1} µs")?;
     }
+    for features in [16, 64] {
+        for rule in [LinearRule::LinUcb { alpha: 1.0, range: Some((0.0, 1.0)) }, LinearRule::LinearThompson] {
+            let learner = taught(rule, features)?;
+            let state = each(100, || drop(black_box(learner.state())));
+            let policy = Policy::new(&self::route(8)?, StateCell::new(learner.state()?))?;
+            let calls: Vec<Vec<f64>> = (0..64).map(|_| call(features, &dice)).collect();
+            let mut calls = calls.iter().cycle();
+            let decision = each(REGARDED, || {
+                drop(black_box(policy.choose_in(calls.next().map_or(&[], Vec::as_slice), None, &dice)));
+            });
+            let (state, decision) = (state * 1e6, decision * 1e6);
+            writeln!(out, "8 arms, {features} features, {rule:?}: {decision:.2} µs a decision, {state:.0} µs a state")?;
+        }
+    }
     Ok(())
 }
 
 fn booleans(n: f64, rate: f64) -> Tally {
     Tally { n, sum: n * rate, squares: n * rate }
+}
+
+fn call(features: usize, dice: &SplitMix) -> Vec<f64> {
+    (0..features).map(|_| 2.0 * dice.unit() - 1.0).collect()
+}
+
+/// A learner of 8 arms after 4,000 rewards.
+fn taught(rule: LinearRule, features: usize) -> Result<ContextLearner, Box<dyn std::error::Error>> {
+    let dice = SplitMix::seeded(2);
+    let mut learner =
+        ContextLearner::new(rule, Mixing::new(0.02, 0.01, 8)?, None, features, vec![LinearTally::empty(features); 8])?;
+    for at in 0..4000 {
+        let x = call(features, &dice);
+        learner.fold(at % 8, &x, f64::from(u8::from(dice.unit() < 0.5 + 0.4 * x[at % 8])));
+    }
+    Ok(learner)
 }

@@ -1,5 +1,6 @@
 //! Learners on simulated worlds, held to a textbook reference (`tests/golden/bandits/reference.py`, its figures in
-//! `expected.json`): the same rewards, but drawn from published probabilities instead of posteriors.
+//! `expected.json`): the same rewards, but drawn from published probabilities instead of posteriors. Learners that regard
+//! the call are held to `linear.py` and `linear.json` beside them.
 //!
 //! The seeds begin at `TIDEGATE_SEED` (0 where it is not set); the figures are printed.
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::f64::consts::TAU;
 use tidegate_core::Dice as _;
 use tidegate_core::dice::SplitMix;
-use tidegate_route::learn::{Learner, Mixing, Rule, Tally, Values};
+use tidegate_route::learn::{ContextLearner, Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
 use tidegate_route::share;
 
 const SEEDS: u64 = 1000;
@@ -97,14 +98,30 @@ fn mean(of: &[f64]) -> f64 {
     of.iter().sum::<f64>() / of.len() as f64
 }
 
+/// The runs of a file of the reference whose name begins so.
+fn runs(file: &str, name: &str) -> Vec<Value> {
+    let path = format!("{}/../../tests/golden/bandits/{file}", env!("CARGO_MANIFEST_DIR"));
+    let expected: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut runs = expected["runs"].as_array().unwrap().clone();
+    runs.retain(|run| run["name"].as_str().unwrap().starts_with(name));
+    assert!(!runs.is_empty(), "the reference has no run `{name}`");
+    runs
+}
+
+/// Tells what is lost, and holds it to the reference.
+fn compare(run: &Value, lost: f64) {
+    let (name, reference) = (run["name"].as_str().unwrap(), run["regret"].as_f64().unwrap());
+    println!(
+        "figure: {name}: regret {lost:.2} over {SEEDS} seeds from {}, reference {reference:.2} ({:+.1} %)",
+        base(),
+        (lost / reference - 1.0) * 100.0
+    );
+    assert!((lost / reference - 1.0).abs() <= 0.1, "{name}: {lost} against {reference}");
+}
+
 /// Holds the runs whose name begins so to the reference.
 fn holds(name: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bandits/expected.json");
-    let expected: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let runs = expected["runs"].as_array().unwrap();
-    let runs: Vec<&Value> = runs.iter().filter(|run| run["name"].as_str().unwrap().starts_with(name)).collect();
-    assert!(!runs.is_empty(), "the reference has no run `{name}`");
-    for run in runs {
+    for run in runs("expected.json", name) {
         let number = |name: &str| run[name].as_f64().unwrap();
         let means: Vec<f64> = run["means"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
         let is_boolean = run["kind"] == "boolean";
@@ -117,13 +134,7 @@ fn holds(name: &str) {
         };
         let world = World { means, is_boolean };
         let lost = mean(&all(|seed| plan.regret(&world, seed)));
-        let (name, reference) = (run["name"].as_str().unwrap(), number("regret"));
-        println!(
-            "figure: {name}: regret {lost:.2} over {SEEDS} seeds from {}, reference {reference:.2} ({:+.1} %)",
-            base(),
-            (lost / reference - 1.0) * 100.0
-        );
-        assert!((lost / reference - 1.0).abs() <= 0.1, "{name}: {lost} against {reference}");
+        compare(&run, lost);
     }
 }
 
@@ -146,6 +157,84 @@ fn ucb1_loses_what_the_textbook_loses() {
 fn thompson_in_batches_loses_what_the_textbook_loses_in_batches() {
     holds("thompson, as by default");
     holds("thompson of numbers, as by default");
+}
+
+/// A world in which the mean of an arm depends on the call: it is `θ · x`, with 1 before the features.
+struct LinearWorld {
+    theta: Vec<Vec<f64>>,
+    noise: f64,
+    is_boolean: bool,
+}
+
+impl LinearWorld {
+    fn features(&self, seed: u64, t: u64) -> Vec<f64> {
+        (0..self.theta[0].len() as u64 - 1).map(|k| 2.0 * unit(seed, t, 32 + k, 0) - 1.0).collect()
+    }
+
+    /// The mean of each arm.
+    fn means(&self, features: &[f64]) -> Vec<f64> {
+        let mean = |theta: &Vec<f64>| theta[0] + theta[1..].iter().zip(features).map(|(a, b)| a * b).sum::<f64>();
+        self.theta.iter().map(mean).collect()
+    }
+
+    /// The reward of an arm, in a world of the same chance with such a mean.
+    fn reward(&self, mean: f64, seed: u64, t: u64, arm: usize) -> f64 {
+        let arm = arm as u64;
+        if self.is_boolean {
+            return f64::from(u8::from(unit(seed, t, arm, 0) < mean));
+        }
+        let radius = (-2.0 * (-unit(seed, t, arm, 0)).ln_1p()).sqrt();
+        mean + self.noise * radius * (TAU * unit(seed, t, arm, 1)).cos()
+    }
+
+    /// One run: what is lost beside the best arm of each call.
+    fn regret(&self, (rule, mixing): (LinearRule, Mixing), (rounds, batch): (u64, u64), seed: u64) -> f64 {
+        let features = self.theta[0].len() - 1;
+        let tallies = vec![LinearTally::empty(features); self.theta.len()];
+        let mut learner = ContextLearner::new(rule, mixing, None, features, tallies).unwrap();
+        let dice = SplitMix::seeded(mix(seed ^ 0x11AD));
+        let (mut state, mut lost) = (learner.state().unwrap(), 0.0);
+        for t in 0..rounds {
+            let x = self.features(seed, t);
+            let means = self.means(&x);
+            let arm = share::at(&state.shares_in(&x), dice.unit());
+            learner.fold(arm, &x, self.reward(means[arm], seed, t, arm));
+            if (t + 1) % batch == 0 {
+                state = learner.state().unwrap();
+            }
+            lost += means.iter().copied().fold(f64::NEG_INFINITY, f64::max) - means[arm];
+        }
+        lost
+    }
+}
+
+/// Holds the runs with features whose name begins so to the reference.
+fn holds_with_features(name: &str) {
+    let numbers = |of: &Value| of.as_array().unwrap().iter().filter_map(Value::as_f64).collect::<Vec<f64>>();
+    for run in runs("linear.json", name) {
+        let number = |name: &str| run[name].as_f64().unwrap();
+        let theta: Vec<Vec<f64>> = run["theta"].as_array().unwrap().iter().map(numbers).collect();
+        let range =
+            run.get("range").filter(|range| range.is_array()).map(|range| (numbers(range)[0], numbers(range)[1]));
+        let rule = match run["rule"].as_str().unwrap() {
+            "lin_ucb" => LinearRule::LinUcb { alpha: number("alpha"), range },
+            _ => LinearRule::LinearThompson,
+        };
+        let mixing = Mixing::new(number("explore"), number("min_share"), theta.len()).unwrap();
+        let (rounds, batch) = (run["rounds"].as_u64().unwrap(), run["batch"].as_u64().unwrap());
+        let world = LinearWorld { theta, noise: number("noise"), is_boolean: run["kind"] == "boolean" };
+        compare(&run, mean(&all(|seed| world.regret((rule, mixing), (rounds, batch), seed))));
+    }
+}
+
+#[test]
+fn lin_ucb_loses_what_the_textbook_loses() {
+    holds_with_features("lin_ucb");
+}
+
+#[test]
+fn linear_thompson_loses_what_the_textbook_loses() {
+    holds_with_features("linear_thompson");
 }
 
 /// Whether the arm that it stops at is a wrong one, and after how many rounds; `None` where it goes on.

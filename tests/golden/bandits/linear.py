@@ -206,8 +206,8 @@ RUNS = [
     PURE | UCB | {"name": "lin_ucb, pure", "world": "yes or no", "range": [0.0, 1.0]},
     PURE | UCB | {"name": "lin_ucb of numbers, pure", "world": "far from 0", "range": None},
     BATCH | UCB | {"name": "lin_ucb, as by default", "world": "yes or no", "range": [0.0, 1.0], "explore": 0.02},
-    PURE | {"name": "linear_thompson, pure", "rule": "linear_thompson", "world": "yes or no"},
-    PURE | {"name": "linear_thompson of numbers, pure", "rule": "linear_thompson", "world": "far from 0"},
+    PURE | {"name": "linear_thompson, pure", "rule": "linear_thompson", "world": "yes or no", "rounds": 150},
+    PURE | {"name": "linear_thompson of numbers, pure", "rule": "linear_thompson", "world": "far from 0", "rounds": 150},
     BATCH | {"name": "linear_thompson, as by default", "rule": "linear_thompson", "world": "yes or no"},
 ]
 

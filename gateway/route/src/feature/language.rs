@@ -43,9 +43,9 @@ const WORDS: [(Language, &[&str]); 4] = [
     ),
 ];
 
-/// Letters that only one of these languages has.
+/// Letters that only one of these languages has; one of them counts as a word.
 const LETTERS_OF: [(Language, &str); 3] =
-    [(Language::German, "ßäö"), (Language::French, "œçèêàù"), (Language::Spanish, "ñ¿¡")];
+    [(Language::German, "ßäö"), (Language::French, "œçêû"), (Language::Spanish, "ñ¿¡")];
 
 /// The language of `text`; `None` where it has no letters of a script that is told apart.
 pub(super) fn guess(text: &str) -> Option<Language> {

@@ -68,9 +68,9 @@ impl Draws {
     /// Draws from what is known of each arm; the same ones for the same seed.
     pub(super) fn new(arms: &[Estimate], noise: f64, seed: u64) -> Self {
         let dice = SplitMix::seeded(seed);
-        let mut numbers = Vec::new();
+        let deviation = noise.sqrt();
+        let mut numbers = Vec::with_capacity(arms.iter().map(|arm| arm.theta.len() * DRAWS).sum());
         for arm in arms {
-            let deviation = noise.sqrt();
             let mut normal = vec![0.0; arm.theta.len() * DRAWS];
             normal
                 .chunks_exact_mut(2)

@@ -131,9 +131,9 @@ mod tests {
             let inverse = Inverse::of(&matrix, 1.0, 8).unwrap();
             let solved = inverse.solved(&b);
             let whole = |i: usize, j: usize| matrix[row(i.max(j)) + i.min(j)] + f64::from(u8::from(i == j));
-            for i in 0..8 {
+            for (i, b) in b.iter().enumerate() {
                 let back: f64 = (0..8).map(|j| whole(i, j) * solved[j]).sum();
-                prop_assert!((back - b[i]).abs() < 1e-9, "{back} {}", b[i]);
+                prop_assert!((back - b).abs() < 1e-9, "{back} {b}");
             }
             prop_assert!((inverse.quadratic(&b) - dot(&b, &solved)).abs() < 1e-9 * (1.0 + dot(&b, &solved)));
         }
