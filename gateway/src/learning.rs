@@ -15,4 +15,4 @@ mod worker;
 pub(crate) use learners::Learners;
 pub(crate) use mount::FeedbackMount;
 pub(crate) use watched::Watched;
-pub(crate) use worker::learner_of;
+pub(crate) use worker::{learner, learner_of};

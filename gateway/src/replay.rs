@@ -3,12 +3,16 @@
 
 mod experiment;
 mod history;
+mod kept;
 mod mount;
+mod states;
 mod target;
 
 #[cfg(test)]
 pub(crate) use experiment::{Arm, Moment};
 pub(crate) use experiment::{Experiment, asked, control_of, experiment};
-pub(crate) use history::{History, Past};
+pub(crate) use history::{History, Past, drawn_again};
+pub(crate) use kept::{Kept, kept_form};
 pub(crate) use mount::ExperimentMount;
+pub(crate) use states::{learner_at, reckoned, same_bits};
 pub(crate) use target::targets;

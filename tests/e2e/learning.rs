@@ -170,7 +170,7 @@ async fn explained(three: &Three) {
     let shown: Value =
         serde_json::from_str(&three.home.run(&["explain", &id, "--config", "config.yaml", "--json"]).out())
             .expect("JSON");
-    assert_eq!((&shown["agrees"], &shown["state_agrees"]), (&json!(true), &json!(true)), "{shown}");
+    assert_eq!((&shown["agrees"], &shown["shares_agree"]), (&json!(true), &json!(true)), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,19 +1,23 @@
-//! `tidegate explain`: why a call went where it went. Owns the words; what was decided stands in the call's record, and is
-//! drawn again here.
+//! `tidegate explain`: why a call went where it went. Owns what is looked up and how it is shown; what was decided stands in
+//! the call's record and is drawn again here, the shares are reckoned again from the state and the configuration that were in
+//! force, and [`why`] has the sentences.
+
+mod why;
 
 use super::events::Store;
 use super::{print, when};
-use crate::replay::{History, Past};
+use crate::replay::{History, Kept, drawn_again, reckoned, same_bits};
 use crate::terminal::{Style, harmless};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
-use tidegate_core::{Event, InferenceId, Outcome, VariantName};
-use tidegate_route::learn::Tally;
+use std::sync::Arc;
+use tidegate_core::event::{Attempt, Decision};
+use tidegate_core::{Event, InferenceId, Outcome, RouteName, VariantName};
 use tidegate_storage::EventReader;
-use tidegate_storage::configurations::Configurations;
 use tidegate_storage::learning::{Learnt, StateEntry, log_at};
+use why::percent;
 
 /// The arguments of `explain`.
 #[derive(Debug, Args)]
@@ -34,11 +38,11 @@ pub(super) struct Explain {
 /// What is known of a decision.
 struct Known {
     event: Event,
-    call: Past,
+    decision: Decision,
     arms: Vec<Option<VariantName>>,
     again: Option<usize>,
     state: Option<StateEntry>,
-    policy: Value,
+    kept: Option<Kept>,
 }
 
 impl Explain {
@@ -46,8 +50,9 @@ impl Explain {
         let folder = self.store.folder()?;
         let gone = || anyhow::anyhow!("there is no record of {}; it may be older than the retention", self.id);
         let event = EventReader::open(&folder)?.get(self.id)?.ok_or_else(gone)?;
-        let Some(known) = known(&folder, event)? else {
-            return print("this call was ended before an arm was drawn: `tidegate events show` says how\n");
+        let Some(known) = Known::of(&folder, event)? else {
+            let says = "this call was ended before an arm was drawn: `tidegate events show` says how\n";
+            return print(if self.json { "null\n" } else { says });
         };
         if self.json {
             return print(&format!("{}\n", serde_json::to_string_pretty(&known.shown())?));
@@ -56,137 +61,172 @@ impl Explain {
     }
 }
 
-fn known(folder: &Path, event: Event) -> anyhow::Result<Option<Known>> {
-    let (Some(route), Some(decision)) = (event.route.clone(), event.decision.clone()) else { return Ok(None) };
-    // The arms' names need other calls of the same configuration, where no state tells them: those of the same day do.
-    let history = History::read(folder, &route, &[], event.unix_ms.saturating_sub(86_400_000))?;
-    let Some(call) = history.calls.iter().find(|call| call.id == event.id).cloned() else { return Ok(None) };
-    let arms = history.arms(&call).into_iter().map(Option::<&VariantName>::cloned).collect();
-    let again = history.again(&call);
-    let mut state = None;
-    if let Some(id) = decision.state {
-        log_at(folder).read(|entry| match entry {
-            Learnt::State(one) if one.id == id && one.route == route => state = Some(one),
-            _ => {}
-        })?;
-    }
-    let kept = Configurations::at(folder).get(&event.config)?;
-    let policy = kept.and_then(|kept| serde_json::from_str::<Value>(&kept).ok());
-    let policy = policy.map_or(Value::Null, |mut kept| {
-        let mut of = kept["routes"][route.as_str()].take();
-        let policy = of["policy"].take();
-        if policy.is_null() { of["rollout"].take() } else { policy }
-    });
-    Ok(Some(Known { event, call, arms, again, state, policy }))
-}
-
 impl Known {
+    fn of(folder: &Path, event: Event) -> anyhow::Result<Option<Self>> {
+        let (Some(route), Some(decision)) = (event.route.clone(), event.decision.clone()) else { return Ok(None) };
+        let mut state = None;
+        if let Some(id) = decision.state {
+            log_at(folder).read(|entry| match entry {
+                Learnt::State(one) if one.id == id && one.route == route => state = Some(one),
+                _ => {}
+            })?;
+        }
+        let kept = Kept::of(folder, &event.config, &route)?;
+        let arms = match (&state, kept.as_ref().and_then(Kept::arms)) {
+            (Some(state), _) => state.variants.iter().cloned().map(Some).collect(),
+            (None, Some(arms)) => arms.into_iter().map(Some).collect(),
+            (None, None) => arms_of_day(folder, &route, &event)?,
+        };
+        let named: Vec<Option<&VariantName>> = arms.iter().map(Option::as_ref).collect();
+        let again = drawn_again(&decision, &named);
+        Ok(Some(Self { event, decision, arms, again, state, kept }))
+    }
+
     fn name(&self, arm: usize) -> String {
         let name = self.arms.get(arm).and_then(Option::as_ref);
         name.map_or_else(|| format!("arm {arm}"), ToString::to_string)
     }
 
     fn agrees(&self) -> bool {
-        self.again == Some(self.call.decision.arm)
+        self.again == Some(self.decision.arm)
+    }
+
+    /// The shares, reckoned again from what is kept, and whether they are those of the record to the bit; `None` where they
+    /// cannot be.
+    fn shares_again(&self) -> Option<(Arc<[f64]>, bool)> {
+        let (kept, shares) = (self.kept.as_ref()?, &self.decision.shares);
+        if let Some(state) = &self.state {
+            let again = reckoned(kept, state)?;
+            let is_same = again.is_same && same_bits(&again.shares, shares);
+            return Some((again.shares, is_same));
+        }
+        let arms: Option<Vec<VariantName>> = self.arms.iter().cloned().collect();
+        let again = kept.weighted(&arms?)?;
+        let is_same = same_bits(&again, shares);
+        Some((again, is_same))
     }
 
     fn shown(&self) -> Value {
-        let decision = &self.call.decision;
+        let again = self.shares_again();
         json!({
             "id": self.event.id,
             "route": self.event.route,
-            "decision": decision,
+            "decision": self.decision,
             "arms": self.arms,
-            "drawn": self.name(decision.arm),
+            "drawn": self.name(self.decision.arm),
+            "why": self.why(),
             "drawn_again": self.again.map(|arm| self.name(arm)),
             "agrees": self.agrees(),
             "state": self.state,
-            "state_agrees": self.state.as_ref().map(|state| state.shares == decision.shares),
-            "policy": self.policy,
+            "shares_again": again.as_ref().map(|(shares, _)| shares),
+            "shares_agree": again.as_ref().map(|(_, is_same)| is_same),
+            "policy": self.kept.as_ref().and_then(|kept| kept.policy()).map(|(kind, settings)| json!({kind: settings})),
             "answered_by": self.event.variant,
         })
     }
 
     fn says(&self, style: Style) -> String {
-        let decision = &self.call.decision;
+        let decision = &self.decision;
         let drawn = self.name(decision.arm);
         let route = self.event.route.as_ref().map(ToString::to_string).unwrap_or_default();
-        let mut out = format!(
-            "{} of the route {route}, {}\n",
-            style.bold(&self.event.id.to_string()),
-            when::utc(self.event.unix_ms)
-        );
+        let id = style.bold(&self.event.id.to_string());
+        let mut out = format!("{id} of the route {route}, {}\n", when::utc(self.event.unix_ms));
         let mut add = |text: String| out.push_str(&text);
-        let kind = self.policy.as_object().and_then(|policy| policy.keys().next()).map_or("the policy", String::as_str);
-        add(format!("  {kind} gave "));
+        let share = decision.shares.get(decision.arm).copied().unwrap_or_default();
+        add(format!("  `{}` had {}, {}\n", harmless(&drawn), percent(share), self.why()));
+        let kind = self.kept.as_ref().and_then(|kept| kept.policy()).map_or("the policy", |(kind, _)| kind);
         let shares = decision.shares.iter().enumerate();
         let shares: Vec<String> =
-            shares.map(|(arm, share)| format!("{} {:.2} %", self.name(arm), share * 100.0)).collect();
-        add(format!("{}\n", shares.join(", ")));
+            shares.map(|(arm, share)| format!("{} {}", self.name(arm), percent(*share))).collect();
+        add(format!("  {kind} gave {}\n", shares.join(", ")));
         if let Some(state) = &self.state {
-            add(self.learnt(state));
+            add(learnt(state));
         }
+        add(self.reckoned_again(style));
+        add(self.draw(style, &drawn));
+        self.event.attempts.iter().for_each(|attempt| add(tried(attempt)));
+        if let Some(variant) = self.event.variant.as_ref().filter(|variant| variant.as_str() != drawn) {
+            add(format!("  so `{variant}` took the place of `{drawn}`\n"));
+        }
+        if self.event.outcome != Outcome::Ok {
+            add(format!("  it ended as {}\n", word(&self.event.outcome)));
+        }
+        out
+    }
+
+    fn reckoned_again(&self, style: Style) -> String {
+        match self.shares_again() {
+            Some((_, true)) => format!("  reckoned again, these shares are {}\n", style.good("the same to the bit")),
+            Some((again, false)) => {
+                let again: Vec<String> = again.iter().map(f64::to_string).collect();
+                let not = style.bad("not the same");
+                format!("  reckoned again, these shares are {not}: {}\n", again.join(", "))
+            }
+            None => String::new(),
+        }
+    }
+
+    /// What the draw was, between which bounds its arm lies, and whether it is drawn again.
+    fn draw(&self, style: Style, drawn: &str) -> String {
+        let decision = &self.decision;
         let whose =
             if decision.sticky { "the caller's unit, which keeps its arm while shares stay," } else { "chance" };
-        add(format!("  {whose} drew {:.6}, which is {}\n", decision.draw, style.bold(&harmless(&drawn))));
-        add(match (self.again, self.agrees()) {
+        let mut out = format!("  {whose} drew {:.6}, which is {}", decision.draw, style.bold(&harmless(drawn)));
+        if !decision.sticky {
+            let below: f64 = decision.shares.iter().take(decision.arm).sum();
+            let up_to = below + decision.shares.get(decision.arm).copied().unwrap_or_default();
+            // Writing into a string cannot fail.
+            write!(out, ", from {below:.6} to {up_to:.6}").unwrap_or_default();
+        }
+        out.push('\n');
+        out.push_str(&match (self.again, self.agrees()) {
             (_, true) => format!("  drawn again it is {drawn}: {}\n", style.good("the same")),
             (Some(arm), false) => format!("  {} drawn again it is {}\n", style.bad("not the same:"), self.name(arm)),
             (None, false) => {
                 "  it cannot be drawn again: no call that is kept tells the names of all arms\n".to_owned()
             }
         });
-        add(self.tried());
-        out
-    }
-
-    /// What the state knew when it was published.
-    fn learnt(&self, state: &StateEntry) -> String {
-        let mut out = format!("  as it had learnt of `{}` by {}:\n", state.reward, when::utc(state.at));
-        for (name, [n, sum, squares]) in state.variants.iter().zip(&state.tallies) {
-            let tally = Tally { n: *n, sum: *sum, squares: *squares };
-            let mean = tally.mean().map_or_else(|| "nothing yet".to_owned(), |mean| format!("mean {mean:.4}"));
-            // Writing into a string cannot fail.
-            writeln!(out, "    {name:<16} {n:>10.1} rewards, {mean} (larger is better)").unwrap_or_default();
-        }
-        if state.shares != self.call.decision.shares {
-            out.push_str("    the shares of that state are others than those of the record\n");
-        }
-        out
-    }
-
-    fn tried(&self) -> String {
-        let mut out = String::new();
-        for attempt in &self.event.attempts {
-            let came = attempt.fault.map_or_else(
-                || "answered".to_owned(),
-                |fault| {
-                    format!(
-                        "failed ({})",
-                        serde_json::to_value(fault)
-                            .ok()
-                            .and_then(|v| v.as_str().map(str::to_owned))
-                            .unwrap_or_default()
-                    )
-                },
-            );
-            let at = attempt.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
-            writeln!(out, "  {}{at} {came} after {:.1} ms", attempt.variant, Duration(attempt.us)).unwrap_or_default();
-        }
-        if self.event.outcome != Outcome::Ok {
-            writeln!(out, "  it ended as {:?}", self.event.outcome).unwrap_or_default();
-        }
         out
     }
 }
 
-/// Microseconds, shown as milliseconds.
-struct Duration(u64);
+/// What arms were called, by other calls of the same configuration on the same day: older configurations are kept without
+/// the order of their arms.
+fn arms_of_day(folder: &Path, route: &RouteName, event: &Event) -> anyhow::Result<Vec<Option<VariantName>>> {
+    const DAY: u64 = 86_400_000;
+    let span = event.unix_ms.saturating_sub(DAY)..event.unix_ms.saturating_add(DAY);
+    let history = History::read_span(folder, route, &[], span)?;
+    let call = history.calls.iter().find(|call| call.id == event.id);
+    Ok(call
+        .map(|call| history.arms(call).into_iter().map(Option::<&VariantName>::cloned).collect())
+        .unwrap_or_default())
+}
 
-impl std::fmt::Display for Duration {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let ms = self.0 as f64 / 1000.0;
-        std::fmt::Display::fmt(&ms, f)
+/// What the state knew when it was published.
+fn learnt(state: &StateEntry) -> String {
+    let mut out = format!("  as it had learnt of `{}` by {}:\n", state.reward, when::utc(state.at));
+    for (name, [n, sum, _]) in state.variants.iter().zip(&state.tallies) {
+        let mean = if *n > 0.0 { format!("mean {:.4}", sum / n) } else { "nothing yet".to_owned() };
+        // Writing into a string cannot fail.
+        writeln!(out, "    {name:<16} {n:>10.1} rewards, {mean} (larger is better)").unwrap_or_default();
+    }
+    out
+}
+
+fn tried(attempt: &Attempt) -> String {
+    let came =
+        attempt.fault.as_ref().map_or_else(|| "answered".to_owned(), |fault| format!("failed ({})", word(fault)));
+    let at = attempt.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let ms = attempt.us as f64 / 1000.0;
+    format!("  {}{at} {came} after {ms:.1} ms\n", attempt.variant)
+}
+
+/// A thing by its name in records.
+fn word(thing: &impl serde::Serialize) -> String {
+    match serde_json::to_value(thing) {
+        Ok(Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
     }
 }

@@ -429,7 +429,11 @@ pub(crate) fn learner_of(learned: &LearnedSpec, arms: usize) -> Result<Learner, 
     learner(learned, vec![Tally::default(); arms])
 }
 
-fn learner(learned: &LearnedSpec, tallies: Vec<Tally>) -> Result<Learner, MixingFault> {
+/// A learner that knows this of its arms.
+///
+/// # Errors
+/// The least shares of all arms are more than all calls.
+pub(crate) fn learner(learned: &LearnedSpec, tallies: Vec<Tally>) -> Result<Learner, MixingFault> {
     let mixing = Mixing::new(learned.explore, learned.min_share, tallies.len())?;
     Ok(Learner::new(rule(learned), mixing, learned.half_life.map(f64::from), tallies))
 }

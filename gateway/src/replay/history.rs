@@ -1,8 +1,11 @@
 //! The calls of a route with their decisions and rewards. Owns which reward belongs to which call, and what the arms were
 //! called.
 
+use super::kept::Kept;
 use anyhow::Context as _;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,14 +75,28 @@ impl History {
     /// # Errors
     /// The store cannot be read.
     pub(crate) fn read(folder: &Path, route: &RouteName, rewards: &[RewardSource], since: u64) -> anyhow::Result<Self> {
+        Self::read_span(folder, route, rewards, since..u64::MAX)
+    }
+
+    /// The same, of the calls of a span.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn read_span(
+        folder: &Path,
+        route: &RouteName,
+        rewards: &[RewardSource],
+        span: Range<u64>,
+    ) -> anyhow::Result<Self> {
         let said = said(folder, route, rewards).context("the log of what was learnt")?;
-        let filter = Filter { since_ms: Some(since), route: Some(route.clone()), ..Filter::default() };
+        let (since_ms, until_ms) = (Some(span.start), Some(span.end));
+        let filter = Filter { since_ms, until_ms, route: Some(route.clone()), ..Filter::default() };
         let mut history = Self { states: said.states, ..Self::default() };
         let mut told = HashSet::new();
         for event in EventReader::open(folder)?.scan(filter)? {
             let event = event?;
             let Some(decision) = event.decision.clone() else { continue };
-            history.name(&event, &decision);
+            history.name(folder, &event, &decision)?;
             let of = |(at, reward): (usize, &RewardSource)| match reward {
                 RewardSource::Call(implicit) => known(&event, *implicit, history.drawn(&event.config, &decision)),
                 RewardSource::Feedback(spec) => {
@@ -100,13 +117,22 @@ impl History {
         Ok(history)
     }
 
-    /// Learns an arm's name: the first try of a call is at the arm that was drawn.
-    fn name(&mut self, event: &Event, decision: &Decision) {
-        let names = self.names.entry(Arc::clone(&event.config)).or_default();
+    /// Learns the arms' names: from the configuration where it is kept with them, else the first try of a call is at the
+    /// arm that was drawn.
+    fn name(&mut self, folder: &Path, event: &Event, decision: &Decision) -> anyhow::Result<()> {
+        let names = match self.names.entry(Arc::clone(&event.config)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let kept = event.route.as_ref().map(|route| Kept::of(folder, &event.config, route)).transpose()?;
+                let arms = kept.flatten().and_then(|kept| kept.arms()).unwrap_or_default();
+                new.insert(arms.into_iter().map(Some).collect())
+            }
+        };
         names.resize(names.len().max(decision.shares.len()), None);
         if let (Some(slot), Some(first)) = (names.get_mut(decision.arm), event.attempts.first()) {
             slot.get_or_insert_with(|| first.variant.clone());
         }
+        Ok(())
     }
 
     fn drawn(&self, config: &Arc<str>, decision: &Decision) -> Option<&VariantName> {
@@ -128,18 +154,22 @@ impl History {
 
     /// Draws the arm of a call again; `None` where that needs the name of an arm that was never drawn.
     pub(crate) fn again(&self, call: &Past) -> Option<usize> {
-        let decision = &call.decision;
-        if !decision.sticky {
-            return Some(tidegate_route::share::at(&decision.shares, decision.draw));
-        }
-        let salt = |(name, share): (Option<&VariantName>, &f64)| match name {
-            Some(name) => Some(arm_salt(name.as_str())),
-            // One without a share does not run.
-            None => (*share <= 0.0).then_some(0),
-        };
-        let salts: Option<Vec<u64>> = self.arms(call).into_iter().zip(decision.shares.iter()).map(salt).collect();
-        Some(sticky::race(&decision.shares, &salts?, decision.draw))
+        drawn_again(&call.decision, &self.arms(call))
     }
+}
+
+/// Draws an arm again, of arms that were called so; `None` where that needs a name that is not known.
+pub(crate) fn drawn_again(decision: &Decision, arms: &[Option<&VariantName>]) -> Option<usize> {
+    if !decision.sticky {
+        return Some(tidegate_route::share::at(&decision.shares, decision.draw));
+    }
+    let salt = |(name, share): (&Option<&VariantName>, &f64)| match name {
+        Some(name) => Some(arm_salt(name.as_str())),
+        // One without a share does not run.
+        None => (*share <= 0.0).then_some(0),
+    };
+    let salts: Option<Vec<u64>> = arms.iter().zip(decision.shares.iter()).map(salt).collect();
+    Some(sticky::race(&decision.shares, &salts?, decision.draw))
 }
 
 /// What a call says of itself; nothing where its end says nothing of its arm.

@@ -40,7 +40,7 @@ pub(crate) fn open(spec: &EventsSpec, clock: &Arc<dyn Clock>) -> anyhow::Result<
 /// It cannot be written.
 pub(crate) fn keep_configuration(events: &EventsSpec, spec: &GatewaySpec) -> anyhow::Result<()> {
     let Some(folder) = &events.folder else { return Ok(()) };
-    let text = format!("{:#}\n", tidegate_config::describe(spec));
+    let text = format!("{:#}\n", crate::replay::kept_form(spec));
     Configurations::at(folder).keep(&spec.hash, &text).context("the configuration cannot be kept beside the records")
 }
 

@@ -1,0 +1,82 @@
+//! Why an arm had its share, in words. Owns a sentence for each kind of policy.
+
+use super::Known;
+use std::fmt::Write as _;
+use tidegate_core::spec::{LearnedSpec, RuleSpec};
+use tidegate_storage::learning::StateEntry;
+
+/// A share for people.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+impl Known {
+    /// Why the arm that was drawn had the share that it had.
+    pub(super) fn why(&self) -> String {
+        let Some((kind, settings)) = self.kept.as_ref().and_then(|kept| kept.policy()) else {
+            return "and why is not known: its configuration is not kept beside the records".to_owned();
+        };
+        let name = |of: &str| settings[of].as_str().unwrap_or("?").to_owned();
+        match (kind, self.kept.as_ref().and_then(|kept| kept.learned()), &self.state) {
+            ("weighted", ..) => "because the configuration gives it so much".to_owned(),
+            ("canary" | "blue_green", ..) => format!(
+                "because the rollout from `{}` to `{}` had come to where it gives it so much",
+                name("from"),
+                name("to")
+            ),
+            (_, Some(learned), Some(state)) => format!("because {}", self.why_learnt(&learned, state)),
+            (_, Some(_), None) => "by what had been learnt, but its state is in no log that is kept".to_owned(),
+            (kind, None, _) => format!("by `{kind}`, which this version of the program does not know"),
+        }
+    }
+
+    fn why_learnt(&self, learned: &LearnedSpec, state: &StateEntry) -> String {
+        let decision = &self.decision;
+        let most = decision.shares.iter().copied().fold(0.0, f64::max);
+        let is_most = decision.shares.get(decision.arm).is_some_and(|share| *share >= most);
+        let rewards = |arm: usize| state.tallies.get(arm).map_or(0.0, |tally| tally[0]);
+        let reward = learned.reward.name();
+        let mut why = match learned.rule {
+            _ if (0..state.tallies.len()).all(|arm| rewards(arm) <= 0.0) => "nothing had been learnt yet".to_owned(),
+            RuleSpec::Thompson => {
+                format!("by what was learnt of `{reward}` that is about how probable it is that it is the best one")
+            }
+            RuleSpec::EpsilonGreedy { .. } | RuleSpec::Ucb1 if is_most && rewards(decision.arm) <= 0.0 => {
+                "it had no reward yet, and what is not known is tried".to_owned()
+            }
+            RuleSpec::EpsilonGreedy { .. } if is_most => format!("its mean of `{reward}` was the largest"),
+            RuleSpec::Ucb1 if is_most => {
+                format!("its mean of `{reward}`, with the room that few rewards leave, was the largest")
+            }
+            RuleSpec::EpsilonGreedy { .. } | RuleSpec::Ucb1 => {
+                "another one was ahead, and it has its part of what is spread".to_owned()
+            }
+            RuleSpec::TrackAndStop { delta } => self.why_tracked(learned, state, delta),
+        };
+        let mut add = |text: String| write!(why, "; {text}").unwrap_or_default();
+        match learned.rule {
+            RuleSpec::EpsilonGreedy { epsilon, decay: None } => add(format!("{} are spread evenly", percent(epsilon))),
+            RuleSpec::EpsilonGreedy { epsilon, .. } => {
+                add(format!("{} are spread evenly at first, and less with each reward", percent(epsilon)));
+            }
+            _ if learned.explore > 0.0 => add(format!("{} are spread evenly", percent(learned.explore))),
+            _ => {}
+        }
+        if learned.min_share > 0.0 {
+            add(format!("none has less than {}", percent(learned.min_share)));
+        }
+        why
+    }
+
+    fn why_tracked(&self, learned: &LearnedSpec, state: &StateEntry, delta: f64) -> String {
+        let found = crate::replay::learner_at(learned, state).and_then(|learner| learner.found());
+        match found {
+            Some(best) => format!(
+                "`{}` was known to be the best one, with a chance of at most {} that it is not",
+                self.name(best),
+                percent(delta)
+            ),
+            None => "so much of it finds out soonest which is the best one".to_owned(),
+        }
+    }
+}
