@@ -216,7 +216,7 @@ mod tests {
             "tidegate key revoke key-1",
             "tidegate events tail --follow --route a --json",
             "tidegate events show 01931c2e-8f10-7cc3-98c4-dc0c0c07398f",
-            "tidegate experiment support --config c.yaml --reward error --since 7d --svg x.svg",
+            "tidegate experiment support --config c.yaml --reward error --since 7d --least 2% --svg x.svg",
             "tidegate explain 01931c2e-8f10-7cc3-98c4-dc0c0c07398f --json",
             "tidegate replay --config c.yaml --route r --since 7d --relearn",
             "tidegate replay --config c.yaml --verify",

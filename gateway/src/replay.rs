@@ -5,14 +5,17 @@ mod experiment;
 mod history;
 mod kept;
 mod mount;
+mod said;
 mod states;
 mod target;
+#[cfg(test)]
+mod testing;
 
 #[cfg(test)]
 pub(crate) use experiment::{Arm, Moment};
-pub(crate) use experiment::{Experiment, asked, control_of, experiment};
+pub(crate) use experiment::{Asking, Experiment, asked, control_of, experiment, least_of};
 pub(crate) use history::{History, Past, drawn_again};
-pub(crate) use kept::{Kept, kept_form};
+pub(crate) use kept::{Kept, kept_form, kept_of_states};
 pub(crate) use mount::ExperimentMount;
-pub(crate) use states::{learner_at, reckoned, same_bits};
+pub(crate) use states::{Refolded, learner_at, reckoned, refolded, same_bits};
 pub(crate) use target::targets;

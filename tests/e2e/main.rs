@@ -15,7 +15,10 @@ mod commands;
 mod drain;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod experiments;
+#[cfg(test)]
+mod explain;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
@@ -46,6 +49,8 @@ mod records;
 mod registry;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod resilience;
 #[cfg(test)]

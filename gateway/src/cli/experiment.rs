@@ -5,7 +5,7 @@ mod svg;
 
 use super::events::Store;
 use super::{Wrong, load, print, when};
-use crate::replay::{Experiment, asked, control_of, experiment};
+use crate::replay::{Asking, Experiment, asked, control_of, experiment, least_of};
 use crate::terminal::Style;
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +16,7 @@ use tidegate_core::clock::SystemClock;
 use tidegate_core::{Clock as _, RouteName};
 use tidegate_experiment::Interval;
 use tidegate_experiment::guardrail::Guarded;
+use tidegate_experiment::power::Change;
 
 /// The arguments of `experiment`.
 #[derive(Debug, Args)]
@@ -35,6 +36,10 @@ pub(super) struct Experimented {
     /// Only calls of this span of time, such as 7d
     #[arg(long, value_parser = when::span)]
     since: Option<Duration>,
+    /// The smallest difference that matters, 2% of the control's mean or 0.01 of the reward itself: variants that differ by
+    /// less are alike, and one may stop
+    #[arg(long, value_parser = least_of)]
+    least: Option<Change>,
     /// Draw the means over time, with where they may lie, into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -54,7 +59,8 @@ impl Experimented {
         let control = control_of(route, self.control.as_deref()).map_err(wrong)?;
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let since = self.since.map_or(0, |span| SystemClock.unix_ms().saturating_sub(ms(span)));
-        let found = experiment(&self.store.folder()?, route, &reward, control, since)?;
+        let asking = Asking { reward, control, since, least: self.least };
+        let found = experiment(&self.store.folder()?, route, &asking)?;
         if let Some(file) = &self.svg {
             std::fs::write(file, svg::picture(&found)).with_context(|| format!("cannot write {}", file.display()))?;
         }
@@ -96,6 +102,9 @@ fn page(found: &Experiment, style: Style) -> String {
         ));
     }
     plot(found).into_iter().for_each(&mut line);
+    if found.units_left_out > 0 {
+        line(format!("  {} values are of more units than are told apart, and left out", found.units_left_out));
+    }
     for against in &found.compared {
         if let Some(comparison) = &against.comparison {
             let lift = comparison.lift.map(|lift| format!(", {:+.1} %", lift * 100.0)).unwrap_or_default();
@@ -184,6 +193,7 @@ pub(super) mod tests {
             control: "a".to_owned(),
             calls: 1000,
             left_out: 3,
+            units_left_out: 0,
             arms: vec![arm("a", 0.5, 0.1), arm("b<", 0.7, 0.05)],
             sample_ratio_p: 0.5,
             compared: Vec::new(),

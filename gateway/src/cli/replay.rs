@@ -1,8 +1,10 @@
 //! `tidegate replay`: what another policy would have earned on the calls that were logged. Owns the report; the estimators
-//! are those of the crate `tidegate-experiment`.
+//! are those of the crate `tidegate-experiment`, and [`verify`] draws again what was decided.
+
+mod verify;
 
 use super::{Wrong, load, print, when};
-use crate::replay::{History, Past, asked, targets};
+use crate::replay::{History, Kept, Past, asked, kept_form, targets};
 use crate::terminal::Style;
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::clock::SystemClock;
-use tidegate_core::spec::{GatewaySpec, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_core::{Clock as _, RouteName};
 use tidegate_experiment::off_policy::{Bounds, Estimates, Limits, Log, Logged, Overlap};
 use tidegate_experiment::{Alpha, Interval, Moments, asymptotic};
+use tidegate_storage::{EventReader, Filter};
 
 /// The arguments of `replay`.
 #[derive(Debug, Args)]
@@ -30,7 +33,7 @@ pub(super) struct Replay {
     /// The event store's folder, where it is not that of the configuration
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
-    /// This route alone
+    /// This route alone; else those whose policy is not that of their newest calls
     #[arg(long)]
     route: Option<RouteName>,
     /// By which reward: one of `rewards`, or latency, first_token, cost, tokens, error; the policy's own by default
@@ -42,7 +45,7 @@ pub(super) struct Replay {
     /// Let the policy learn from the rewards of the log, in their order
     #[arg(long)]
     relearn: bool,
-    /// Only draw every decision again, and count those that are the same
+    /// Only draw every decision again, and reckon every state of a learner again, and count those that are the same
     #[arg(long)]
     verify: bool,
     /// As JSON
@@ -77,20 +80,22 @@ impl Replay {
             return Err(Wrong(format!("{} has no route `{wanted}`", self.config.display())).into());
         }
         if self.verify {
-            return self.verify(&folder, &routes);
+            return self.verified(&folder, &routes);
         }
-        let several = routes.iter().filter(|route| route.variants.len() > 1);
-        let several: Vec<&&RouteSpec> = several.collect();
+        let several: Vec<&RouteSpec> = routes.into_iter().filter(|route| route.variants.len() > 1).collect();
         anyhow::ensure!(!several.is_empty(), "there is nothing to choose: no route has several variants");
-        let mut found = Vec::new();
+        let mut all = All::default();
         for route in several {
-            found.push(self.replayed(&spec, route, &folder)?);
+            if self.route.is_none() && is_in_force(&spec, route, &folder)? {
+                all.unchanged.push(route.name.clone());
+                continue;
+            }
+            match self.replayed(&spec, route, &folder) {
+                Ok(found) => all.found.push(found),
+                Err(refused) => all.refused.push((route.name.clone(), refused)),
+            }
         }
-        if self.json {
-            let all: Vec<Value> = found.iter().map(Found::shown).collect();
-            return print(&format!("{}\n", serde_json::to_string_pretty(&all)?));
-        }
-        print(&found.iter().map(|found| found.says(Style::stdout())).collect::<String>())
+        all.tell(self.json)
     }
 
     fn since_ms(&self) -> u64 {
@@ -98,36 +103,16 @@ impl Replay {
         self.since.map_or(0, |span| SystemClock.unix_ms().saturating_sub(ms(span)))
     }
 
-    /// Draws every decision again.
-    fn verify(&self, folder: &Path, routes: &[&RouteSpec]) -> anyhow::Result<()> {
-        let (mut all, mut same, mut unknown) = (0, 0, 0);
-        let mut other = None;
-        for route in routes {
-            let history = History::read(folder, &route.name, &[], self.since_ms())?;
-            for call in &history.calls {
-                all += 1;
-                match history.again(call) {
-                    Some(arm) if arm == call.decision.arm => same += 1,
-                    Some(_) => other = other.or(Some(call.id)),
-                    None => unknown += 1,
-                }
-            }
-        }
-        if let Some(id) = other {
-            anyhow::bail!(
-                "{same} of {all} decisions are the same when they are drawn again; {id} is not: `tidegate explain {id}`"
-            );
-        }
-        let rest =
-            if unknown > 0 { format!("; {unknown} have an arm whose name no record tells") } else { String::new() };
-        print(&format!("{same} of {all} decisions are the same when they are drawn again{rest}\n"))
-    }
-
     fn replayed(&self, spec: &GatewaySpec, route: &RouteSpec, folder: &Path) -> anyhow::Result<Found> {
         let reward = asked(spec, route, self.reward.as_deref()).map_err(Wrong)?;
-        let history = History::read(folder, &route.name, std::slice::from_ref(&reward), self.since_ms())?;
+        // What it is judged by, and what it learns from.
+        let mut rewards = vec![reward.clone()];
+        if let PolicySpec::Learned(learned) = &route.policy {
+            rewards.push(learned.reward.clone());
+        }
+        let history = History::read(folder, &route.name, &rewards, self.since_ms())?;
         anyhow::ensure!(!history.calls.is_empty(), "`{}` has no calls in {}", route.name, folder.display());
-        let targets = targets(route, &history, self.relearn)?;
+        let targets = targets(folder, route, &history, self.relearn)?;
         let rewarded =
             history.calls.iter().zip(&targets).filter_map(|(call, target)| logged(route, &history, call, target));
         let logged: Vec<Logged> = rewarded.collect();
@@ -154,9 +139,53 @@ impl Replay {
     }
 }
 
+/// Whether a route picks its arms as it did when its newest call was logged; so does one that has no call yet.
+fn is_in_force(spec: &GatewaySpec, route: &RouteSpec, folder: &Path) -> anyhow::Result<bool> {
+    let filter = Filter { route: Some(route.name.clone()), ..Filter::default() };
+    let newest = EventReader::open(folder)?.newest(&filter, 1)?;
+    let Some(newest) = newest.first() else { return Ok(true) };
+    let was = Kept::of(folder, &newest.config, &route.name)?;
+    let now = Kept::read(kept_form(spec), &route.name);
+    Ok(was.zip(now).is_some_and(|(was, now)| was.picks_as(&now)))
+}
+
+/// What came of each route.
+#[derive(Default)]
+struct All {
+    found: Vec<Found>,
+    refused: Vec<(RouteName, anyhow::Error)>,
+    unchanged: Vec<RouteName>,
+}
+
+impl All {
+    /// Prints what was found; what was refused fails the command, whatever was found of others.
+    fn tell(mut self, as_json: bool) -> anyhow::Result<()> {
+        if let ([], 1) = (self.found.as_slice(), self.refused.len()) {
+            return self.refused.pop().map_or(Ok(()), |(_, refused)| Err(refused));
+        }
+        let unchanged: Vec<String> = self.unchanged.iter().map(|name| format!("`{name}`")).collect();
+        anyhow::ensure!(
+            !(self.found.is_empty() && self.refused.is_empty()),
+            "no route has another policy than its newest calls had ({}): name one with --route to replay it all the same",
+            unchanged.join(", ")
+        );
+        if as_json {
+            let found = self.found.iter().map(Found::shown);
+            let refused = self.refused.iter().map(|(name, why)| json!({"route": name, "refused": format!("{why:#}")}));
+            let all: Vec<Value> = found.chain(refused).collect();
+            print(&format!("{}\n", serde_json::to_string_pretty(&all)?))?;
+        } else {
+            print(&self.found.iter().map(|found| found.says(Style::stdout())).collect::<String>())?;
+        }
+        let refused: Vec<String> = self.refused.iter().map(|(_, why)| format!("{why:#}")).collect();
+        anyhow::ensure!(refused.is_empty(), "{}", refused.join("\n"));
+        Ok(())
+    }
+}
+
 /// A call as the estimators know it, with one action more than the new route has variants: those that it lacks.
 fn logged(route: &RouteSpec, history: &History, call: &Past, target: &Arc<[f64]>) -> Option<Logged> {
-    let values: Moments = call.rewards.iter().flatten().map(|(_, value)| *value).collect();
+    let values: Moments = call.rewards.first()?.iter().map(|(_, value)| *value).collect();
     let reward = values.mean()?;
     let gone = route.variants.len();
     let names = history.arms(call);

@@ -489,7 +489,8 @@ fn entry(feedback: &Feedback, at: u64, once: Option<(String, String)>) -> Feedba
     };
     let reward = feedback.reward.as_str().into();
     let by = feedback.by.principal.as_str().to_owned();
-    FeedbackEntry { at, id, episode, reward, value: feedback.value.number(), by, once }
+    let tenant = Some(feedback.by.tenant.clone());
+    FeedbackEntry { at, id, episode, tenant, reward, value: feedback.value.number(), by, once }
 }
 
 /// A caller's key, and what he said under it.

@@ -20,8 +20,10 @@ const GUARDS: [(Implicit, Change); 3] = [
     (Implicit::Latency, Change::Relative(0.1)),
     (Implicit::Cost, Change::Relative(0.1)),
 ];
-/// How many moments a picture has.
+/// A picture has up to twice as many moments.
 const MOMENTS: usize = 60;
+/// How many units are told apart.
+const MOST: usize = tidegate_experiment::clustered::MOST;
 
 /// The rewards that an experiment needs to know of each call, in their order.
 fn rewards(of: &RewardSource) -> Vec<RewardSource> {
@@ -38,6 +40,8 @@ pub(crate) struct Experiment {
     pub(crate) calls: usize,
     /// Calls of other arms, or of which nobody knows what the arms were called.
     pub(crate) left_out: usize,
+    /// Values that were left out since more units came than are told apart.
+    pub(crate) units_left_out: u64,
     pub(crate) arms: Vec<Arm>,
     /// How probable it is by chance that arms got so many calls, and not those of their shares.
     pub(crate) sample_ratio_p: f64,
@@ -84,59 +88,84 @@ pub(crate) struct Moment {
     pub(crate) arms: Vec<Option<(f64, Interval)>>,
 }
 
-/// What is gathered call by call.
+/// What is asked of an experiment.
+#[derive(Debug, Clone)]
+pub(crate) struct Asking {
+    /// What arms are compared by.
+    pub(crate) reward: RewardSource,
+    /// The index of the arm that the others are compared with.
+    pub(crate) control: usize,
+    /// Only calls since this moment, in milliseconds since 1970.
+    pub(crate) since: u64,
+    /// The smallest difference that matters, where one was named.
+    pub(crate) least: Option<Change>,
+}
+
+/// What is gathered call by call, in room that does not grow with their number.
 struct Gathered {
     names: Vec<VariantName>,
     units: Vec<Units>,
     sketches: Vec<Sketch>,
     ratio: SampleRatio,
     alarm: Alarm,
+    calls: usize,
     left_out: usize,
     design: Design,
     over_time: Vec<Moment>,
-}
-
-/// Weighs the arms of `route` by what `history` knows of the rewards of [`rewards`]; `control` is the index of an arm.
-fn weigh(route: &RouteSpec, reward: &RewardSource, history: &History, control: usize) -> Experiment {
-    let names: Vec<VariantName> = route.variants.iter().map(|variant| variant.name.clone()).collect();
-    let others = names.len().saturating_sub(1);
-    let gathered = Gathered::of(names, history, Design::new(Alpha::FIVE_PERCENT.shared(others)));
-    gathered.experiment(route, reward, history.calls.len(), control)
+    /// Units whose draw was counted.
+    met: HashSet<u64>,
+    /// A moment is noted after so many calls; twice as many whenever there are too many moments.
+    each: usize,
+    last_ms: u64,
 }
 
 impl Gathered {
-    fn of(names: Vec<VariantName>, history: &History, design: Design) -> Self {
+    fn new(names: Vec<VariantName>, design: Design) -> Self {
         let arms = names.len();
-        let mut gathered = Self {
+        Self {
             names,
             units: (0..=GUARDS.len()).map(|_| Units::among(arms)).collect(),
             sketches: vec![Sketch::default(); arms],
             ratio: SampleRatio::among(arms),
             alarm: Alarm::default(),
+            calls: 0,
             left_out: 0,
             design,
             over_time: Vec::new(),
-        };
-        let mut met = HashSet::new();
-        let each = (history.calls.len() / MOMENTS).max(1);
-        for (nth, call) in history.calls.iter().enumerate() {
-            gathered.take(call, history, &mut met);
-            if (nth + 1) % each == 0 {
-                gathered.look(call.at);
-            }
+            met: HashSet::new(),
+            each: 1,
+            last_ms: 0,
         }
-        gathered.alarm.look(&gathered.ratio);
-        gathered
     }
 
-    fn take(&mut self, call: &Past, history: &History, met: &mut HashSet<u64>) {
+    fn add(&mut self, call: &Past, history: &History) {
+        self.calls += 1;
+        self.last_ms = call.at;
+        self.take(call, history);
+        if !self.calls.is_multiple_of(self.each) {
+            return;
+        }
+        self.look(call.at);
+        if self.over_time.len() >= 2 * MOMENTS {
+            // Every second one stays: those that there would be at the new pace.
+            self.each *= 2;
+            let mut nth = 0;
+            self.over_time.retain(|_| {
+                nth += 1;
+                nth % 2 == 0
+            });
+        }
+    }
+
+    fn take(&mut self, call: &Past, history: &History) {
         let Some((arm, shares)) = self.placed(call, history) else {
             self.left_out += 1;
             return;
         };
         // Where a caller keeps its arm only its first call is drawn.
         let unit = call.unit();
-        if !call.decision.sticky || met.insert(unit) {
+        let mut is_first = || self.met.len() < MOST && self.met.insert(unit);
+        if !call.decision.sticky || is_first() {
             // Shares that are none were refused when they were drawn from.
             self.ratio.add(arm, &shares).unwrap_or_default();
         }
@@ -183,21 +212,26 @@ impl Gathered {
             .then(|| Interval::around(of.mean, self.design.line(of.units) * error))
     }
 
-    fn experiment(self, route: &RouteSpec, reward: &RewardSource, calls: usize, control: usize) -> Experiment {
+    fn experiment(mut self, route: &RouteSpec, asking: &Asking) -> Experiment {
+        if !self.calls.is_multiple_of(self.each) {
+            self.look(self.last_ms);
+        }
+        let (reward, control) = (&asking.reward, asking.control);
         let goal = if reward.goal() == Wanted::Maximize { Goal::Maximize } else { Goal::Minimize };
         let others: Vec<usize> = (0..self.names.len()).filter(|arm| *arm != control).collect();
         let pairs: Vec<Option<Pair>> = others.iter().map(|arm| self.pair(0, control, *arm)).collect();
         let ps: Vec<f64> = pairs.iter().map(|pair| pair.map_or(1.0, |pair| pair.compare(self.design).p)).collect();
         let ps = adjusted(&ps, Correction::Holm);
         let compared = others.iter().zip(pairs).zip(ps);
-        let compared = compared.map(|((arm, pair), p)| self.against(control, *arm, pair, p, goal)).collect();
+        let compared = compared.map(|((arm, pair), p)| self.against(asking, *arm, pair, p, goal)).collect();
         Experiment {
             route: route.name.to_string(),
             reward: reward.name().to_owned(),
             goal,
             control: self.names.get(control).map(ToString::to_string).unwrap_or_default(),
-            calls,
+            calls: self.calls,
             left_out: self.left_out,
+            units_left_out: self.units[0].left_out(),
             arms: (0..self.names.len()).map(|arm| self.arm(arm)).collect(),
             sample_ratio_p: self.alarm.p().min(1.0),
             compared,
@@ -226,13 +260,14 @@ impl Gathered {
         }
     }
 
-    fn against(&self, control: usize, arm: usize, pair: Option<Pair>, adjusted_p: f64, goal: Goal) -> Against {
+    fn against(&self, asking: &Asking, arm: usize, pair: Option<Pair>, adjusted_p: f64, goal: Goal) -> Against {
+        let control = asking.control;
         let question = Question {
             control: self.names[control].to_string(),
             treatment: self.names[arm].to_string(),
             goal,
             design: self.design,
-            least: None,
+            least: asking.least,
         };
         let verdict = pair.map(|pair| question.answer(&pair, &self.ratio, &self.alarm));
         let guard = |(at, (implicit, worse_by)): (usize, &(Implicit, Change))| {
@@ -266,15 +301,24 @@ impl Gathered {
 ///
 /// # Errors
 /// The store cannot be read.
-pub(crate) fn experiment(
-    folder: &Path,
-    route: &RouteSpec,
-    reward: &RewardSource,
-    control: usize,
-    since: u64,
-) -> anyhow::Result<Experiment> {
-    let history = History::read(folder, &route.name, &rewards(reward), since)?;
-    Ok(weigh(route, reward, &history, control))
+pub(crate) fn experiment(folder: &Path, route: &RouteSpec, asking: &Asking) -> anyhow::Result<Experiment> {
+    let names: Vec<VariantName> = route.variants.iter().map(|variant| variant.name.clone()).collect();
+    let others = names.len().saturating_sub(1);
+    let mut gathered = Gathered::new(names, Design::new(Alpha::FIVE_PERCENT.shared(others)));
+    let span = asking.since..u64::MAX;
+    History::each(folder, &route.name, &rewards(&asking.reward), span, |history, call| gathered.add(&call, history))?;
+    Ok(gathered.experiment(route, asking))
+}
+
+/// The smallest difference that matters, as on a command line: `2%` of the control's mean, or `0.01` of the reward itself.
+///
+/// # Errors
+/// It is none, in words.
+pub(crate) fn least_of(text: &str) -> Result<Change, String> {
+    let (number, is_relative) = text.strip_suffix('%').map_or((text, false), |number| (number, true));
+    let number = number.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    let number = number.ok_or_else(|| "a difference is a number above 0, such as 0.01, or a part, such as 2%".to_owned())?;
+    Ok(if is_relative { Change::Relative(number / 100.0) } else { Change::Absolute(number) })
 }
 
 /// The reward of this name, or what the route learns from.
@@ -308,3 +352,6 @@ pub(crate) fn control_of(route: &RouteSpec, name: Option<&str>) -> Result<usize,
     let found = route.variants.iter().position(|variant| variant.name.as_str() == name);
     found.ok_or_else(|| format!("`{}` has no variant `{name}`", route.name))
 }
+
+#[cfg(test)]
+mod tests;

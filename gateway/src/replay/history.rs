@@ -1,24 +1,21 @@
-//! The calls of a route with their decisions and rewards. Owns which reward belongs to which call, and what the arms were
-//! called.
+//! The calls of a route with their decisions and rewards. Owns what the arms were called, what a call says of itself, and
+//! whose it was; what callers said of it is `said`'s.
 
 use super::kept::Kept;
+use super::said::{Learning, Said, Values};
 use anyhow::Context as _;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::event::Decision;
-use tidegate_core::spec::{Implicit, RewardSource, RewardSpec};
-use tidegate_core::{Event, InferenceId, Outcome, RouteName, Side, StateId, VariantName};
+use tidegate_core::spec::{Implicit, RewardSource};
+use tidegate_core::{Event, InferenceId, Outcome, RouteName, Side, StateId, Tenant, VariantName};
 use tidegate_route::sticky::{self, arm_salt};
-use tidegate_storage::learning::{Learnt, log_at};
 use tidegate_storage::{EventReader, Filter};
-
-/// Values, each with the moment at which it was known, in milliseconds since 1970.
-type Values = Vec<(u64, f64)>;
 
 /// A call that was decided.
 #[derive(Debug, Clone)]
@@ -31,9 +28,10 @@ pub(crate) struct Past {
     pub(crate) decision: Decision,
     /// Its rewards, as they were given, each with the moment at which it was known: those of each reward that was asked for.
     pub(crate) rewards: Vec<Values>,
-    episode: Option<Arc<str>>,
     /// Under which configuration.
-    config: Arc<str>,
+    pub(crate) config: Arc<str>,
+    episode: Option<Arc<str>>,
+    tenant: Option<Tenant>,
 }
 
 /// The calls of a route, in the order in which they came.
@@ -41,17 +39,9 @@ pub(crate) struct Past {
 pub(crate) struct History {
     /// The calls.
     pub(crate) calls: Vec<Past>,
-    /// What the arms were called, as far as they were drawn.
+    /// What the arms were called, as far as that is known.
     names: HashMap<Arc<str>, Vec<Option<VariantName>>>,
-    states: HashMap<StateId, Vec<VariantName>>,
-}
-
-/// What callers said.
-#[derive(Debug, Default)]
-struct Said {
-    of_call: HashMap<(usize, InferenceId), Values>,
-    of_episode: HashMap<(usize, Arc<str>), Values>,
-    states: HashMap<StateId, Vec<VariantName>>,
+    states: HashMap<StateId, Arc<Learning>>,
 }
 
 impl Past {
@@ -63,7 +53,10 @@ impl Past {
         };
         match (&self.episode, self.decision.sticky) {
             (_, true) => self.decision.draw.to_bits(),
-            (Some(episode), false) => named(episode.as_bytes()),
+            (Some(episode), false) => {
+                let tenant = self.tenant.as_ref().map_or("", |tenant| tenant.as_str());
+                named(format!("{}\n{tenant}\n{episode}", tenant.len()).as_bytes())
+            }
             (None, false) => named(&self.id.encode()),
         }
     }
@@ -88,31 +81,41 @@ impl History {
         rewards: &[RewardSource],
         span: Range<u64>,
     ) -> anyhow::Result<Self> {
-        let said = said(folder, route, rewards).context("the log of what was learnt")?;
+        let mut calls = Vec::new();
+        let mut history = Self::each(folder, route, rewards, span, |_, call| calls.push(call))?;
+        // Records are written when calls end.
+        calls.sort_by_key(|call| call.at);
+        history.calls = calls;
+        Ok(history)
+    }
+
+    /// Shows the calls of a span one after the other, in the order in which they ended, and keeps none of them; what is kept
+    /// is what callers said of them.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn each(
+        folder: &Path,
+        route: &RouteName,
+        rewards: &[RewardSource],
+        span: Range<u64>,
+        mut show: impl FnMut(&Self, Past),
+    ) -> anyhow::Result<Self> {
+        let mut said = Said::read(folder, route, rewards, span.start).context("the log of what was learnt")?;
         let (since_ms, until_ms) = (Some(span.start), Some(span.end));
         let filter = Filter { since_ms, until_ms, route: Some(route.clone()), ..Filter::default() };
-        let mut history = Self { states: said.states, ..Self::default() };
-        let mut told = HashSet::new();
+        let mut history = Self { states: std::mem::take(&mut said.states), ..Self::default() };
         for event in EventReader::open(folder)?.scan(filter)? {
             let event = event?;
             let Some(decision) = event.decision.clone() else { continue };
             history.name(folder, &event, &decision)?;
-            let of = |(at, reward): (usize, &RewardSource)| match reward {
+            let of = |(nth, reward): (usize, &RewardSource)| match reward {
                 RewardSource::Call(implicit) => known(&event, *implicit, history.drawn(&event.config, &decision)),
-                RewardSource::Feedback(spec) => {
-                    let mut values = said.of_call.get(&(at, event.id)).cloned().unwrap_or_default();
-                    // Of an episode each arm is judged once, however many calls it had.
-                    if let Some(episode) = &event.episode
-                        && told.insert((at, Arc::clone(episode), decision.arm))
-                    {
-                        values.extend(said.of_episode.get(&(at, Arc::clone(episode))).into_iter().flatten());
-                    }
-                    in_time(values, spec, event.id)
-                }
+                RewardSource::Feedback(spec) => said.of(nth, spec, &event, decision.arm),
             };
             let rewards = rewards.iter().enumerate().map(of).collect();
-            let Event { id, unix_ms: at, config, episode, .. } = event;
-            history.calls.push(Past { id, at, decision, rewards, config, episode });
+            let Event { id, unix_ms: at, config, episode, tenant, .. } = event;
+            show(&history, Past { id, at, decision, rewards, config, episode, tenant });
         }
         Ok(history)
     }
@@ -146,10 +149,15 @@ impl History {
 
     fn names_of(&self, config: &Arc<str>, decision: &Decision) -> Vec<Option<&VariantName>> {
         if let Some(names) = decision.state.and_then(|state| self.states.get(&state)) {
-            return names.iter().map(Some).collect();
+            return names.variants.iter().map(Some).collect();
         }
         let names = self.names.get(config);
         (0..decision.shares.len()).map(|arm| names.and_then(|names| names.get(arm)?.as_ref())).collect()
+    }
+
+    /// What the state of a call is of, where the log has it.
+    pub(crate) fn learning(&self, call: &Past) -> Option<&Arc<Learning>> {
+        self.states.get(&call.decision.state?)
     }
 
     /// Draws the arm of a call again; `None` where that needs the name of an arm that was never drawn.
@@ -193,30 +201,67 @@ fn known(event: &Event, implicit: Implicit, drawn: Option<&VariantName>) -> Vec<
     value.map(|value| (event.unix_ms + event.total_us / 1000, value)).into_iter().collect()
 }
 
-fn in_time(mut values: Vec<(u64, f64)>, spec: &RewardSpec, id: InferenceId) -> Vec<(u64, f64)> {
-    let window = u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX);
-    values.retain(|(at, _)| at.saturating_sub(id.unix_ms()) <= window);
-    values
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::testing::{Call, Shop};
 
-fn said(folder: &Path, route: &RouteName, rewards: &[RewardSource]) -> anyhow::Result<Said> {
-    let mut said = Said::default();
-    log_at(folder).read(|entry| match entry {
-        Learnt::State(state) if state.route == *route => {
-            said.states.insert(state.id, state.variants);
-        }
-        Learnt::Feedback(one) => {
-            let is_asked = |(_, reward): &(usize, &RewardSource)| *one.reward == *reward.name();
-            for (at, _) in rewards.iter().enumerate().filter(is_asked) {
-                let values = match (one.id, &one.episode) {
-                    (Some(id), _) => said.of_call.entry((at, id)).or_default(),
-                    (None, Some(episode)) => said.of_episode.entry((at, Arc::clone(episode))).or_default(),
-                    (None, None) => continue,
-                };
-                values.push((one.at, one.value));
-            }
-        }
-        _ => {}
-    })?;
-    Ok(said)
+    fn read(shop: &Shop, rewards: &[RewardSource]) -> History {
+        History::read(shop.folder(), &"r".parse().unwrap(), rewards, 0).unwrap()
+    }
+
+    fn names(history: &History) -> Vec<Option<&str>> {
+        history.arms(&history.calls[0]).into_iter().map(|name| name.map(VariantName::as_str)).collect()
+    }
+
+    #[test]
+    fn arms_are_called_as_the_configuration_says_and_else_as_calls_show() {
+        let shop = Shop::new();
+        shop.called(&[Call::at(1_000)]);
+        assert_eq!(names(&read(&shop, &[])), [Some("a"), None]);
+        shop.configured(r#"{"routes": {"r": {"arms": ["a", "b"]}}}"#);
+        assert_eq!(names(&read(&shop, &[])), [Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn calls_come_in_their_order_and_say_how_they_failed() {
+        let shop = Shop::new();
+        shop.called(&[Call { is_ok: false, ..Call::at(9_000) }, Call::at(1_000)]);
+        let history = read(&shop, &[RewardSource::Call(Implicit::Error), RewardSource::Call(Implicit::Latency)]);
+        let found: Vec<_> = history.calls.iter().map(|call| (call.at, call.rewards.clone())).collect();
+        assert_eq!(
+            found,
+            [(1_000, vec![vec![(1_001, 0.0)], vec![(1_001, 0.001)]]), (9_000, vec![vec![(9_001, 1.0)], vec![]])]
+        );
+    }
+
+    #[test]
+    fn a_unit_is_whom_an_arm_was_drawn_for() {
+        let shop = Shop::new();
+        let of = |at, episode, tenant| Call { episode, tenant, ..Call::at(at) };
+        let kept = Call { sticky: true, ..of(6, Some("e"), None) };
+        shop.called(&[
+            of(1, None, None),
+            of(2, None, None),
+            of(3, Some("e"), None),
+            of(4, Some("e"), None),
+            of(5, Some("e"), Some("red")),
+            kept.clone(),
+            Call { at: 7, ..kept },
+        ]);
+        let units: Vec<u64> = read(&shop, &[]).calls.iter().map(Past::unit).collect();
+        assert!(units[0] != units[1] && units[2] == units[3] && units[3] != units[4] && units[5] == units[6]);
+        assert_ne!(units[3], units[5]);
+    }
+
+    #[test]
+    fn a_sticky_draw_needs_the_names_of_the_arms_that_run() {
+        let decision = |shares: [f64; 2]| Decision { shares: shares.into(), arm: 0, draw: 0.5, sticky: true, state: None };
+        let (a, b): (VariantName, VariantName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let again = |shares, names: [Option<&VariantName>; 2]| drawn_again(&decision(shares), &names);
+        assert_eq!(again([0.5, 0.5], [Some(&a), None]), None);
+        assert_eq!(again([1.0, 0.0], [Some(&a), None]), Some(0));
+        let salts = [arm_salt("a"), arm_salt("b")];
+        assert_eq!(again([0.5, 0.5], [Some(&a), Some(&b)]), Some(sticky::race(&[0.5, 0.5], &salts, 0.5)));
+    }
 }

@@ -2,13 +2,15 @@
 //! that file has beside what people are shown, and how a policy is read back from it.
 
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::spec::{
     GatewaySpec, Goal, Implicit, LearnedSpec, RewardKind, RewardLevel, RewardSource, RewardSpec, RuleSpec,
 };
-use tidegate_core::{RouteName, VariantName};
+use tidegate_core::{RouteName, StateId, VariantName};
 use tidegate_route::share::Shares;
 use tidegate_storage::configurations::Configurations;
 
@@ -112,6 +114,27 @@ impl Kept {
         ["arms", "policy", "rollout", "sticky"].iter().all(|name| of(self, name) == of(other, name))
             && reward(self) == reward(other)
     }
+}
+
+/// What is kept of the configurations under which calls drew from states.
+///
+/// # Errors
+/// Their files cannot be read.
+pub(crate) fn kept_of_states(
+    folder: &Path,
+    route: &RouteName,
+    configs: &HashMap<StateId, Arc<str>>,
+) -> anyhow::Result<HashMap<StateId, Arc<Kept>>> {
+    let mut known: HashMap<&Arc<str>, Option<Arc<Kept>>> = HashMap::new();
+    let mut found = HashMap::new();
+    for (state, config) in configs {
+        let kept = match known.entry(config) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Kept::of(folder, config, route)?.map(Arc::new)),
+        };
+        found.extend(kept.clone().map(|kept| (*state, kept)));
+    }
+    Ok(found)
 }
 
 /// A span as configurations are shown with it: `60s` or `1500ms`.

@@ -1,6 +1,6 @@
 //! `GET /admin/v1/experiments/{route}`: a route as an experiment. Owns the path and the query.
 
-use super::experiment::{asked, control_of, experiment};
+use super::experiment::{Asking, asked, control_of, experiment, least_of};
 use crate::wire::Reloader;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
@@ -35,7 +35,7 @@ impl ExperimentMount {
         let spec = self.reloader.get().and_then(Weak::upgrade).ok_or_else(gone)?.spec();
         let found = spec.routes.iter().find(|(name, _)| name.as_str() == route).map(|(_, found)| found.clone());
         let found = found.ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no route `{route}`")))?;
-        let (mut reward, mut control, mut since) = (None, None, 0);
+        let (mut reward, mut control, mut since, mut least) = (None, None, 0, None);
         for (name, value) in pairs(query) {
             match name.as_str() {
                 "reward" => reward = Some(value),
@@ -44,12 +44,14 @@ impl ExperimentMount {
                     let wrong = |_| Fault::field("since_ms", "since_ms is a moment in milliseconds since 1970");
                     since = value.parse().map_err(wrong)?;
                 }
-                _ => return Err(Fault::field(name, "the query has reward, control and since_ms, and no other")),
+                "least" => least = Some(least_of(&value).map_err(|says| Fault::field("least", says))?),
+                _ => return Err(Fault::field(name, "the query has reward, control, since_ms and least, and no other")),
             }
         }
         let reward = asked(&spec, &found, reward.as_deref()).map_err(|says| Fault::field("reward", says))?;
         let control = control_of(&found, control.as_deref()).map_err(|says| Fault::field("control", says))?;
-        let reading = move || experiment(&folder, &found, &reward, control, since);
+        let asking = Asking { reward, control, since, least };
+        let reading = move || experiment(&folder, &found, &asking);
         let shown = tokio::task::spawn_blocking(reading).await.map_err(Fault::internal)?;
         serde_json::to_vec(&shown.map_err(|error| Fault::internal(format!("{error:#}")))?).map_err(Fault::internal)
     }

@@ -1,11 +1,13 @@
-//! States of learners, reckoned again: shares from what a state knew, by the rule of its configuration. Owns when two are the
-//! same: to the bit.
+//! States of learners, reckoned again: shares from what a state knew, by the rule of its configuration, and what it knew from
+//! the rewards in the log. Owns when two are the same: to the bit.
 
 use super::kept::Kept;
+use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::spec::LearnedSpec;
+use tidegate_core::{RouteName, StateId, VariantName};
 use tidegate_route::learn::{Learner, Tally};
-use tidegate_storage::learning::StateEntry;
+use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 
 /// A state that was reckoned again.
 #[derive(Debug, Clone)]
@@ -29,6 +31,104 @@ pub(crate) fn learner_at(learned: &LearnedSpec, state: &StateEntry) -> Option<Le
     crate::learning::learner(learned, tallies(state)).ok()
 }
 
+/// What came of the states of a route when its log was gone through again.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Refolded {
+    /// States of the log.
+    pub(crate) states: usize,
+    /// Those that are the same to the bit: what they knew follows from the state before and the rewards between, and their
+    /// shares from what they knew.
+    pub(crate) same: usize,
+    /// Those of which neither can be said: nothing tells by which configuration they were reckoned.
+    pub(crate) unknown: usize,
+    /// The first that is another one.
+    pub(crate) other: Option<StateId>,
+}
+
+/// A state of the log, and the rewards that came after it.
+struct Step {
+    state: StateEntry,
+    learned: Option<LearnedSpec>,
+    later: Vec<(VariantName, f64)>,
+}
+
+/// Goes through the learning log of a route again. `kept` says what is kept of the configuration under which calls drew from
+/// a state; a state that no call drew from is held to the policy before it.
+///
+/// # Errors
+/// The log cannot be read.
+pub(crate) fn refolded(
+    folder: &Path,
+    route: &RouteName,
+    kept: impl Fn(StateId) -> Option<Arc<Kept>>,
+) -> anyhow::Result<Refolded> {
+    let (mut found, mut before) = (Refolded::default(), None::<Step>);
+    log_at(folder).read(|entry| match entry {
+        Learnt::Reward(one) if one.route == *route => {
+            let of_state = before.as_mut().filter(|step| step.state.reward == one.reward);
+            if let Some(step) = of_state {
+                step.later.push((one.variant, one.value));
+            }
+        }
+        Learnt::State(state) if state.route == *route => {
+            let own = kept(state.id);
+            let learned = own.as_ref().and_then(|kept| kept.learned());
+            found.states += 1;
+            let shares = own.and_then(|kept| reckoned(&kept, &state)).map(|again| again.is_same);
+            match both(shares, before.as_ref().and_then(|step| step.leads_to(&state, learned.as_ref()))) {
+                Some(true) => found.same += 1,
+                Some(false) => found.other = found.other.or(Some(state.id)),
+                None => found.unknown += 1,
+            }
+            let learned = learned.or_else(|| before.take().and_then(|step| step.learned));
+            before = Some(Step { state, learned, later: Vec::new() });
+        }
+        _ => {}
+    })?;
+    Ok(found)
+}
+
+/// Whether all that is known holds.
+fn both(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (None, None) => None,
+    }
+}
+
+impl Step {
+    /// Whether a state knows what this one knew, with the rewards that came after it; `None` where it learns something else,
+    /// or where no policy is known. Rewards that came before a change of the policy fade by either of the two.
+    fn leads_to(&self, next: &StateEntry, learned: Option<&LearnedSpec>) -> Option<bool> {
+        if next.reward != self.state.reward {
+            return None;
+        }
+        let mut any = None;
+        for policy in self.learned.iter().chain(learned) {
+            let is_same = self.knows(policy).is_some_and(|known| {
+                let of = |name: &VariantName| known.iter().find(|(arm, _)| arm == name).map(|(_, tally)| *tally);
+                let expected = next.variants.iter().map(|name| of(name).unwrap_or_default());
+                let expected: Vec<f64> = expected.flat_map(|tally| [tally.n, tally.sum, tally.squares]).collect();
+                same_bits(&expected, next.tallies.as_flattened())
+            });
+            any = Some(is_same || any.unwrap_or(false));
+        }
+        any
+    }
+
+    /// What is known of each arm with the rewards that came later.
+    fn knows(&self, policy: &LearnedSpec) -> Option<Vec<(VariantName, Tally)>> {
+        let mut learner = learner_at(policy, &self.state)?;
+        for (variant, value) in &self.later {
+            if let Some(arm) = self.state.variants.iter().position(|name| name == variant) {
+                learner.fold(arm, policy.reward.oriented(*value));
+            }
+        }
+        Some(self.state.variants.iter().cloned().zip(learner.tallies().iter().copied()).collect())
+    }
+}
+
 /// What a state knew of each arm.
 pub(crate) fn tallies(state: &StateEntry) -> Vec<Tally> {
     state.tallies.iter().map(|[n, sum, squares]| Tally { n: *n, sum: *sum, squares: *squares }).collect()
@@ -42,6 +142,7 @@ pub(crate) fn same_bits(one: &[f64], other: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::testing::{Shop, learnt};
     use serde_json::json;
     use tidegate_core::spec::{RewardSource, RuleSpec};
 
@@ -86,5 +187,31 @@ mod tests {
         let other = kept(&json!({"thompson": {"reward": "error", "min_share": 0.02}}));
         assert!(!reckoned(&other, &state(RuleSpec::Thompson, 0.01)).unwrap().is_same);
         assert!(reckoned(&kept(&json!({"weighted": {"a": 1.0}})), &state(RuleSpec::Thompson, 0.01)).is_none());
+    }
+    fn refold(log: &[Learnt], half_life: u32) -> Refolded {
+        let shop = Shop::new();
+        shop.said(log);
+        let policy = json!({"thompson": {"reward": "error", "min_share": 0.01, "half_life": half_life}});
+        let kept = Arc::new(kept(&policy));
+        refolded(shop.folder(), &"r".parse().unwrap(), |_| Some(Arc::clone(&kept))).unwrap()
+    }
+
+    #[test]
+    fn a_log_leads_to_the_same_states_again() {
+        assert_eq!(refold(&learnt(5), 5), Refolded { states: 3, same: 3, unknown: 0, other: None });
+    }
+
+    #[test]
+    fn a_reward_that_is_missing_or_another_policy_shows() {
+        let mut torn = learnt(5);
+        torn.remove(3);
+        let found = refold(&torn, 5);
+        assert!(found.same == 2 && found.other.is_some(), "{found:?}");
+        let found = refold(&learnt(5), 6);
+        assert!(found.same == 1 && found.other.is_some(), "{found:?}");
+        let shop = Shop::new();
+        shop.said(&learnt(5));
+        let found = refolded(shop.folder(), &"r".parse().unwrap(), |_| None).unwrap();
+        assert_eq!(found, Refolded { states: 3, same: 0, unknown: 3, other: None });
     }
 }

@@ -2,10 +2,16 @@
 //! without having run it.
 
 use super::history::{History, Past};
+use super::states::tallies;
 use crate::learning::learner_of;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
-use tidegate_core::VariantName;
 use tidegate_core::spec::{LearnedSpec, PolicySpec, RouteSpec};
+use tidegate_core::{StateId, VariantName};
+use tidegate_route::learn::{Learner, Tally};
+use tidegate_storage::StoreFault;
+use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 
 /// A state is published after so many rewards …
 const REWARDS: u32 = 50;
@@ -24,22 +30,90 @@ pub(crate) enum TargetFault {
     /// It cannot learn.
     #[error("the policy of `{0}` cannot learn: {1}")]
     Broken(String, String),
+    /// What was learnt cannot be read.
+    #[error("the log of what was learnt cannot be read: {0}")]
+    Unread(#[from] StoreFault),
 }
 
-/// The probability of each variant of `route` at each call, in their order.
+/// The probability of each variant of `route` at each call, in their order; the last reward that `history` was read with is
+/// what a learner learns from.
 ///
 /// # Errors
 /// They are not known.
-pub(crate) fn targets(route: &RouteSpec, history: &History, relearn: bool) -> Result<Vec<Arc<[f64]>>, TargetFault> {
+pub(crate) fn targets(
+    folder: &Path,
+    route: &RouteSpec,
+    history: &History,
+    relearn: bool,
+) -> Result<Vec<Arc<[f64]>>, TargetFault> {
     match &route.policy {
         PolicySpec::Weighted(shares) => {
             let shares: Arc<[f64]> = shares.as_slice().into();
             Ok(history.calls.iter().map(|_| Arc::clone(&shares)).collect())
         }
-        PolicySpec::Learned(learned) if relearn => relearnt(route, learned, history),
+        PolicySpec::Learned(learned) if relearn => match as_published(folder, route, learned, history)? {
+            Some(targets) => Ok(targets),
+            None => relearnt(route, learned, history),
+        },
         PolicySpec::Learned(_) => Err(TargetFault::Learns(route.name.to_string())),
         PolicySpec::Rollout(_) => Err(TargetFault::Rollout(route.name.to_string())),
     }
+}
+
+/// The probabilities where the route learnt from the same reward when the calls were logged: rewards are folded in the order
+/// of the log and a state is published wherever one was, so that the policy that was in force leads to the very probabilities
+/// that the calls had. `None` where a call did not draw from such a state.
+fn as_published(
+    folder: &Path,
+    route: &RouteSpec,
+    learned: &LearnedSpec,
+    history: &History,
+) -> Result<Option<Vec<Arc<[f64]>>>, TargetFault> {
+    let reward = learned.reward.name();
+    let is_same = |call: &Past| history.learning(call).is_some_and(|learning| *learning.reward == *reward);
+    if !history.calls.iter().all(is_same) {
+        return Ok(None);
+    }
+    let wanted: HashSet<StateId> = history.calls.iter().filter_map(|call| call.decision.state).collect();
+    let (mut learner, mut published, mut fault) = (None::<Learner>, HashMap::new(), None);
+    let place = |name: &VariantName| route.variants.iter().position(|variant| variant.name == *name);
+    log_at(folder).read(|entry| match entry {
+        Learnt::Reward(one) if one.route == route.name && *one.reward == *reward => {
+            if let (Some(learner), Some(arm)) = (&mut learner, place(&one.variant)) {
+                learner.fold(arm, learned.reward.oriented(one.value));
+            }
+        }
+        Learnt::State(state) if state.route == route.name && *state.reward == *reward => {
+            let now = match learner.take() {
+                Some(known) => Ok(known),
+                // What was known before the log begins is known under any rule.
+                None => crate::learning::learner(learned, known_before(route, &state)),
+            };
+            match now {
+                Ok(now) if wanted.contains(&state.id) => {
+                    match now.state() {
+                        Ok(shares) => drop(published.insert(state.id, Arc::clone(shares.shares()))),
+                        Err(why) => fault = Some(why.to_string()),
+                    }
+                    learner = Some(now);
+                }
+                Ok(now) => learner = Some(now),
+                Err(why) => fault = Some(why.to_string()),
+            }
+        }
+        _ => {}
+    })?;
+    if let Some(why) = fault {
+        return Err(TargetFault::Broken(route.name.to_string(), why));
+    }
+    Ok(history.calls.iter().map(|call| published.get(&call.decision.state?).map(Arc::clone)).collect())
+}
+
+fn known_before(route: &RouteSpec, state: &StateEntry) -> Vec<Tally> {
+    let known: Vec<Tally> = tallies(state);
+    let of = |name: &VariantName| state.variants.iter().position(|known| known == name);
+    let each = route.variants.iter().map(|variant| of(&variant.name).and_then(|arm| known.get(arm).copied()));
+    each.map(Option::unwrap_or_default).collect()
 }
 
 /// A reward, when it was known, and of which variant.
@@ -49,6 +123,8 @@ struct Reward {
     value: f64,
 }
 
+/// The probabilities where the log has no states of such a learner: rewards are folded in the order in which they were known,
+/// and a state is published at the pace of a gateway.
 fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Result<Vec<Arc<[f64]>>, TargetFault> {
     let broken = |why: String| TargetFault::Broken(route.name.to_string(), why);
     let mut learner = learner_of(learned, route.variants.len()).map_err(|fault| broken(fault.to_string()))?;
@@ -59,11 +135,11 @@ fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Resu
     let mut rewards: Vec<Reward> = Vec::new();
     for call in &history.calls {
         let Some(variant) = place(call) else { continue };
-        rewards.extend(call.rewards.iter().flatten().map(|(at, value)| Reward { at: *at, variant, value: *value }));
+        rewards.extend(call.rewards.last().into_iter().flatten().map(|(at, value)| Reward { at: *at, variant, value: *value }));
     }
     rewards.sort_by_key(|reward| reward.at);
     let mut coming = rewards.into_iter().peekable();
-    let state = |learner: &tidegate_route::learn::Learner| {
+    let state = |learner: &Learner| {
         learner.state().map(|state| Arc::clone(state.shares())).map_err(|fault| broken(fault.to_string()))
     };
     let mut shares = state(&learner)?;
@@ -88,4 +164,61 @@ fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Resu
         targets.push(Arc::clone(&shares));
     }
     Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::same_bits;
+    use crate::replay::testing::{Call, Shop, learnt, route};
+    use tidegate_core::spec::{Implicit, RewardSource};
+
+    /// Calls that drew from each state of a log.
+    fn shop() -> Shop {
+        let (shop, log) = (Shop::new(), learnt(5));
+        let states = log.iter().filter_map(|entry| if let Learnt::State(state) = entry { Some(state) } else { None });
+        let calls = (1..).zip(states).map(|(at, state)| Call {
+            state: Some(state.id),
+            shares: state.shares.to_vec(),
+            ..Call::at(at)
+        });
+        shop.called(&calls.collect::<Vec<_>>());
+        shop.said(&log);
+        shop
+    }
+
+    fn reckoned(shop: &Shop, policy: &str) -> (History, Result<Vec<Arc<[f64]>>, TargetFault>) {
+        let route = route(policy);
+        let rewards = [RewardSource::Call(Implicit::Error)];
+        let history = History::read(shop.folder(), &route.name, &rewards, 0).unwrap();
+        let targets = targets(shop.folder(), &route, &history, true);
+        (history, targets)
+    }
+
+    #[test]
+    fn the_policy_that_was_in_force_leads_to_the_probabilities_that_calls_had() {
+        let shop = shop();
+        let of = |policy: &str| {
+            let (history, targets) = reckoned(&shop, policy);
+            let each = history.calls.iter().zip(targets.unwrap());
+            each.map(|(call, target)| same_bits(&call.decision.shares, &target)).collect::<Vec<_>>()
+        };
+        assert_eq!(of("{thompson: {reward: error, half_life: 5}}"), [true, true, true]);
+        // Before the first reward both are even.
+        assert_eq!(of("{thompson: {reward: error, half_life: 6}}"), [true, false, false]);
+        assert_eq!(of("{weighted: {a: 50%, b: 50%}}"), [true, false, false]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_and_what_was_not_learnt_is_paced() {
+        let learns = route("{thompson: {reward: error}}");
+        let history = History::default();
+        assert!(matches!(targets(Path::new("."), &learns, &history, false), Err(TargetFault::Learns(_))));
+        // Calls of another policy: the first failed, and was known to have when the last came.
+        let shop = Shop::new();
+        shop.called(&[Call { is_ok: false, ..Call::at(1_000) }, Call::at(1_050), Call::at(2_000)]);
+        let (_, targets) = reckoned(&shop, "{thompson: {reward: error}}");
+        let first: Vec<f64> = targets.unwrap().iter().map(|target| target[0]).collect();
+        assert!(first[0] == 0.5 && first[1] == 0.5 && first[2] < 0.5, "{first:?}");
+    }
 }

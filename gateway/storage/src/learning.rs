@@ -6,7 +6,7 @@ use crate::lines::Lines;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
-use tidegate_core::{InferenceId, RouteName, StateId, VariantName};
+use tidegate_core::{InferenceId, RouteName, StateId, Tenant, VariantName};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct FeedbackEntry {
     /// The episode, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<Arc<str>>,
+    /// For whom the caller spoke: episodes of different tenants may have one name. Older entries lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
     /// The reward's name.
     pub reward: Arc<str>,
     /// Its value.
