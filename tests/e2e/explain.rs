@@ -4,9 +4,13 @@ use crate::harness::events::newest;
 use crate::harness::{Home, Upstream, chat, eventually, home, upstream};
 use serde_json::{Value, json};
 
-/// The records of so many calls, the newest last.
+/// The records of so many calls, the oldest first.
 async fn records(admin: &crate::harness::Client, calls: usize) -> Vec<Value> {
-    eventually("all records", async || Some(newest(admin, 1000).await).filter(|found| found.len() == calls)).await
+    let all = async || Some(newest(admin, 1000).await).filter(|found| found.len() == calls);
+    let mut found = eventually("all records", all).await;
+    // Ids begin with their time.
+    found.sort_by_key(|event| event["id"].as_str().map(str::to_owned));
+    found
 }
 
 fn explained(home: &Home, id: &Value) -> (String, Value) {
@@ -84,10 +88,12 @@ async fn a_call_of_a_learner_is_explained_by_what_it_had_learnt() {
     assert!(says.contains("because nothing had been learnt yet; 6.00 % are spread evenly"), "{says}");
     assert_eq!((&shown["shares_agree"], &shown["arms"]), (&json!(true), &json!(["z", "a"])), "{shown}");
     // All calls after the first state with rewards can be reckoned again, and each has its reason.
-    let learnt = events.iter().filter(|event| event["decision"]["state"] != events[0]["decision"]["state"]);
-    let learnt = learnt.last().expect("a state that has learnt");
+    let mut learnt = events.iter().filter(|event| event["decision"]["state"] != events[0]["decision"]["state"]);
+    let learnt = learnt.next_back().expect("a state that has learnt");
     let (says, shown) = explained(&home, &learnt["id"]);
-    for part in ["ucb1 gave z ", "as it had learnt of `error` by ", "the same to the bit", "chance drew 0.", ", from 0."] {
+    for part in
+        ["ucb1 gave z ", "as it had learnt of `error` by ", "the same to the bit", "chance drew 0.", ", from 0."]
+    {
         assert!(says.contains(part), "{part}: {says}");
     }
     assert!(!says.contains("nothing had been learnt yet"), "{says}");

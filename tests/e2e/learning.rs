@@ -119,7 +119,10 @@ fn replays(three: &Three) {
         (ran.code(), ran.out(), ran.err())
     };
     let (code, out, err) = run(&["replay", "--config", "config.yaml", "--verify"]);
-    assert!(code == 0 && out.starts_with("3000 of 3000 decisions are the same when they are drawn again\n"), "{out}{err}");
+    assert!(
+        code == 0 && out.starts_with("3000 of 3000 decisions are the same when they are drawn again\n"),
+        "{out}{err}"
+    );
     // What each arm alone would have earned, from the propensities: c was good in 0.5 of the first 2,000 calls and in
     // 0.7 of the last 1,000.
     let text = three.home.read("config.yaml");

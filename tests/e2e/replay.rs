@@ -14,7 +14,9 @@ fn text(urls: &[String; 2], policies: [&str; 3]) -> String {
     let [learns, fixed, certain] = policies.map(route);
     format!(
         "{}providers: {{px: {{openai: {{endpoints: [{{url: \"{}\"}}]}}}}, py: {{openai: {{endpoints: [{{url: \"{}\"}}]}}}}}}\nmodels: {{mx: {{provider: px, model: x}}, my: {{provider: py, model: y}}}}\nrewards: {{good: {{kind: boolean}}}}\nroutes: {{learns: {learns}, fixed: {fixed}, certain: {certain}}}\n",
-        home::BASE, urls[0], urls[1]
+        home::BASE,
+        urls[0],
+        urls[1]
     )
 }
 

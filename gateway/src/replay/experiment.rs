@@ -317,7 +317,8 @@ pub(crate) fn experiment(folder: &Path, route: &RouteSpec, asking: &Asking) -> a
 pub(crate) fn least_of(text: &str) -> Result<Change, String> {
     let (number, is_relative) = text.strip_suffix('%').map_or((text, false), |number| (number, true));
     let number = number.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-    let number = number.ok_or_else(|| "a difference is a number above 0, such as 0.01, or a part, such as 2%".to_owned())?;
+    let number =
+        number.ok_or_else(|| "a difference is a number above 0, such as 0.01, or a part, such as 2%".to_owned())?;
     Ok(if is_relative { Change::Relative(number / 100.0) } else { Change::Absolute(number) })
 }
 

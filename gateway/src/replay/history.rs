@@ -4,8 +4,8 @@
 use super::kept::Kept;
 use super::said::{Learning, Said, Values};
 use anyhow::Context as _;
-use std::collections::hash_map::Entry;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_sticky_draw_needs_the_names_of_the_arms_that_run() {
-        let decision = |shares: [f64; 2]| Decision { shares: shares.into(), arm: 0, draw: 0.5, sticky: true, state: None };
+        let decision =
+            |shares: [f64; 2]| Decision { shares: shares.into(), arm: 0, draw: 0.5, sticky: true, state: None };
         let (a, b): (VariantName, VariantName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let again = |shares, names: [Option<&VariantName>; 2]| drawn_again(&decision(shares), &names);
         assert_eq!(again([0.5, 0.5], [Some(&a), None]), None);

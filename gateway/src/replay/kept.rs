@@ -109,8 +109,7 @@ impl Kept {
     /// Whether the arms are the same and are picked in the same way.
     pub(crate) fn picks_as(&self, other: &Self) -> bool {
         let of = |kept: &Self, name: &str| kept.route[name].clone();
-        let reward =
-            |kept: &Self| kept.policy().map(|(_, settings)| kept.rewards[settings["reward"].as_str()?].clone());
+        let reward = |kept: &Self| kept.policy().and_then(|(_, of)| kept.rewards.get(of["reward"].as_str()?).cloned());
         ["arms", "policy", "rollout", "sticky"].iter().all(|name| of(self, name) == of(other, name))
             && reward(self) == reward(other)
     }

@@ -47,7 +47,7 @@ impl Said {
         log_at(folder).read(|entry| match entry {
             Learnt::State(state) if state.route == *route => said.name(state, &mut last),
             // What was said before the first call is about none of them.
-            Learnt::Feedback(one) if one.at >= since => said.take(one, rewards),
+            Learnt::Feedback(one) if one.at >= since => said.take(&one, rewards),
             _ => {}
         })?;
         Ok(said)
@@ -64,7 +64,7 @@ impl Said {
         *last = Some(known);
     }
 
-    fn take(&mut self, one: FeedbackEntry, rewards: &[RewardSource]) {
+    fn take(&mut self, one: &FeedbackEntry, rewards: &[RewardSource]) {
         let is_asked = |(_, reward): &(usize, &RewardSource)| *one.reward == *reward.name();
         for (nth, _) in rewards.iter().enumerate().filter(is_asked) {
             match (one.id, &one.episode) {
@@ -134,7 +134,16 @@ mod tests {
 
     fn feedback(at: u64) -> FeedbackEntry {
         let (id, episode) = (None, Some("e".into()));
-        FeedbackEntry { at, id, episode, tenant: None, reward: "solved".into(), value: 1.0, by: String::new(), once: None }
+        FeedbackEntry {
+            at,
+            id,
+            episode,
+            tenant: None,
+            reward: "solved".into(),
+            value: 1.0,
+            by: String::new(),
+            once: None,
+        }
     }
 
     #[test]

@@ -135,7 +135,11 @@ fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Resu
     let mut rewards: Vec<Reward> = Vec::new();
     for call in &history.calls {
         let Some(variant) = place(call) else { continue };
-        rewards.extend(call.rewards.last().into_iter().flatten().map(|(at, value)| Reward { at: *at, variant, value: *value }));
+        rewards.extend(call.rewards.last().into_iter().flatten().map(|(at, value)| Reward {
+            at: *at,
+            variant,
+            value: *value,
+        }));
     }
     rewards.sort_by_key(|reward| reward.at);
     let mut coming = rewards.into_iter().peekable();
@@ -187,11 +191,11 @@ mod tests {
         shop
     }
 
-    fn reckoned(shop: &Shop, policy: &str) -> (History, Result<Vec<Arc<[f64]>>, TargetFault>) {
+    fn reckoned(shop: &Shop, policy: &str) -> (History, Vec<Arc<[f64]>>) {
         let route = route(policy);
         let rewards = [RewardSource::Call(Implicit::Error)];
         let history = History::read(shop.folder(), &route.name, &rewards, 0).unwrap();
-        let targets = targets(shop.folder(), &route, &history, true);
+        let targets = targets(shop.folder(), &route, &history, true).unwrap();
         (history, targets)
     }
 
@@ -200,7 +204,7 @@ mod tests {
         let shop = shop();
         let of = |policy: &str| {
             let (history, targets) = reckoned(&shop, policy);
-            let each = history.calls.iter().zip(targets.unwrap());
+            let each = history.calls.iter().zip(targets);
             each.map(|(call, target)| same_bits(&call.decision.shares, &target)).collect::<Vec<_>>()
         };
         assert_eq!(of("{thompson: {reward: error, half_life: 5}}"), [true, true, true]);
@@ -218,7 +222,7 @@ mod tests {
         let shop = Shop::new();
         shop.called(&[Call { is_ok: false, ..Call::at(1_000) }, Call::at(1_050), Call::at(2_000)]);
         let (_, targets) = reckoned(&shop, "{thompson: {reward: error}}");
-        let first: Vec<f64> = targets.unwrap().iter().map(|target| target[0]).collect();
+        let first: Vec<f64> = targets.iter().map(|target| target[0]).collect();
         assert!(first[0] == 0.5 && first[1] == 0.5 && first[2] < 0.5, "{first:?}");
     }
 }

@@ -123,7 +123,8 @@ pub(super) fn route(policy: &str) -> RouteSpec {
 
 /// A log of three states with rewards between, as a learner of the reward `error` with this half-life writes it.
 pub(super) fn learnt(half_life: u32) -> Vec<Learnt> {
-    let PolicySpec::Learned(learned) = route(&format!("{{thompson: {{reward: error, half_life: {half_life}}}}}")).policy
+    let PolicySpec::Learned(learned) =
+        route(&format!("{{thompson: {{reward: error, half_life: {half_life}}}}}")).policy
     else {
         panic!("a policy that learns");
     };

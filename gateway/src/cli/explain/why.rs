@@ -1,6 +1,6 @@
 //! Why an arm had its share, in words. Owns a sentence for each kind of policy.
 
-use super::Known;
+use super::{Kept, Known};
 use std::fmt::Write as _;
 use tidegate_core::spec::{LearnedSpec, RuleSpec};
 use tidegate_storage::learning::StateEntry;
@@ -17,7 +17,7 @@ impl Known {
             return "and why is not known: its configuration is not kept beside the records".to_owned();
         };
         let name = |of: &str| settings[of].as_str().unwrap_or("?").to_owned();
-        match (kind, self.kept.as_ref().and_then(|kept| kept.learned()), &self.state) {
+        match (kind, self.kept.as_ref().and_then(Kept::learned), &self.state) {
             ("weighted", ..) => "because the configuration gives it so much".to_owned(),
             ("canary" | "blue_green", ..) => format!(
                 "because the rollout from `{}` to `{}` had come to where it gives it so much",

@@ -38,7 +38,9 @@ impl Replay {
             anyhow::bail!("{said}the decision of {id} is not: `tidegate explain {id}`");
         }
         if let Some(state) = all.state_other {
-            anyhow::bail!("{said}the state {state} is not: its log was changed, or another version of the program wrote it");
+            anyhow::bail!(
+                "{said}the state {state} is not: its log was changed, or another version of the program wrote it"
+            );
         }
         print(&said)
     }
