@@ -123,14 +123,17 @@ fn replays(three: &Three) {
         code == 0 && out.starts_with("3000 of 3000 decisions are the same when they are drawn again\n"),
         "{out}{err}"
     );
-    // What each arm alone would have earned, from the propensities: c was good in 0.5 of the first 2,000 calls and in
-    // 0.7 of the last 1,000.
+    // What other shares would have earned, from the propensities: a was good in 0.4 of all calls, b in 0.8 of the first 2,000
+    // and 0.1 of the last 1,000, c in 0.5 and 0.7. An arm alone that had its least share of 1 % most of the time is worth
+    // about 1 % of the calls, which is where replay refuses.
+    let other = (2.0 * 0.8 + 0.1) / 3.0;
     let text = three.home.read("config.yaml");
     let policy = "{thompson: {reward: resolved, half_life: 500}}";
     assert!(text.contains(policy));
-    for (name, shares, expected) in
-        [("a", "a: 100%, b: 0%, c: 0%", 0.4), ("c", "a: 0%, b: 0%, c: 100%", (2.0 * 0.5 + 0.7) / 3.0)]
-    {
+    for (name, shares, expected) in [
+        ("half a", "a: 50%, b: 25%, c: 25%", 0.5 * 0.4 + 0.5 * other),
+        ("half c", "a: 25%, b: 25%, c: 50%", 0.25 * 0.4 + 0.75 * other),
+    ] {
         three.home.write("other.yaml", &text.replace(policy, &format!("{{weighted: {{{shares}}}}}")));
         let (code, out, err) =
             run(&["replay", "--config", "other.yaml", "--reward", "resolved", "--route", "mock", "--json"]);
