@@ -88,6 +88,14 @@ async fn a_call_of_a_learner_is_explained_by_what_it_had_learnt() {
     assert!(says.contains("because nothing had been learnt yet; 6.00 % are spread evenly"), "{says}");
     assert_eq!((&shown["shares_agree"], &shown["arms"]), (&json!(true), &json!(["z", "a"])), "{shown}");
     // All calls after the first state with rewards can be reckoned again, and each has its reason.
+    let first = events[0]["decision"]["state"].clone();
+    let newest = eventually("a state that has learnt", async || {
+        assert_eq!(client.chat(&chat("mock")).await.status(), 200);
+        let newest = crate::harness::events::newest(&gateway.admin(), 1).await.pop()?;
+        (newest["decision"]["state"] != first).then_some(newest)
+    })
+    .await;
+    let events = [events, vec![newest]].concat();
     let mut learnt = events.iter().filter(|event| event["decision"]["state"] != events[0]["decision"]["state"]);
     let learnt = learnt.next_back().expect("a state that has learnt");
     let (says, shown) = explained(&home, &learnt["id"]);

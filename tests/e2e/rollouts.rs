@@ -128,8 +128,11 @@ async fn a_canary_that_fails_is_rolled_back_within_an_interval_and_nobody_notice
     }
     assert_eq!(two.green.count(), before);
     // It stands in the audit log, with its reason, and people can read it.
-    let exported = two.home.run(&["audit", "export", "--config", "config.yaml"]).out();
-    let entry = exported.lines().find(|line| line.contains("rollout.turn")).expect("an entry");
+    let entry = eventually("the entry in the audit log", async || {
+        let exported = two.home.run(&["audit", "export", "--config", "config.yaml"]).out();
+        exported.lines().find(|line| line.contains("rollout.turn")).map(str::to_owned)
+    })
+    .await;
     assert!(entry.contains("error_rate: worse than allowed") && entry.contains("routes:/mock"), "{entry}");
     let status = two.rollout(&["status", "mock"]);
     assert!(status.starts_with("mock: rolled back, 0 % to green; error_rate: worse than allowed"), "{status}");

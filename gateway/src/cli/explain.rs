@@ -173,7 +173,8 @@ impl Known {
             if decision.sticky { "the caller's unit, which keeps its arm while shares stay," } else { "chance" };
         let mut out = format!("  {whose} drew {:.6}, which is {}", decision.draw, style.bold(&harmless(drawn)));
         if !decision.sticky {
-            let below: f64 = decision.shares.iter().take(decision.arm).sum();
+            // The sum of nothing is -0.
+            let below = decision.shares.iter().take(decision.arm).sum::<f64>() + 0.0;
             let up_to = below + decision.shares.get(decision.arm).copied().unwrap_or_default();
             // Writing into a string cannot fail.
             write!(out, ", from {below:.6} to {up_to:.6}").unwrap_or_default();
