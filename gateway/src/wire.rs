@@ -5,6 +5,7 @@ mod admission;
 mod announcer;
 #[cfg(feature = "engine")]
 pub(crate) mod artifacts;
+mod budgets;
 pub(crate) mod deciders;
 mod events;
 mod following;

@@ -1,5 +1,6 @@
 //! Limits: reserved before, settled after, told in headers, and refused with a time to come again.
 
+use crate::harness::events::settled;
 use crate::harness::upstream::completion;
 use crate::harness::{Stage, chat, eventually};
 use serde_json::json;
@@ -91,4 +92,48 @@ async fn what_is_refused_for_another_reason_costs_nothing() {
     }
     assert_eq!(stage.client.chat(&chat("mock")).await.status(), 200);
     assert_eq!(stage.client.get("/v1/models").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_budget_of_a_day_is_not_overspent_and_not_forgotten() {
+    let budget = "limits: [{per: tenant, cost: {usd: 0.001, every: calendar_day}}]\n";
+    let mut stage = Stage::with(budget).await;
+    // A call may cost 4 × 12 + 2 × 30 at most, and costs 40 millionths.
+    stage.upstream.always(completion("dear", 10, 15));
+    let mut body = chat("mock");
+    body["max_tokens"] = json!(30);
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let (client, body) = (stage.client.clone(), body.clone());
+            tokio::spawn(async move { client.chat(&body).await.status() })
+        })
+        .collect();
+    let mut served = 0;
+    for call in calls {
+        let status = call.await.unwrap();
+        assert!(matches!(status, 200 | 429), "{status}");
+        served += usize::from(status == 200);
+    }
+    // One after the other they come to within what one call may cost.
+    let refused = loop {
+        let answer = stage.client.chat(&body).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        served += 1;
+    };
+    assert_eq!((refused.status(), stage.upstream.count()), (429, served));
+    assert!(refused.text().contains("0.001 USD a day (UTC) for this tenant"), "{}", refused.text());
+    assert!((21..=25).contains(&served), "{served} calls for 40 millionths each were served from 1,000");
+
+    let cost = settled(&stage.admin, served as f64).await.sum("tidegate_cost_usd_total");
+    assert!((0.0008..=0.001).contains(&cost), "{cost} USD were spent of 0.001");
+
+    // Of the same tenant.
+    let key = stage.home.key(&["infer"]);
+    stage.gateway.signal("TERM");
+    assert!(stage.gateway.ended().await.success());
+    stage.gateway = stage.home.serve().await;
+    let again = stage.gateway.client().with_key(&key);
+    assert_eq!(again.chat(&body).await.status(), 429, "the day's budget is spent after a restart too");
 }

@@ -6,8 +6,8 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
     DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec,
-    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, Per, PolicySpec, ProviderKind, ProxySpec,
-    Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
+    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
+    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
     ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
@@ -399,12 +399,10 @@ fn condition(condition: Condition) -> String {
 fn limit(spec: &LimitSpec) -> Value {
     let rate = |rate: &Rate| format!("{}/{}", rate.count, seconds(rate.every));
     json!({
-        "per": match spec.per {
-            Per::Key => "key",
-            Per::Tenant => "tenant",
-        },
+        "per": spec.per.word(),
         "requests": spec.requests.as_ref().map(rate),
         "tokens": spec.tokens.as_ref().map(rate),
+        "cost": spec.cost.map(|budget| json!({"usd": budget.most.usd(), "every": budget.every.word(), "zone": "UTC"})),
         "failure": match spec.failure {
             OnFailure::Open => "open",
             OnFailure::Closed => "closed",

@@ -246,6 +246,10 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     let rewards = named(entries(raw.rewards, desk, section::reward::check), |spec| spec.name.clone());
     let known = Rewards { specs: &rewards, names: is_readable.then_some(names.as_slice()) };
     let (events, registry) = section::store::check(raw.store, desk);
+    let models = named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone());
+    // Of models that could not be read nobody knows.
+    let has_prices = models.is_empty() || models.values().any(|model| model.price.is_some());
+    let ground = section::limit::Ground { has_keys, has_prices };
     let spec = GatewaySpec {
         hash: "".into(),
         listeners: entries(raw.listeners, desk, section::listener::check),
@@ -254,7 +258,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         registry,
         prompts: section::prompts::check(raw.prompts, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
-        models: named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone()),
+        models,
         routes: named(
             entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)),
             |spec| spec.name.clone(),
@@ -264,7 +268,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
             .limits
             .into_iter()
             .flatten()
-            .filter_map(|limit| section::limit::check(limit, has_keys, desk))
+            .filter_map(|limit| section::limit::check(limit, ground, desk))
             .collect(),
         telemetry: section::telemetry::check(raw.telemetry, desk),
         keys,

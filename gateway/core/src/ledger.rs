@@ -2,8 +2,8 @@
 
 use crate::event::{Attempt, Event};
 use crate::port::events::{Events, Recorded};
-use crate::port::limits::Reservation;
-use crate::{Api, Clock, Dice, InferenceId, Outcome, Price, Usage};
+use crate::port::limits::{Amounts, Reservation};
+use crate::{Api, Clock, Dice, InferenceId, NanoUsd, Outcome, Price, Usage};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -148,7 +148,8 @@ impl Open {
         if let Some(usage) = self.event.usage {
             self.event.cost_usd = self.price.map(|price| price.cost(&usage));
             if let Some(reservation) = &mut self.reservation {
-                reservation.note_used(usage.total());
+                let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
+                reservation.note_used(Amounts { tokens: usage.total(), cost });
             }
         }
         drop(self.reservation.take());
@@ -185,11 +186,14 @@ mod tests {
         }
     }
 
-    struct Back(Arc<AtomicU64>);
+    /// How many tokens and billionths of a USD came back.
+    #[derive(Default)]
+    struct Back([AtomicU64; 2]);
 
-    impl Settle for Back {
-        fn settle(&self, reserved: u64, used: u64) {
-            self.0.fetch_add(reserved - used, Ordering::Relaxed);
+    impl Settle for Arc<Back> {
+        fn settle(&self, reserved: Amounts, used: Amounts) {
+            self.0[0].fetch_add(reserved.tokens - used.tokens, Ordering::Relaxed);
+            self.0[1].fetch_add(reserved.cost.0 - used.cost.0, Ordering::Relaxed);
         }
     }
 
@@ -227,14 +231,15 @@ mod tests {
     #[test]
     fn the_close_settles_the_reservation_and_reckons_the_cost() {
         let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
-        let back = Arc::new(AtomicU64::new(0));
+        let back = Arc::new(Back::default());
+        let reserved = Amounts { tokens: 100, cost: NanoUsd(60_000) };
         let mut open = ledger(&kept, &clock);
-        open.hold(Reservation::new(Standings::default(), 100, Some(Box::new(Back(Arc::clone(&back))))));
+        open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
         let attempt = Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status: None, us: 1 };
         open.attempt(attempt, Some(Price { input: 1.0, cached_input: None, output: 2.0 }));
         open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
         drop(open);
-        assert_eq!(back.load(Ordering::Relaxed), 70);
+        assert_eq!(back.0.each_ref().map(|back| back.load(Ordering::Relaxed)), [70, 10_000]);
         assert_eq!(kept.0.lock().unwrap()[0].cost_usd, Some(50e-6));
     }
 }

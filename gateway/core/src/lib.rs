@@ -40,4 +40,4 @@ pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, Prom
 pub use secret::Secret;
 pub use state_id::StateId;
 pub use trace::{SpanId, TraceId};
-pub use usage::{Price, Usage};
+pub use usage::{NanoUsd, Price, Usage};

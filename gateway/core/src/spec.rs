@@ -19,7 +19,7 @@ pub mod telemetry;
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
-pub use limit::{LimitSpec, OnFailure, Per, Rate};
+pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
 pub use prompts::{PromptsSpec, RemoteSpec};

@@ -1,4 +1,5 @@
-//! Tokens and money. Owns the normal form of usage, its reading from OpenAI-shaped JSON and the price arithmetic.
+//! Tokens and money. Owns the normal form of usage, its reading from OpenAI-shaped JSON, the price arithmetic and the
+//! unit in which money is summed up.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,36 @@ impl Price {
     }
 }
 
+/// Money in billionths of a USD, in which sums are exact: a token of the cheapest models costs tens of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct NanoUsd(pub u64);
+
+impl NanoUsd {
+    /// The most that is counted, four million USD: numbers of Lua and JSON are exact up to there.
+    pub const MOST: Self = Self(1 << 52);
+
+    /// `usd` rounded up, so that no call costs nothing; what is no amount of money is 0, and no amount is above
+    /// [`NanoUsd::MOST`].
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "clamped to [0, 2^52] before"
+    )]
+    pub fn from_usd(usd: f64) -> Self {
+        // A billionth of a billionth is what the arithmetic of prices errs by; it shall not round up to a whole one.
+        Self((usd * 1e9 - 1e-6).ceil().clamp(0.0, (1u64 << 52) as f64) as u64)
+    }
+
+    /// In USD.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "amounts stay below 2^53")]
+    pub fn usd(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +217,14 @@ mod tests {
             let want = usage.map(|(prompt, completion)| Usage { prompt, completion, ..Usage::default() });
             proptest::prop_assert_eq!(Usage::from_openai(text.as_bytes()), want, "{}", text);
         }
+    }
+
+    #[test]
+    fn money_is_rounded_up_to_what_is_counted() {
+        let nano = |usd| NanoUsd::from_usd(usd).0;
+        assert_eq!((nano(0.25e-6), nano(1.0), nano(0.1 + 0.2)), (250, 1_000_000_000, 300_000_000));
+        assert_eq!((nano(1.2e-9), nano(0.0), nano(-1.0), nano(f64::NAN)), (2, 0, 0, 0));
+        assert_eq!((nano(f64::INFINITY), NanoUsd(1_500_000_000).usd()), (NanoUsd::MOST.0, 1.5));
     }
 
     #[test]

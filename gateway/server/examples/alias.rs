@@ -15,7 +15,7 @@ use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
-use tidegate_core::port::limits::{Denied, Limits, Reservation, Standings};
+use tidegate_core::port::limits::{Amounts, Demand, Denied, Limits, Reservation, Standings};
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
 use tidegate_core::spec::{ContentPolicy, Durability};
 use tidegate_core::{Caller, Fault, FaultKind, RouteName};
@@ -45,8 +45,8 @@ impl Backend for Nothing {
 }
 
 impl Limits for Nothing {
-    fn reserve(&self, _: &Caller, _: u64) -> Result<Reservation, Denied> {
-        Ok(Reservation::new(Standings::default(), 0, None))
+    fn reserve(&self, _: &Demand<'_>) -> Result<Reservation, Denied> {
+        Ok(Reservation::new(Standings::default(), Amounts::default(), None))
     }
 }
 

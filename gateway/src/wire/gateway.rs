@@ -1,5 +1,6 @@
 //! The whole gateway, built: what lives from start to stop.
 
+use super::budgets::Budgets;
 use super::deciders::Deciders;
 use super::events::NoEvents;
 use super::operations::ProgramOperations;
@@ -32,6 +33,9 @@ use tidegate_storage::EventStore;
 /// How often limits that are full again are forgotten.
 const SWEEP: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// How often what was spent of budgets is written down.
+const KEEP: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The whole gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -42,6 +46,7 @@ pub(crate) struct Gateway {
     registry: Option<Arc<OpenRegistry>>,
     prompts: Option<Arc<PromptMount>>,
     deciders: Deciders,
+    budgets: Arc<Budgets>,
 }
 
 impl Gateway {
@@ -95,6 +100,10 @@ impl Gateway {
         }
         let spans = spans(&spec)?;
         let parts = Parts::default().renewed(&spec, &tools).await?;
+        let budgets = Arc::new(Budgets::beside(spec.events.folder.as_deref()));
+        if let Some(limits) = parts.limits() {
+            budgets.restore(&limits)?;
+        }
         let snapshot =
             Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
         deciders.in_force(&spec);
@@ -117,7 +126,7 @@ impl Gateway {
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts, deciders })
+        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets })
     }
 
     /// The server.
@@ -177,6 +186,20 @@ impl Gateway {
         })
     }
 
+    /// Writes down each second what was spent of budgets.
+    fn keep_budgets(&self) -> tokio::task::JoinHandle<()> {
+        let (reloader, budgets) = (Arc::clone(&self.reloader), Arc::clone(&self.budgets));
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(KEEP).await;
+                let (limits, budgets) = (reloader.limits().await, Arc::clone(&budgets));
+                let kept = tokio::task::spawn_blocking(move || limits.iter().for_each(|limits| budgets.keep(limits)));
+                // A keeper that panicked said so already.
+                drop(kept.await);
+            }
+        })
+    }
+
     /// Follows what others push into the prompts' repository, how rollouts go and how aliases move, tells what serves here, and keeps the
     /// artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
@@ -185,7 +208,7 @@ impl Gateway {
             [registry.sweep(), registry.anchor(), registry.keep_telling()].into_iter().chain(following)
         });
         let prompts = self.prompts.iter().map(|prompts| prompts.follow());
-        registry.chain(prompts).chain([self.deciders.rollouts.follow()]).collect()
+        registry.chain(prompts).chain([self.deciders.rollouts.follow(), self.keep_budgets()]).collect()
     }
 
     /// Ends what must end in order: records are written, and spans sent.
@@ -195,7 +218,9 @@ impl Gateway {
         }
         let spans = self.server.ports().spans.clone();
         let learners = Arc::clone(&self.deciders.learners);
+        let limits = self.reloader.limits().await;
         let closed = tokio::task::spawn_blocking(move || {
+            limits.iter().for_each(|limits| self.budgets.keep(limits));
             learners.close();
             if let Some(store) = self.store {
                 store.close();

@@ -14,6 +14,7 @@ use tidegate_core::{Fault, FaultKind, RouteName, VariantName};
 use tidegate_server::listen::tls::Tls;
 use tidegate_server::operations::ReloadRefused;
 use tidegate_server::{Server, Snapshot};
+use tidegate_state::MemoryLimits;
 
 /// How often the registry is asked whether anything changed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -306,6 +307,11 @@ impl Reloader {
         if let Some(limits) = self.parts.lock().await.limits() {
             limits.sweep();
         }
+    }
+
+    /// What callers are held to.
+    pub(crate) async fn limits(&self) -> Option<Arc<MemoryLimits>> {
+        self.parts.lock().await.limits()
     }
 
     /// Follows the files until the guard is dropped. Folders are watched, not files: editors and mounted secrets

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::digest::Digest;
-use tidegate_core::port::limits::Limits as _;
+use tidegate_core::port::limits::{Amounts, Demand, Limits as _};
 use tidegate_core::spec::limit::{LimitSpec, OnFailure, Per, Rate};
-use tidegate_core::{Caller, KeyRecord};
+use tidegate_core::{Caller, KeyRecord, RouteName};
 use tidegate_state::MemoryLimits;
 
 const CALLS: u32 = 1_000_000;
 
 fn limit(per: Per, requests: Option<u64>, tokens: Option<u64>) -> LimitSpec {
     let minute = |count| Rate { count, every: Duration::from_secs(60) };
-    LimitSpec { per, requests: requests.map(minute), tokens: tokens.map(minute), failure: OnFailure::Open }
+    LimitSpec { per, requests: requests.map(minute), tokens: tokens.map(minute), cost: None, failure: OnFailure::Open }
 }
 
 fn caller(key: usize) -> Result<Caller, Box<dyn std::error::Error>> {
@@ -33,11 +33,13 @@ fn caller(key: usize) -> Result<Caller, Box<dyn std::error::Error>> {
     })))
 }
 
-fn nanoseconds_a_call(limits: &MemoryLimits, caller: &Caller) -> f64 {
+fn nanoseconds_a_call(limits: &MemoryLimits, caller: &Caller, route: &RouteName) -> f64 {
+    let amounts = |tokens| Amounts { tokens, ..Amounts::default() };
+    let call = Demand { caller, route, amounts: amounts(100) };
     let start = Instant::now();
     for _ in 0..CALLS {
-        if let Ok(mut reservation) = limits.reserve(caller, 100) {
-            reservation.note_used(50);
+        if let Ok(mut reservation) = limits.reserve(&call) {
+            reservation.note_used(amounts(50));
         }
     }
     start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
@@ -45,7 +47,7 @@ fn nanoseconds_a_call(limits: &MemoryLimits, caller: &Caller) -> f64 {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     const MUCH: Option<u64> = Some(4_000_000_000);
-    let mut out = std::io::stdout();
+    let (mut out, route): (_, RouteName) = (std::io::stdout(), "route".parse()?);
     let cases = [
         ("requests per key", vec![limit(Per::Key, MUCH, None)]),
         ("requests and tokens per key", vec![limit(Per::Key, MUCH, MUCH)]),
@@ -54,14 +56,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     for (name, specs) in &cases {
         let limits = MemoryLimits::new(specs, Arc::new(SystemClock));
-        let ns = (0..5).map(|_| caller(0).map(|c| nanoseconds_a_call(&limits, &c))).collect::<Result<Vec<_>, _>>()?;
+        let ns = (0..5)
+            .map(|_| caller(0).map(|c| nanoseconds_a_call(&limits, &c, &route)))
+            .collect::<Result<Vec<_>, _>>()?;
         writeln!(out, "{name}: {:.0} ns", ns.into_iter().fold(f64::INFINITY, f64::min))?;
     }
     let limits = MemoryLimits::new(&cases[2].1, Arc::new(SystemClock));
     let threads = std::thread::available_parallelism()?.get();
     let callers = (0..threads).map(caller).collect::<Result<Vec<_>, _>>()?;
     let ns: Vec<f64> = std::thread::scope(|scope| {
-        let run = |c| nanoseconds_a_call(&limits, c);
+        let run = |c| nanoseconds_a_call(&limits, c, &route);
         let threads: Vec<_> = callers.iter().map(|c| scope.spawn(move || run(c))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });

@@ -1,15 +1,22 @@
 //! State that outlives one call, behind the ports of core.
 //!
 //! Here: limits in the memory of one process. [`MemoryLimits`] holds callers to them; requests are counted by
-//! governor, tokens by a [`TokenBucket`], because what a call did not use comes back and governor cannot give back.
-//! The crate is the only one that names governor and dashmap.
+//! governor, tokens by a [`TokenBucket`], because what a call did not use comes back and governor cannot give back,
+//! and money by a [`Purse`], whose spending a [`KeptFile`] carries over a restart. The crate is the only one that names
+//! governor and dashmap.
 
 mod account;
 pub mod bucket;
+pub mod kept;
 mod limit;
 pub mod memory;
+pub mod purse;
 mod requests;
+pub mod span;
 pub mod ticks;
+mod words;
 
 pub use bucket::{Quota, TokenBucket};
+pub use kept::{Kept, KeptFile};
 pub use memory::MemoryLimits;
+pub use purse::Purse;

@@ -4,13 +4,15 @@
 use crate::account::{Account, Counters};
 use crate::bucket::Quota;
 use crate::requests::Requests;
+use crate::ticks::Now;
+use crate::words::Words;
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tidegate_core::Caller;
-use tidegate_core::port::limits::{Quantity, Standings};
-use tidegate_core::spec::limit::{LimitSpec, Per, Rate};
+use tidegate_core::NanoUsd;
+use tidegate_core::port::limits::{Amounts, Demand, Quantity, Standings};
+use tidegate_core::spec::limit::{Budget, LimitSpec, Per, Rate};
 
 /// As many accounts may lie about before idle ones are looked for.
 const SWEEP_FROM: usize = 1024;
@@ -23,10 +25,19 @@ pub(crate) struct Limit {
     pub(crate) rank: usize,
     per: Per,
     rates: (Option<Rate>, Option<Rate>),
-    requests: Option<(Requests, String)>,
-    tokens: Option<(Quota, String)>,
-    accounts: DashMap<Box<str>, Arc<Account>>,
-    /// About how many accounts there are: `DashMap::len` would lock every shard.
+    requests: Option<Requests>,
+    tokens: Option<Quota>,
+    cost: Option<Budget>,
+    words: Words,
+    /// Shared with the limit of an older configuration that differs in the budget's amount alone.
+    accounts: Arc<Accounts>,
+}
+
+/// The accounts of one limit.
+#[derive(Debug)]
+struct Accounts {
+    all: DashMap<Box<str>, Arc<Account>>,
+    /// About how many there are: `DashMap::len` would lock every shard.
     opened: AtomicUsize,
     sweep_at: AtomicUsize,
 }
@@ -40,92 +51,125 @@ pub(crate) struct Refusal<'l> {
 
 impl Limit {
     pub(crate) fn new(spec: &LimitSpec, rank: usize) -> Self {
-        let words = |rate, noun| words(spec.per, rate, noun);
+        let (opened, sweep_at) = (AtomicUsize::new(0), AtomicUsize::new(SWEEP_FROM));
         Self {
             rank,
             per: spec.per,
             rates: (spec.requests, spec.tokens),
-            requests: spec.requests.map(|rate| (Requests::new(rate), words(rate, "request"))),
-            tokens: spec.tokens.map(|rate| (Quota::new(rate), words(rate, "token"))),
-            accounts: DashMap::new(),
-            opened: AtomicUsize::new(0),
-            sweep_at: AtomicUsize::new(SWEEP_FROM),
+            requests: spec.requests.map(Requests::new),
+            tokens: spec.tokens.map(Quota::new),
+            cost: spec.cost,
+            words: Words::of(spec),
+            accounts: Arc::new(Accounts { all: DashMap::new(), opened, sweep_at }),
         }
     }
 
-    /// Whether it counts as `spec` says, so that its counters may be kept.
+    /// Whether it counts as `spec` says, but for the amount of its budget: then its counters may be kept.
     pub(crate) fn counts_as(&self, spec: &LimitSpec) -> bool {
-        self.per == spec.per && self.rates == (spec.requests, spec.tokens)
+        let span = |cost: Option<Budget>| cost.map(|budget| budget.every);
+        self.per == spec.per && self.rates == (spec.requests, spec.tokens) && span(self.cost) == span(spec.cost)
     }
 
-    /// Whether it counts tokens.
-    pub(crate) const fn has_tokens(&self) -> bool {
-        self.tokens.is_some()
+    /// The same with the budget of `spec`, which it [counts as](Self::counts_as): what was spent stays spent.
+    pub(crate) fn amended(&self, spec: &LimitSpec) -> Self {
+        Self { accounts: Arc::clone(&self.accounts), ..Self::new(spec, self.rank) }
     }
 
-    /// The account of `caller`, opened if it has none.
-    pub(crate) fn account(&self, caller: &Caller, now: u64) -> Arc<Account> {
-        let name = match self.per {
-            Per::Key => caller.0.id.as_str(),
-            Per::Tenant => caller.0.tenant.as_str(),
-        };
-        if let Some(account) = self.accounts.get(name) {
+    /// Its budget, where it has one.
+    pub(crate) const fn budget(&self) -> Option<Budget> {
+        self.cost
+    }
+
+    /// For whom it counts.
+    pub(crate) const fn per(&self) -> Per {
+        self.per
+    }
+
+    /// Whether something of a reservation is settled.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.tokens.is_some() || self.cost.is_some()
+    }
+
+    /// The account of who makes `call`, opened if it has none.
+    pub(crate) fn account(&self, call: &Demand<'_>, now: Now) -> Arc<Account> {
+        self.account_of(name_of(self.per, call), now)
+    }
+
+    /// The account of this name.
+    pub(crate) fn account_of(&self, name: &str, now: Now) -> Arc<Account> {
+        if let Some(account) = self.accounts.all.get(name) {
             return Arc::clone(&account);
         }
-        let fresh = || Arc::new(Account::new(self.tokens.as_ref().map(|(quota, _)| *quota), now));
-        let account = Arc::clone(&self.accounts.entry(name.into()).or_insert_with(fresh));
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        let fresh = || Arc::new(Account::new(self.tokens, now));
+        let account = Arc::clone(&self.accounts.all.entry(name.into()).or_insert_with(fresh));
+        self.accounts.opened.fetch_add(1, Ordering::Relaxed);
         self.sweep_if_grown(now);
         account
     }
 
-    /// Takes one request and `tokens` tokens. What it took of one quantity stays taken when the other is refused: the
-    /// caller puts the counters back.
+    /// Each account in which money was spent in the span that runs: its name, where the span began, and how much.
+    pub(crate) fn spent(&self, budget: Budget, now: Now) -> Vec<(Box<str>, u64, NanoUsd)> {
+        let accounts = self.accounts.all.iter().filter_map(|entry| {
+            let purse = entry.value().lock().purse;
+            let spent = purse.spent(budget, now.unix_ms);
+            (spent.0 > 0).then(|| (entry.key().clone(), purse.from(), spent))
+        });
+        accounts.collect()
+    }
+
+    /// Takes one request and `amounts`. What it took of one quantity stays taken when another is refused: the caller
+    /// puts the counters back.
     ///
     /// # Errors
-    /// With the refusal that lasts longer.
-    pub(crate) fn take(&self, counters: &mut Counters, tokens: u64, now: u64) -> Result<(), Refusal<'_>> {
-        let tokens = self.tokens.as_ref().and_then(|(quota, words)| {
-            let wait = counters.bucket.take(*quota, tokens, now).err()?;
-            Some(Refusal { quantity: Quantity::Tokens, words, wait })
+    /// With the refusal that lasts longest.
+    pub(crate) fn take(&self, counters: &mut Counters, amounts: Amounts, now: Now) -> Result<(), Refusal<'_>> {
+        let words = &self.words;
+        let tokens = self.tokens.and_then(|quota| {
+            let wait = counters.bucket.take(quota, amounts.tokens, now.ns).err()?;
+            Some(Refusal { quantity: Quantity::Tokens, words: &words.tokens, wait })
         });
-        let requests = self.requests.as_ref().and_then(|(requests, words)| {
-            let wait = requests.take(&mut counters.full_at, now).err()?;
-            Some(Refusal { quantity: Quantity::Requests, words, wait })
+        let requests = self.requests.as_ref().and_then(|requests| {
+            let wait = requests.take(&mut counters.full_at, now.ns).err()?;
+            Some(Refusal { quantity: Quantity::Requests, words: &words.requests, wait })
         });
-        longer(requests, tokens).map_or(Ok(()), Err)
+        let cost = self.cost.and_then(|budget| {
+            let wait = counters.purse.take(budget, amounts.cost, now.unix_ms).err()?;
+            Some(Refusal { quantity: Quantity::Cost, words: &words.cost, wait })
+        });
+        longer(longer(requests, tokens), cost).map_or(Ok(()), Err)
     }
 
     /// How an account stands.
-    pub(crate) fn standings(&self, counters: &Counters, now: u64) -> Standings {
+    pub(crate) fn standings(&self, counters: &Counters, now: Now) -> Standings {
         Standings {
-            requests: self.requests.as_ref().map(|(requests, _)| requests.standing(counters.full_at, now)),
-            tokens: self.tokens.as_ref().map(|(quota, _)| counters.bucket.standing(*quota, now)),
+            requests: self.requests.as_ref().map(|requests| requests.standing(counters.full_at, now.ns)),
+            tokens: self.tokens.map(|quota| counters.bucket.standing(quota, now.ns)),
         }
     }
 
     /// Closes the accounts that are as fresh ones and that no running call holds; says how many it closed.
-    pub(crate) fn sweep(&self, now: u64) -> usize {
-        let before = self.accounts.len();
+    pub(crate) fn sweep(&self, now: Now) -> usize {
+        let before = self.accounts.all.len();
         // Under the shard's lock nobody can come by a further handle, so one handle is the map's own.
-        self.accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(now));
-        let after = self.accounts.len();
-        self.opened.store(after, Ordering::Relaxed);
-        self.sweep_at.store(after.saturating_mul(2).max(SWEEP_FROM), Ordering::Relaxed);
+        self.accounts.all.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(self.cost, now));
+        let after = self.accounts.all.len();
+        self.accounts.opened.store(after, Ordering::Relaxed);
+        self.accounts.sweep_at.store(after.saturating_mul(2).max(SWEEP_FROM), Ordering::Relaxed);
         before.saturating_sub(after)
     }
 
     /// How many accounts are open.
     pub(crate) fn accounts(&self) -> usize {
-        self.accounts.len()
+        self.accounts.all.len()
     }
 
     /// Sweeps each time the accounts have doubled, so that sweeping costs each opened account a constant.
-    fn sweep_if_grown(&self, now: u64) {
-        let due = self.sweep_at.load(Ordering::Relaxed);
-        if self.opened.load(Ordering::Relaxed) > due {
+    fn sweep_if_grown(&self, now: Now) {
+        let due = self.accounts.sweep_at.load(Ordering::Relaxed);
+        if self.accounts.opened.load(Ordering::Relaxed) > due {
             // Only one of the threads that see it shall sweep.
-            let won = self.sweep_at.compare_exchange(due, usize::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            let won =
+                self.accounts.sweep_at.compare_exchange(due, usize::MAX, Ordering::Relaxed, Ordering::Relaxed).is_ok();
             if won {
                 self.sweep(now);
             }
@@ -141,31 +185,11 @@ pub(crate) fn longer<'l>(a: Option<Refusal<'l>>, b: Option<Refusal<'l>>) -> Opti
     }
 }
 
-fn words(per: Per, rate: Rate, noun: &str) -> String {
-    let whom = match per {
-        Per::Key => "key",
-        Per::Tenant => "tenant",
-    };
-    let plural = if rate.count == 1 { "" } else { "s" };
-    let time = match (rate.every.as_secs(), rate.every.subsec_nanos()) {
-        (1, 0) => "per second".to_owned(),
-        (60, 0) => "per minute".to_owned(),
-        (3600, 0) => "per hour".to_owned(),
-        (86_400, 0) => "per day".to_owned(),
-        _ => format!("in {:?}", rate.every),
-    };
-    format!("{} {noun}{plural} {time} for this {whom}", rate.count)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_limit_is_named_as_people_say_it() {
-        let rate = |count, secs| Rate { count, every: Duration::from_secs(secs) };
-        assert_eq!(words(Per::Key, rate(600, 60), "request"), "600 requests per minute for this key");
-        assert_eq!(words(Per::Tenant, rate(1, 86_400), "token"), "1 token per day for this tenant");
-        assert_eq!(words(Per::Key, rate(5, 90), "request"), "5 requests in 90s for this key");
+/// The name of the account that `call` has in a limit per `per`.
+pub(crate) fn name_of<'a>(per: Per, call: &Demand<'a>) -> &'a str {
+    match per {
+        Per::Key => call.caller.0.id.as_str(),
+        Per::Tenant => call.caller.0.tenant.as_str(),
+        Per::Route => call.route.as_str(),
     }
 }

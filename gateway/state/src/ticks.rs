@@ -7,6 +7,15 @@ use tidegate_core::Clock;
 /// The longest time that a limit may span, 146 years: beyond it sums could overflow.
 pub const LONGEST_NS: u64 = 1 << 62;
 
+/// One reading of both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Nanoseconds since the limits were made, for what refills.
+    pub ns: u64,
+    /// Milliseconds since 1970, for spans of the calendar.
+    pub unix_ms: u64,
+}
+
 /// An injected clock, read in nanoseconds since this value was made.
 #[derive(Debug, Clone)]
 pub struct Ticks {
@@ -22,10 +31,13 @@ impl Ticks {
         Self { clock, origin }
     }
 
-    /// Nanoseconds since it was made.
+    /// Both clocks.
     #[must_use]
-    pub fn now(&self) -> u64 {
-        nanos(self.clock.now().saturating_duration_since(self.origin))
+    pub fn now(&self) -> Now {
+        Now {
+            ns: nanos(self.clock.now().saturating_duration_since(self.origin)),
+            unix_ms: self.clock.unix_ms().min(LONGEST_NS),
+        }
     }
 }
 

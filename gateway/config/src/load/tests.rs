@@ -403,7 +403,13 @@ fn a_short_total_shortens_what_was_left_out() {
 #[test]
 fn limits_and_keys() {
     each("keys", &[("{file: nope.yaml}", "there is no key file nope.yaml"), ("{}", "`file` is missing")]);
-    each("limits", &[("[{per: key, requests: 1/s}]", "callers have no keys")]);
+    each(
+        "limits",
+        &[
+            ("[{per: key, requests: 1/s}]", "callers have no keys"),
+            ("[{per: route, cost: {usd: 1, every: calendar_day}}]", "no model has a price"),
+        ],
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.yaml");
     let key =
@@ -416,8 +422,10 @@ fn limits_and_keys() {
     assert_eq!(fine.warnings.iter().filter(|finding| finding.message == "there is no route `rr`").count(), 1);
     for (limits, fault) in [
         ("[{per: key}]", "limits nothing"),
-        ("[{per: key, cost: {usd: 1}}]", "`cost` is not available"),
-        ("[{per: route, requests: 1/s}]", "`route` is not available"),
+        ("[{per: key, cost: {usd: 1}}]", "`every` is missing"),
+        ("[{per: key, cost: {usd: 0, every: hour}}]", "this is no budget"),
+        ("[{per: key, cost: {usd: 1, every: hour, zone: CET}}]", "zone"),
+        ("[{per: principal, requests: 1/s}]", "`principal` is not available"),
         ("[{requests: 1/s}]", "`per` is missing"),
         ("{per: key}", "expected a list"),
     ] {

@@ -1,15 +1,45 @@
 //! The port to limits: reserve before, settle after.
 
-use crate::Caller;
+use super::BoxFuture;
+use crate::{Caller, NanoUsd, RouteName};
 use std::time::Duration;
 
 /// Holds callers to their limits.
 pub trait Limits: Send + Sync + std::fmt::Debug {
-    /// Reserves one request and about `tokens` tokens for `caller`, in every limit that applies, or in none.
+    /// Reserves one request and the amounts of `call` in every limit that applies, or in none, by what is known here:
+    /// it never waits.
     ///
     /// # Errors
-    /// Says which limit is reached and when to come again.
-    fn reserve(&self, caller: &Caller, tokens: u64) -> Result<Reservation, Denied>;
+    /// Says which limit is reached and when to come again, or that another store might have room.
+    fn reserve(&self, call: &Demand<'_>) -> Result<Reservation, Denied>;
+
+    /// Where [`Limits::reserve`] says [`Why::Short`]: the same, after asking the store that replicas share; it waits a few milliseconds at most.
+    ///
+    /// # Errors
+    /// As [`Limits::reserve`], but never [`Why::Short`].
+    fn ask<'a>(&'a self, call: &'a Demand<'a>) -> BoxFuture<'a, Result<Reservation, Denied>> {
+        Box::pin(std::future::ready(self.reserve(call)))
+    }
+}
+
+/// A call that asks for room.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// Which route.
+    pub route: &'a RouteName,
+    /// What it may take.
+    pub amounts: Amounts,
+}
+
+/// What a call takes beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amounts {
+    /// Prompt and completion tokens.
+    pub tokens: u64,
+    /// Money.
+    pub cost: NanoUsd,
 }
 
 /// What is counted.
@@ -19,6 +49,8 @@ pub enum Quantity {
     Requests,
     /// Prompt and completion tokens.
     Tokens,
+    /// Money.
+    Cost,
 }
 
 /// How one limit stands for one caller.
@@ -32,7 +64,7 @@ pub struct Standing {
     pub reset: Duration,
 }
 
-/// The tightest standing of each quantity, for the `x-ratelimit-*` headers.
+/// The tightest standing of each quantity, for the `x-ratelimit-*` headers. Money is not shown to callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standings {
     /// Of requests.
@@ -41,9 +73,22 @@ pub struct Standings {
     pub tokens: Option<Standing>,
 }
 
-/// A limit is reached.
+/// Why a call is not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The limit is reached.
+    Reached,
+    /// What this replica holds of the limit does not cover it; the shared store may have more.
+    Short,
+    /// The shared store cannot be asked, and the limit is closed then.
+    Unknown,
+}
+
+/// A call is not let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
+    /// Why.
+    pub why: Why,
     /// Of what.
     pub quantity: Quantity,
     /// The limit in words, such as `600 requests per minute for this key`.
@@ -56,29 +101,29 @@ pub struct Denied {
 
 /// Gives back what a reservation did not use, or takes what it used beyond.
 pub trait Settle: Send {
-    /// `reserved` tokens were taken before, `used` were needed.
-    fn settle(&self, reserved: u64, used: u64);
+    /// `reserved` was taken before, `used` was needed.
+    fn settle(&self, reserved: Amounts, used: Amounts);
 }
 
-/// Tokens that are held for a call; settles exactly once, at the latest when dropped.
+/// What is held for a call; settles exactly once, at the latest when dropped.
 pub struct Reservation {
     /// How the limits stand after it.
     pub standings: Standings,
-    reserved: u64,
-    used: u64,
+    reserved: Amounts,
+    used: Amounts,
     settle: Option<Box<dyn Settle>>,
 }
 
 impl Reservation {
-    /// A reservation of `reserved` tokens; `settle` is `None` where no limit counts tokens.
+    /// A reservation of `reserved`; `settle` is `None` where nothing is to be settled.
     #[must_use]
-    pub fn new(standings: Standings, reserved: u64, settle: Option<Box<dyn Settle>>) -> Self {
-        Self { standings, reserved, used: 0, settle }
+    pub fn new(standings: Standings, reserved: Amounts, settle: Option<Box<dyn Settle>>) -> Self {
+        Self { standings, reserved, used: Amounts::default(), settle }
     }
 
     /// Notes what was used so far.
-    pub fn note_used(&mut self, tokens: u64) {
-        self.used = tokens;
+    pub fn note_used(&mut self, used: Amounts) {
+        self.used = used;
     }
 }
 

@@ -55,7 +55,7 @@ async fn walk(
 ) -> Result<send::Answered, Fault> {
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
-    let admitted = permit::admit(snapshot, caller, arrived, ledger)?;
+    let admitted = permit::admit(snapshot, caller, arrived, ledger).await?;
     let prepared = prompt::read(admitted, peer)?;
     let planned = choose::plan(prepared, &head.headers, &*server.ports().dice, ledger);
     send::send(server, snapshot, planned, &head.headers, ledger).await

@@ -4,11 +4,15 @@ use crate::api::models;
 use crate::path::arrive::Arrived;
 use crate::snapshot::{Route, Snapshot};
 use std::sync::Arc;
-use tidegate_core::port::limits::{Denied, Standings};
-use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
+use tidegate_core::port::limits::{Amounts, Demand, Denied, Standings, Why};
+use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
 
 /// Tokens reserved for an answer whose caller sets no limit: settled with what it really takes.
 const UNSTATED_ANSWER: u64 = 256;
+
+/// Tokens whose price is reserved for such an answer, where its model's context is not shorter: money that was spent
+/// beyond a budget cannot be got back, so more is held meanwhile than of tokens. A longer answer overspends.
+const UNSTATED_PAID_ANSWER: u64 = 4096;
 
 /// A call that may be served.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub(crate) struct Admitted {
 ///
 /// # Errors
 /// There is no such route for this caller, or a limit is reached.
-pub(crate) fn admit(
+pub(crate) async fn admit(
     snapshot: &Snapshot,
     caller: Caller,
     arrived: Arrived,
@@ -37,18 +41,41 @@ pub(crate) fn admit(
     let found = snapshot.routes.get_key_value(&*name).filter(|(name, _)| caller.may_call(name));
     let (name, route) = found.ok_or_else(|| models::unknown(&name))?;
     ledger.note(|event| event.route = Some(name.clone()));
-    let reservation = snapshot.limits.reserve(&caller, estimate(&arrived)).map_err(|d| denied(&d))?;
+    let call = Demand { caller: &caller, route: name, amounts: estimate(&arrived, route) };
+    let reservation = match snapshot.limits.reserve(&call) {
+        Err(short) if short.why == Why::Short => snapshot.limits.ask(&call).await,
+        known => known,
+    };
+    let reservation = reservation.map_err(|d| denied(&d))?;
     let standings = reservation.standings;
     ledger.hold(reservation);
     Ok(Admitted { caller, route: Arc::clone(route), arrived, standings })
 }
 
-fn estimate(arrived: &Arrived) -> u64 {
-    arrived.scan.token_bound(if arrived.api == Api::Embeddings { 0 } else { UNSTATED_ANSWER })
+/// What is reserved: about the tokens asked for, and the most that the dearest arm may ask for them.
+fn estimate(arrived: &Arrived, route: &Route) -> Amounts {
+    let scan = &arrived.scan;
+    let makes_text = arrived.api != Api::Embeddings;
+    let cost = route.arms.iter().filter_map(|arm| {
+        let unstated = arm.context_length.map_or(UNSTATED_PAID_ANSWER, |most| UNSTATED_PAID_ANSWER.min(most.into()));
+        let produced = scan.max_tokens.unwrap_or(if makes_text { unstated } else { 0 }).saturating_mul(scan.n);
+        // A token is a byte at least, and the guess at the prompt's tokens is a quarter of its bytes.
+        let prompt = scan.prompt_tokens.saturating_mul(4);
+        let usage = Usage { prompt, completion: produced, ..Usage::default() };
+        Some(NanoUsd::from_usd(arm.price?.cost(&usage)))
+    });
+    Amounts {
+        tokens: scan.token_bound(if makes_text { UNSTATED_ANSWER } else { 0 }),
+        cost: cost.max().unwrap_or_default(),
+    }
 }
 
 fn denied(denied: &Denied) -> Fault {
-    let says =
-        format!("the limit of {} is reached: come again in {:.1} s", denied.limit, denied.retry_after.as_secs_f64());
-    Fault::new(FaultKind::RateLimited, says).after(denied.retry_after)
+    let (limit, wait) = (&denied.limit, denied.retry_after);
+    if denied.why == Why::Unknown {
+        let says = format!("the store of limits cannot be asked for the limit of {limit}, so that no call passes");
+        return Fault::new(FaultKind::Unavailable, says).after(wait);
+    }
+    let says = format!("the limit of {limit} is reached: come again in {:.1} s", wait.as_secs_f64());
+    Fault::new(FaultKind::RateLimited, says).after(wait)
 }
