@@ -18,7 +18,7 @@ use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
 use tidegate_core::port::limits::{Amounts, Demand, Denied, Limits, Reservation, Standings};
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
 use tidegate_core::spec::{ContentPolicy, Durability};
-use tidegate_core::{Caller, Fault, FaultKind, RouteName};
+use tidegate_core::{Fault, FaultKind, RouteName};
 use tidegate_route::{Policy, RetryBudget, StateCell};
 use tidegate_server::Snapshot;
 use tidegate_server::snapshot::{Arm, Keyring, Route};
