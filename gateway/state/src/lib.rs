@@ -2,8 +2,9 @@
 //!
 //! Here: limits in the memory of one process. [`MemoryLimits`] holds callers to them; requests are counted by
 //! governor, tokens by a [`TokenBucket`], because what a call did not use comes back and governor cannot give back,
-//! and money by a [`Purse`], whose spending a [`KeptFile`] carries over a restart. The crate is the only one that names
-//! governor and dashmap.
+//! and money by a [`Purse`], whose spending a [`KeptFile`] carries over a restart. [`SharedLimits`] hold replicas together
+//! to limits, by leases that a [`Feeder`] draws from a store such as Redis. The crate is the only one that names
+//! governor, dashmap and redis.
 
 mod account;
 pub mod bucket;
@@ -11,7 +12,10 @@ pub mod kept;
 mod limit;
 pub mod memory;
 pub mod purse;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod requests;
+pub mod shared;
 pub mod span;
 pub mod ticks;
 mod words;
@@ -20,3 +24,6 @@ pub use bucket::{Quota, TokenBucket};
 pub use kept::{Kept, KeptFile};
 pub use memory::MemoryLimits;
 pub use purse::Purse;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
+pub use shared::{Feeder, SharedLimits};

@@ -158,7 +158,7 @@ impl<'l> Taking<'l> {
 }
 
 /// The standing with less remaining; of two alike the one that lasts longer.
-fn tighter(a: Option<Standing>, b: Option<Standing>) -> Option<Standing> {
+pub(crate) fn tighter(a: Option<Standing>, b: Option<Standing>) -> Option<Standing> {
     let rank = |s: &Standing| (s.remaining, std::cmp::Reverse(s.reset));
     a.into_iter().chain(b).min_by_key(rank)
 }
