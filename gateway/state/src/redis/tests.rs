@@ -2,6 +2,7 @@ use super::*;
 use crate::shared::model::Model;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use tidegate_core::dice::{Dice as _, SplitMix};
 
 /// A Redis of this test, on a socket in its own folder.
 struct Server {
@@ -44,17 +45,9 @@ impl Drop for Server {
     }
 }
 
-/// Numbers that are the same in each run.
-struct Draws(u64);
-
-impl Draws {
-    /// By SplitMix64.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let x = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ (x >> 31)) % end
-    }
+/// A number below `end`.
+fn below(dice: &SplitMix, end: u64) -> u64 {
+    dice.next_u64() % end
 }
 
 #[tokio::test]
@@ -62,33 +55,33 @@ async fn the_script_says_what_the_model_says() {
     let server = Server::start();
     let mut store = server.store().await;
     let connected = store.connected.as_mut().unwrap();
-    let mut draws = Draws(7);
+    let dice = &SplitMix::seeded(7);
     for account in 0..300 {
         let mut model = Model::default();
-        let mut now_us = 1_790_000_000_000_000 + draws.below(1_000_000);
+        let mut now_us = 1_790_000_000_000_000 + below(dice, 1_000_000);
         let is_rate = account % 2 == 0;
         let until_ms = now_us / 1000 + 60_000;
         let mut holders = [(0_u64, 0_u64, 0_u64); 3];
         for seq in 1..30 {
-            now_us += draws.below(4_000_000);
-            let who = usize::try_from(draws.below(3)).unwrap();
+            now_us += below(dice, 4_000_000);
+            let who = usize::try_from(below(dice, 3)).unwrap();
             let (drawn, settled, acked) = &mut holders[who];
-            *settled += draws.below(40).min(*drawn - *settled);
-            if draws.below(5) == 0 {
+            *settled += below(dice, 40).min(*drawn - *settled);
+            if below(dice, 5) == 0 {
                 *drawn = *settled;
             }
-            let need = draws.below(3) * draws.below(100);
+            let need = below(dice, 3) * below(dice, 100);
             let ask = Ask {
                 key: format!("account{account}"),
                 holder: format!("h{who}"),
-                seq: if draws.below(20) == 0 { seq / 2 } else { seq },
+                seq: if below(dice, 20) == 0 { seq / 2 } else { seq },
                 drawn: *drawn,
                 settled: *settled,
                 acked: *acked,
-                least: need.min(draws.below(100)),
+                least: need.min(below(dice, 100)),
                 need,
-                like: draws.below(500),
-                most: if draws.below(10) == 0 { 700 } else { 1_000 },
+                like: below(dice, 500),
+                most: if below(dice, 10) == 0 { 700 } else { 1_000 },
                 every_us: if is_rate { 7_000_001 } else { 0 },
                 until_ms: if is_rate { 0 } else { until_ms },
                 hold_ms: 10_000,

@@ -230,7 +230,6 @@ impl Lease {
         *ticket = Some(self.asks);
         let wanted = self.share(wanted);
         self.least = if self.need == 0 { wanted } else { self.least.min(wanted) };
-        // A call that needs nothing asks too: whether anything is left.
         self.need = self.need.saturating_add(wanted.max(1));
         self.like = self.like.max(wanted.saturating_mul(FIRST));
     }
@@ -291,8 +290,9 @@ impl Lease {
             drawn: self.drawn,
             settled: self.settled,
             acked: self.acked.settled,
-            least: if self.need > 0 { self.least } else { 0 },
-            need: self.need,
+            least: if self.need > 0 { self.least.saturating_sub(self.left()) } else { 0 },
+            // A call that needs nothing asks too: whether anything is left.
+            need: if self.need > 0 { self.need.saturating_sub(self.left()).max(1) } else { 0 },
             like,
             most: self.terms.most,
             every_us,

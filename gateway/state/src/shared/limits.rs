@@ -257,3 +257,6 @@ impl Settle for Taken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
