@@ -10,6 +10,7 @@ pub(crate) mod deciders;
 mod events;
 mod following;
 pub(crate) mod gateway;
+mod limiter;
 #[cfg(feature = "engine")]
 pub(crate) mod local;
 pub(crate) mod log;

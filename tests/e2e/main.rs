@@ -59,6 +59,7 @@ mod routing;
 #[cfg(test)]
 mod serving;
 mod shadows;
+mod shared;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

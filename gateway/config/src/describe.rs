@@ -30,6 +30,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         routes,
         keys,
         limits,
+        shared,
         telemetry,
     } = spec;
     let object = |entries: Vec<(String, Value)>| Value::Object(entries.into_iter().collect::<Map<_, _>>());
@@ -38,6 +39,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         "listeners": object(listeners.iter().map(|spec| (spec.name.clone(), listener(spec))).collect()),
         "admin": admin.as_ref().map(|AdminSpec { address, token }| json!({"address": address.to_string(), "token": token.as_ref().map(|_| HIDDEN)})),
         "store": {
+            "shared": shared.as_ref().map_or("memory", |_| HIDDEN),
             "events": store_events(events),
             "registry": registry.as_ref().map(|registry| match &registry.database {
                 DatabaseSpec::Sqlite(path) => format!("sqlite:{}", path.display()),

@@ -245,7 +245,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     let names: Vec<String> = raw.rewards.iter().flat_map(Map::names).map(str::to_owned).collect();
     let rewards = named(entries(raw.rewards, desk, section::reward::check), |spec| spec.name.clone());
     let known = Rewards { specs: &rewards, names: is_readable.then_some(names.as_slice()) };
-    let (events, registry) = section::store::check(raw.store, desk);
+    let section::store::Stores { events, registry, shared } = section::store::check(raw.store, desk);
     let models = named(entries(raw.models, desk, section::model::check), |spec| spec.name.clone());
     // Of models that could not be read nobody knows.
     let has_prices = models.is_empty() || models.values().any(|model| model.price.is_some());
@@ -256,6 +256,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         admin: raw.admin.and_then(|admin| section::listener::check_admin(admin, desk)),
         events,
         registry,
+        shared,
         prompts: section::prompts::check(raw.prompts, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models,

@@ -14,6 +14,7 @@ pub(crate) mod reward;
 pub(crate) mod rollout;
 pub(crate) mod route;
 pub(crate) mod shadow;
+mod shared;
 pub(crate) mod store;
 pub(crate) mod telemetry;
 

@@ -14,6 +14,7 @@ pub mod reward;
 pub mod rollout;
 pub mod route;
 pub mod shadow;
+pub mod shared;
 pub mod telemetry;
 
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
@@ -34,6 +35,7 @@ pub use route::{
     VariantSpec,
 };
 pub use shadow::{CompareSpec, ShadowSpec};
+pub use shared::SharedSpec;
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
 use crate::{KeyRecord, ModelName, ProviderName, RewardName, RouteName};
@@ -66,6 +68,8 @@ pub struct GatewaySpec {
     pub routes: BTreeMap<RouteName, RouteSpec>,
     /// The keys; `None` where callers need none (loopback only).
     pub keys: Option<KeysSpec>,
+    /// The store that replicas share, where there is one; without it each counts for itself.
+    pub shared: Option<SharedSpec>,
     /// The limits.
     pub limits: Vec<LimitSpec>,
     /// Traces and logs.

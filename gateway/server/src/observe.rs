@@ -4,6 +4,7 @@
 pub(crate) mod endpoints;
 pub mod exposition;
 pub mod histogram;
+pub mod leases;
 pub mod metrics;
 pub mod process;
 pub mod shadows;

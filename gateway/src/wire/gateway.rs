@@ -3,6 +3,7 @@
 use super::budgets::Budgets;
 use super::deciders::Deciders;
 use super::events::NoEvents;
+use super::limiter::Leases;
 use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
 use super::prompts::PromptMount;
@@ -47,6 +48,7 @@ pub(crate) struct Gateway {
     prompts: Option<Arc<PromptMount>>,
     deciders: Deciders,
     budgets: Arc<Budgets>,
+    leases: Option<Arc<Leases>>,
 }
 
 impl Gateway {
@@ -79,6 +81,7 @@ impl Gateway {
         }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
         let deciders = deciders(&spec, registry.as_deref(), &clock)?;
+        let leases = leases(&spec, &clock, &dice, &metrics)?;
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
@@ -87,6 +90,7 @@ impl Gateway {
             prompts: prompts.as_ref().map(|mount| mount.port()),
             pull: PullContext::from_environment()?,
             deciders: deciders.clone(),
+            leases: leases.clone(),
             metrics: Arc::clone(&metrics),
         };
         let store = super::events::open(&spec.events, &clock)?;
@@ -101,7 +105,7 @@ impl Gateway {
         let spans = spans(&spec)?;
         let parts = Parts::default().renewed(&spec, &tools).await?;
         let budgets = Arc::new(Budgets::beside(spec.events.folder.as_deref()));
-        if let Some(limits) = parts.limits() {
+        if let Some(limits) = parts.limits().and_then(|limits| limits.memory()) {
             budgets.restore(&limits)?;
         }
         let snapshot =
@@ -126,7 +130,7 @@ impl Gateway {
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets })
+        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets, leases })
     }
 
     /// The server.
@@ -192,7 +196,7 @@ impl Gateway {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(KEEP).await;
-                let (limits, budgets) = (reloader.limits().await, Arc::clone(&budgets));
+                let (limits, budgets) = (reloader.counters().await, Arc::clone(&budgets));
                 let kept = tokio::task::spawn_blocking(move || limits.iter().for_each(|limits| budgets.keep(limits)));
                 // A keeper that panicked said so already.
                 drop(kept.await);
@@ -218,7 +222,10 @@ impl Gateway {
         }
         let spans = self.server.ports().spans.clone();
         let learners = Arc::clone(&self.deciders.learners);
-        let limits = self.reloader.limits().await;
+        if let Some(leases) = &self.leases {
+            leases.close().await;
+        }
+        let limits = self.reloader.counters().await;
         let closed = tokio::task::spawn_blocking(move || {
             limits.iter().for_each(|limits| self.budgets.keep(limits));
             learners.close();
@@ -256,6 +263,19 @@ fn deciders(spec: &GatewaySpec, registry: Option<&OpenRegistry>, clock: &Arc<dyn
     let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts))?);
     let shadows = Arc::new(Accounts::open(events, Arc::clone(clock)).context("the log of shadows")?);
     Ok(Deciders { learners, rollouts, shadows })
+}
+
+/// The way to the store that replicas share, where there is one.
+fn leases(
+    spec: &GatewaySpec,
+    clock: &Arc<dyn Clock>,
+    dice: &Arc<dyn Dice>,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Arc<Leases>>> {
+    let Some(shared) = &spec.shared else { return Ok(None) };
+    let leases = Arc::new(Leases::begin(shared, clock, dice)?);
+    metrics.count_leases(leases.counts());
+    Ok(Some(leases))
 }
 
 fn seed() -> anyhow::Result<u64> {

@@ -4,6 +4,7 @@
 use super::announcer::Announcer;
 use super::deciders::Deciders;
 use super::following::Local;
+use super::limiter::{Leases, Limiter};
 #[cfg(feature = "engine")]
 use super::verified::Verified;
 use crate::pull::PullContext;
@@ -19,7 +20,6 @@ use tidegate_core::spec::{GatewaySpec, LimitSpec, ModelSpec, OpenAiSpec, Provide
 use tidegate_core::{Clock, Dice, ModelName, ProviderName};
 use tidegate_server::observe::metrics::Metrics;
 use tidegate_server::snapshot::Served;
-use tidegate_state::MemoryLimits;
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
 
 /// What parts are built with.
@@ -39,6 +39,8 @@ pub(crate) struct Tools {
     pub(crate) pull: PullContext,
     /// Who says which shares arms have.
     pub(crate) deciders: Deciders,
+    /// The way to the store that replicas share, where there is one.
+    pub(crate) leases: Option<Arc<Leases>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -74,7 +76,7 @@ type Built<Spec> = (Spec, Arc<dyn Backend>);
 pub(crate) struct Parts {
     openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
     local: BTreeMap<ModelName, Local>,
-    limits: Option<(Vec<LimitSpec>, Arc<MemoryLimits>)>,
+    limits: Option<(Vec<LimitSpec>, Limiter)>,
 }
 
 impl Parts {
@@ -116,11 +118,11 @@ impl Parts {
         Ok(next)
     }
 
-    fn renewed_limits(&self, specs: &[LimitSpec], tools: &Tools) -> (Vec<LimitSpec>, Arc<MemoryLimits>) {
+    fn renewed_limits(&self, specs: &[LimitSpec], tools: &Tools) -> (Vec<LimitSpec>, Limiter) {
         let limits = match &self.limits {
-            Some((old, limits)) if old == specs => Arc::clone(limits),
-            Some((_, limits)) => Arc::new(limits.reconfigured(specs)),
-            None => Arc::new(MemoryLimits::new(specs, Arc::clone(&tools.clock))),
+            Some((old, limits)) if old == specs => limits.clone(),
+            Some((_, limits)) => limits.reconfigured(specs),
+            None => Limiter::new(tools.leases.as_deref(), &tools.clock).reconfigured(specs),
         };
         (specs.to_vec(), limits)
     }
@@ -183,7 +185,7 @@ impl Parts {
 
     /// What callers are held to.
     #[must_use]
-    pub(crate) fn limits(&self) -> Option<Arc<MemoryLimits>> {
-        self.limits.as_ref().map(|(_, limits)| Arc::clone(limits))
+    pub(crate) fn limits(&self) -> Option<Limiter> {
+        self.limits.as_ref().map(|(_, limits)| limits.clone())
     }
 }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_config::{Loaded, Report};
 use tidegate_core::port::models::{Models, ReplicaServing, Revision};
-use tidegate_core::spec::{AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, TelemetrySpec};
+use tidegate_core::spec::{
+    AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, SharedSpec, TelemetrySpec,
+};
 use tidegate_core::{Fault, FaultKind, RouteName, VariantName};
 use tidegate_server::listen::tls::Tls;
 use tidegate_server::operations::ReloadRefused;
@@ -50,6 +52,7 @@ struct Fixed {
     admin: Option<std::net::SocketAddr>,
     events: EventsSpec,
     registry: Option<RegistrySpec>,
+    shared: Option<SharedSpec>,
     prompts: Option<PromptsSpec>,
     telemetry: TelemetrySpec,
 }
@@ -62,6 +65,7 @@ impl Fixed {
             admin,
             events: spec.events.clone(),
             registry: spec.registry.clone(),
+            shared: spec.shared.clone(),
             prompts: spec.prompts.clone(),
             telemetry: spec.telemetry.clone(),
         }
@@ -73,6 +77,7 @@ impl Fixed {
             (self.admin != new.admin, "admin.address"),
             (self.events != new.events, "store.events"),
             (self.registry != new.registry, "store.registry"),
+            (self.shared != new.shared, "store.shared"),
             (self.prompts != new.prompts, "prompts"),
             (self.telemetry != new.telemetry, "telemetry"),
         ];
@@ -309,9 +314,9 @@ impl Reloader {
         }
     }
 
-    /// What callers are held to.
-    pub(crate) async fn limits(&self) -> Option<Arc<MemoryLimits>> {
-        self.parts.lock().await.limits()
+    /// The counters of this process, where limits are not shared.
+    pub(crate) async fn counters(&self) -> Option<Arc<MemoryLimits>> {
+        self.parts.lock().await.limits()?.memory()
     }
 
     /// Follows the files until the guard is dropped. Folders are watched, not files: editors and mounted secrets

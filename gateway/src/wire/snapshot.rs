@@ -36,7 +36,7 @@ pub(crate) fn build(
         routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget, deciders)?));
     }
     check_prompts(spec, before, prompts)?;
-    let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?;
+    let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?.port();
     Ok(Snapshot {
         config: Arc::clone(&spec.hash),
         loaded: clock.unix_ms() / 1000,

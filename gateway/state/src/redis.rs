@@ -44,9 +44,8 @@ impl RedisStore {
     }
 
     async fn connect(&self) -> RedisResult<Connected> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(EXCHANGE));
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(EXCHANGE));
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         let script = ::redis::cmd("SCRIPT").arg("LOAD").arg(LEASE).query_async(&mut connection).await?;
         Ok(Connected { connection, script })
@@ -63,8 +62,17 @@ impl Connected {
         for ask in asks {
             pipe.cmd("EVALSHA").arg(&self.script).arg(1).arg(&ask.key).arg(&ask.holder);
             let numbers = [
-                ask.seq, ask.drawn, ask.settled, ask.acked, ask.least, ask.need, ask.like, ask.most, ask.every_us,
-                ask.until_ms, ask.hold_ms,
+                ask.seq,
+                ask.drawn,
+                ask.settled,
+                ask.acked,
+                ask.least,
+                ask.need,
+                ask.like,
+                ask.most,
+                ask.every_us,
+                ask.until_ms,
+                ask.hold_ms,
             ];
             pipe.arg(&numbers[..]).arg(now_us);
         }

@@ -38,6 +38,12 @@ impl Counts {
         values.iter().sum()
     }
 
+    /// One series, by its name and labels.
+    pub(crate) fn series(&self, name: &str) -> f64 {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("there is no series {name}"))
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.0
     }

@@ -29,6 +29,8 @@ pub(crate) enum Act {
     Hang,
     /// Ends the connection before the head of an answer.
     Reset,
+    /// As the call itself says.
+    By(fn(&Seen) -> Act),
 }
 
 /// A step of a stream.
@@ -163,6 +165,7 @@ async fn serve(memory: Arc<Memory>, request: Request<Incoming>) -> Result<Respon
     let seen = Seen { method: head.method.to_string(), path, headers, body };
     let act = memory.next.lock().expect("no test panicked").pop_front();
     let act = act.or_else(|| memory.always.lock().expect("no test panicked").clone()).unwrap_or_else(|| usual(&seen));
+    let act = if let Act::By(say) = act { say(&seen) } else { act };
     memory.seen.lock().expect("no test panicked").push(seen);
     match act {
         Act::Answer(status, headers, body) => {
@@ -178,6 +181,7 @@ async fn serve(memory: Arc<Memory>, request: Request<Incoming>) -> Result<Respon
         }
         Act::Hang => std::future::pending().await,
         Act::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+        Act::By(_) => unreachable!("what a call says is no further question"),
     }
 }
 

@@ -93,12 +93,17 @@ fn store() {
             ("{events: {to: none, durability: ack}}", "no events are kept"),
             ("{events: {to: s3://bucket}}", "no place for events"),
             ("{events: {subject: {header: a b}}}", "not the name of a header"),
-            ("{shared: memory}", "`shared` is not available in this version"),
+            ("{shared: \"memcached://host\"}", "no store that replicas can share"),
+            ("{shared: \"redis://\"}", "no store that replicas can share"),
+            ("{shared: \"redis://:hunter2@host\"}", "a secret stands in the file itself"),
             ("{events: {retention: 30}}", "it has no unit"),
         ],
     );
     let spec = loaded("store", "{events: {to: none, retention: forever}}").unwrap().spec;
     assert_eq!((spec.events.folder, spec.events.retention), (None, None));
+    let shared = |store: &str| loaded("store", store).unwrap().spec.shared.map(|shared| shared.url.expose().to_owned());
+    assert_eq!(shared("{shared: \"redis://:${env:KEY}@host:6379/1\"}").as_deref(), Some("redis://:s3cret@host:6379/1"));
+    assert_eq!((shared("{shared: memory}"), shared("{}")), (None, None));
     let spec = loaded("store", "{}").unwrap().spec;
     assert_eq!(spec.events.folder, Some(".tidegate/events".into()));
 }

@@ -4,6 +4,7 @@ use super::Desk;
 use super::artifacts::{self, S3File};
 use super::governance::{self, GovernanceFile};
 use super::provider::Url;
+use super::shared;
 use crate::scalar::{At, Scalar as _, Size, Span, Text};
 use crate::shape::{Placed, Read, choice, record};
 use crate::tree::{Kind, Node};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tidegate_core::Secret;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
-    ContentPolicy, DatabaseSpec, Durability, EventsSpec, GovernanceSpec, RegistrySpec, SubjectSpec,
+    ContentPolicy, DatabaseSpec, Durability, EventsSpec, GovernanceSpec, RegistrySpec, SharedSpec, SubjectSpec,
 };
 
 record! {
@@ -38,8 +39,11 @@ record! {
             tracking: At<Url>,
             /// What a version must have before an alias may stand for it.
             governance: GovernanceFile,
+            /// Where replicas share what limits count: `memory`, the default, where each counts for itself; or the
+            /// address of a Redis, `redis://:PASSWORD@HOST:PORT/DATABASE`, `rediss://…` for TLS.
+            shared: At<Text>,
         }
-        later { "shared", "cache" }
+        later { "cache" }
     }
 }
 
@@ -138,9 +142,17 @@ impl schemars::JsonSchema for Retention {
     }
 }
 
-/// The event store, and the registry where there is one.
-pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec, Option<RegistrySpec>) {
-    let Some(raw) = raw else { return (check_events(None, desk), None) };
+/// What the section says.
+pub(crate) struct Stores {
+    pub(crate) events: EventsSpec,
+    pub(crate) registry: Option<RegistrySpec>,
+    pub(crate) shared: Option<SharedSpec>,
+}
+
+/// The event store, and the others where there are any.
+pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> Stores {
+    let Some(raw) = raw else { return Stores { events: check_events(None, desk), registry: None, shared: None } };
+    let shared = shared::check(raw.shared, desk);
     let webhooks = match raw.webhooks {
         None | Some(ReachFile::Public) => Reach::Public,
         Some(ReachFile::Any) => Reach::Any,
@@ -164,7 +176,7 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> (EventsSpec,
         }
         governance::check_decisions(&at, &events, desk);
     }
-    (events, registry)
+    Stores { events, registry, shared }
 }
 
 fn check_registry(

@@ -8,6 +8,7 @@ mod tests;
 
 use super::exposition::Exposition;
 use super::histogram::Histogram;
+use super::leases::LeaseCounts;
 use super::process;
 use crate::snapshot::Served;
 use arc_swap::ArcSwap;
@@ -46,6 +47,7 @@ pub struct Metrics {
     models_learnt: Histogram<14>,
     models_loaded: Histogram<14>,
     records: OnceLock<Arc<dyn RecordCounts>>,
+    leases: OnceLock<Arc<dyn LeaseCounts>>,
 }
 
 /// The series of one configuration.
@@ -78,6 +80,7 @@ impl Metrics {
             models_learnt: Histogram::default(),
             models_loaded: Histogram::default(),
             records: OnceLock::new(),
+            leases: OnceLock::new(),
         };
         metrics.rebuild(routes);
         metrics
@@ -128,6 +131,11 @@ impl Metrics {
         self.records.get_or_init(|| records);
     }
 
+    /// Names who knows how the shared store fares; the first one stays.
+    pub fn count_leases(&self, leases: Arc<dyn LeaseCounts>) {
+        self.leases.get_or_init(|| leases);
+    }
+
     /// Counts a call whose head matched a path of an interface.
     pub fn accepted(&self, api: Api) {
         self.calls[meters::index_of(api)].add(1);
@@ -155,6 +163,9 @@ impl Metrics {
         // A route may be called `other`; its own figures are then shown, and those of no route are not.
         routes.entry(OTHER).or_insert(&table.other);
         meters::write(&routes, &mut page);
+        if let Some(leases) = self.leases.get() {
+            super::leases::write(&**leases, &mut page);
+        }
         self.write_program(&mut page);
         process::write(&mut page);
         page.finish()

@@ -113,8 +113,7 @@ impl<S: Store> Feeder<S> {
         });
         let limits = SharedLimits::new(specs, Arc::clone(&feed));
         let now = Instant::now();
-        let feeder =
-            Self { store, feed, dice, holder, seq: 0, fed: Vec::new(), looked: now, told: now, backoff: None };
+        let feeder = Self { store, feed, dice, holder, seq: 0, fed: Vec::new(), looked: now, told: now, backoff: None };
         (limits, feeder)
     }
 

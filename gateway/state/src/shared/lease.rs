@@ -281,7 +281,8 @@ impl Lease {
             Fill::Steady(every_us) => (every_us, 0),
             Fill::Span(_) => (0, self.span.map_or(0, |span| span.until)),
         };
-        let like = if is_idle || self.is_wanted { 0 } else { self.like.min(self.terms.most).saturating_sub(self.left()) };
+        let like =
+            if is_idle || self.is_wanted { 0 } else { self.like.min(self.terms.most).saturating_sub(self.left()) };
         let from = self.span.map_or(0, |span| span.from);
         let ask = Ask {
             key: if until_ms > 0 { format!("{key}:{from}") } else { key.to_owned() },

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use tidegate_core::port::limits::{Demand, Quantity, Standing, Standings};
 use tidegate_core::spec::limit::{LimitSpec, OnFailure, Rate};
 
+/// A rate above this is none: Redis's scripts reckon in doubles, which are exact up to here. Money is counted up to less.
+const COUNTED: u64 = 1 << 52;
+
 /// One limit.
 #[derive(Debug)]
 pub(super) struct Limit {
@@ -79,11 +82,7 @@ impl Limit {
     /// How an account stands, as far as is known here.
     pub(super) fn standings(held: &Held, now: Now) -> Standings {
         let standing = |lease: &Option<Lease>| {
-            lease.map(|lease| Standing {
-                limit: lease.most(),
-                remaining: lease.remaining(),
-                reset: lease.reset(now),
-            })
+            lease.map(|lease| Standing { limit: lease.most(), remaining: lease.remaining(), reset: lease.reset(now) })
         };
         Standings { requests: standing(&held.leases[0]), tokens: standing(&held.leases[1]) }
     }
@@ -108,7 +107,7 @@ fn terms(spec: &LimitSpec) -> [Option<Terms>; QUANTITIES.len()] {
     let rate = |rate: Option<Rate>| {
         rate.map(|rate| {
             let us = u64::try_from(rate.every.as_micros()).unwrap_or(u64::MAX).max(1);
-            Terms { most: rate.count, fill: Fill::Steady(us) }
+            Terms { most: rate.count.min(COUNTED), fill: Fill::Steady(us) }
         })
     };
     let cost = spec.cost.map(|budget| Terms { most: budget.most.0, fill: Fill::Span(budget.every) });

@@ -15,7 +15,7 @@ use tidegate_core::port::limits::{Amounts, Demand, Denied, Limits, Reservation, 
 use tidegate_core::spec::limit::LimitSpec;
 
 /// How long a call waits for the store at most.
-const PATIENCE: Duration = Duration::from_millis(4);
+const PATIENCE: Duration = Duration::from_millis(3);
 /// When a caller may come again whose limit cannot be asked.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -73,7 +73,8 @@ impl Model {
         account.level -= drawn - base;
         if every > 0 {
             account.level = account.level.max(-most);
-            let gained = i64::try_from(i128::from((now - account.at).max(0)) * i128::from(most) / i128::from(every)).unwrap();
+            let gained =
+                i64::try_from(i128::from((now - account.at).max(0)) * i128::from(most) / i128::from(every)).unwrap();
             if gained > 0 {
                 account.level += gained;
                 let took = i128::from(gained) * i128::from(every);

@@ -68,7 +68,8 @@ struct World {
 
 impl World {
     fn new(terms: Terms) -> Self {
-        let replica = |name: &str, life| Replica { name: name.to_owned(), lease: Lease::new(terms, life), calls: vec![] };
+        let replica =
+            |name: &str, life| Replica { name: name.to_owned(), lease: Lease::new(terms, life), calls: vec![] };
         Self {
             now: Now { ns: 0, unix_ms: NOON_MS },
             model: Model::default(),
@@ -152,7 +153,8 @@ impl World {
                 self.dead += killed.lease.spent();
             }
             Step::Wait(ms) => {
-                self.now = Now { ns: now.ns + ms * 1_000_000, unix_ms: (now.unix_ms + ms).min(NOON_MS + DAY_MS / 2 - 1) };
+                self.now =
+                    Now { ns: now.ns + ms * 1_000_000, unix_ms: (now.unix_ms + ms).min(NOON_MS + DAY_MS / 2 - 1) };
             }
         }
     }

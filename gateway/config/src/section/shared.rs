@@ -1,0 +1,34 @@
+//! `store.shared`: where replicas share what limits count.
+
+use super::Desk;
+use crate::scalar::{At, Text};
+use tidegate_core::Secret;
+use tidegate_core::spec::SharedSpec;
+
+/// The schemes by which a Redis is reached.
+const SCHEMES: [&str; 3] = ["redis://", "rediss://", "redis+unix:///"];
+
+/// The shared store, where there is one.
+pub(super) fn check(raw: Option<At<Text>>, desk: &mut Desk<'_>) -> Option<SharedSpec> {
+    let to = raw?;
+    let text = to.value.0.as_str();
+    if text == "memory" {
+        return None;
+    }
+    let is_redis = SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if !is_redis {
+        desk.notes
+            .fault(&to.at, "this is no store that replicas can share")
+            .remedy("write `redis://HOST:PORT/DATABASE`, `rediss://…` for TLS, `redis+unix:///SOCKET`, or `memory`");
+        return None;
+    }
+    let has_password =
+        text.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(who, _)| who.contains(':'));
+    if has_password && !to.is_referred {
+        desk.notes.conceal(&to.at);
+        desk.notes
+            .fault(&to.at, "a secret stands in the file itself")
+            .remedy("put it into the environment: `redis://:${env:NAME}@HOST:PORT`");
+    }
+    Some(SharedSpec { url: Secret::new(text) })
+}
