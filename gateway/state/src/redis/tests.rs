@@ -1,3 +1,5 @@
+//! The script against its model, and a Redis that goes away.
+
 use super::*;
 use crate::shared::model::Model;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The lease against a model of the store: whatever order, loss, delay and death there is.
+
 use super::super::model::Model;
 use super::*;
 use proptest::prelude::*;
