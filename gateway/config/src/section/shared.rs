@@ -1,6 +1,7 @@
 //! `store.shared`: where replicas share what limits count.
 
 use super::Desk;
+use super::store::refuse_password;
 use crate::scalar::{At, Text};
 use tidegate_core::Secret;
 use tidegate_core::spec::SharedSpec;
@@ -22,13 +23,6 @@ pub(super) fn check(raw: Option<At<Text>>, desk: &mut Desk<'_>) -> Option<Shared
             .remedy("write `redis://HOST:PORT/DATABASE`, `rediss://…` for TLS, `redis+unix:///SOCKET`, or `memory`");
         return None;
     }
-    let has_password =
-        text.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(who, _)| who.contains(':'));
-    if has_password && !to.is_referred {
-        desk.notes.conceal(&to.at);
-        desk.notes
-            .fault(&to.at, "a secret stands in the file itself")
-            .remedy("put it into the environment: `redis://:${env:NAME}@HOST:PORT`");
-    }
+    refuse_password(&to, "put it into the environment: `redis://:${env:NAME}@HOST:PORT`", desk);
     Some(SharedSpec { url: Secret::new(text) })
 }

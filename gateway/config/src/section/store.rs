@@ -179,6 +179,15 @@ pub(crate) fn check(raw: Option<StoreFile>, desk: &mut Desk<'_>) -> Stores {
     Stores { events, registry, shared }
 }
 
+/// Refuses an address whose password stands in the file itself.
+pub(super) fn refuse_password(to: &At<Text>, remedy: &'static str, desk: &mut Desk<'_>) {
+    let who = to.value.0.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    if who.is_some_and(|(who, _)| who.contains(':')) && !to.is_referred {
+        desk.notes.conceal(&to.at);
+        desk.notes.fault(&to.at, "a secret stands in the file itself").remedy(remedy);
+    }
+}
+
 fn check_registry(
     to: Option<At<Text>>,
     (artifacts, s3): (Option<At<Text>>, Option<S3File>),
@@ -210,14 +219,7 @@ fn check_registry(
             .fault(&to.at, "this is no database for the registry")
             .remedy("write `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`");
     }
-    let has_password =
-        text.split_once("://").and_then(|(_, rest)| rest.split_once('@')).is_some_and(|(who, _)| who.contains(':'));
-    if has_password && !to.is_referred {
-        desk.notes.conceal(&to.at);
-        desk.notes
-            .fault(&to.at, "a secret stands in the file itself")
-            .remedy("put it into the environment: `postgres://USER:${env:NAME}@HOST/DATABASE`");
-    }
+    refuse_password(&to, "put it into the environment: `postgres://USER:${env:NAME}@HOST/DATABASE`", desk);
     let largest_artifact = largest.map_or(100 << 30, |given| given.value.0);
     Some(RegistrySpec {
         database: database?,

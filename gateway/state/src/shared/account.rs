@@ -74,11 +74,20 @@ impl Account {
 }
 
 impl Held {
-    /// What of `wants` does not fit at `now`: what lacks longest, else what the store may have.
-    pub(super) fn lack(&mut self, wants: &Wants, now: Now, mut life: impl FnMut() -> u64) -> Option<Lack> {
+    /// What of `wants` does not fit at `now` by these terms: what lacks longest, else what the store may have.
+    pub(super) fn lack(
+        &mut self,
+        wants: &Wants,
+        terms: &[Option<Terms>; QUANTITIES.len()],
+        now: Now,
+        mut life: impl FnMut() -> u64,
+    ) -> Option<Lack> {
         let mut worst: Option<Lack> = None;
         for (at, lease) in self.leases.iter_mut().enumerate() {
             let Some(lease) = lease else { continue };
+            if let Some(terms) = terms[at] {
+                lease.amend(terms);
+            }
             lease.turn(now, &mut life);
             let lack = Lack { quantity: QUANTITIES[at], room: lease.room(wants[at], now) };
             worst = worse(worst, Some(lack));

@@ -217,8 +217,14 @@ impl Lease {
 
     /// Changes how much there is; how it comes back stays.
     pub(crate) const fn amend(&mut self, terms: Terms) {
-        self.terms.most = terms.most;
-        self.known = None;
+        if self.terms.most != terms.most {
+            self.terms.most = terms.most;
+            self.known = None;
+            // What is at hand was lent out of another amount: the store says what of it there still is.
+            if self.drawn > self.spent() {
+                self.drawn = self.spent();
+            }
+        }
     }
 
     /// Notes that a call waits for `wanted`; once for each exchange that it waits for, which its `ticket` tells.

@@ -19,6 +19,9 @@ pub(super) struct Limit {
     /// Its place in the order in which accounts are locked, fixed for life.
     pub(super) rank: usize,
     pub(super) spec: LimitSpec,
+    /// How much there is of each quantity. The leases take it over from the limit by which they are asked, so that a
+    /// configuration that never came into force changes none.
+    pub(super) terms: [Option<Terms>; QUANTITIES.len()],
     keys: [String; QUANTITIES.len()],
     words: Words,
     /// Shared with the limit of an older configuration that differs in the budget's amount alone.
@@ -28,7 +31,8 @@ pub(super) struct Limit {
 impl Limit {
     /// `twin` numbers the limits that one configuration has of the same kind.
     pub(super) fn new(spec: LimitSpec, rank: usize, twin: usize) -> Self {
-        Self { rank, keys: keys(&spec, twin), words: Words::of(&spec), spec, accounts: Arc::default() }
+        let (keys, words, terms) = (keys(&spec, twin), Words::of(&spec), terms(&spec));
+        Self { rank, keys, words, terms, spec, accounts: Arc::default() }
     }
 
     /// Whether it counts as `spec` says, but for the amount of its budget and what holds when the store is away.
@@ -39,17 +43,9 @@ impl Limit {
 
     /// The same as `spec`, which it [counts as](Self::counts_as): what is held stays held.
     pub(super) fn amended(&self, spec: LimitSpec) -> Self {
-        let terms = terms(&spec);
-        for account in self.accounts.iter() {
-            let mut held = account.lock();
-            for (lease, terms) in held.leases.iter_mut().zip(terms) {
-                if let (Some(lease), Some(terms)) = (lease, terms) {
-                    lease.amend(terms);
-                }
-            }
-        }
-        let words = Words::of(&spec);
-        Self { rank: self.rank, spec, keys: self.keys.clone(), words, accounts: Arc::clone(&self.accounts) }
+        let (words, terms) = (Words::of(&spec), terms(&spec));
+        let (keys, accounts) = (self.keys.clone(), Arc::clone(&self.accounts));
+        Self { rank: self.rank, spec, terms, keys, words, accounts }
     }
 
     /// Whether calls are let through when the store cannot be asked.
@@ -65,7 +61,7 @@ impl Limit {
         }
         let fresh = || {
             let keys = self.keys.each_ref().map(|key| format!("{key}:{name}"));
-            Arc::new(Account::new(keys, terms(&self.spec), life))
+            Arc::new(Account::new(keys, self.terms, life))
         };
         Arc::clone(&self.accounts.entry(name.into()).or_insert_with(fresh))
     }

@@ -196,7 +196,10 @@ impl Taking<'_> {
     fn lacks(&self, held: &mut Locked<'_>, now: Now) -> Vec<(usize, Lack)> {
         let feed = &self.limits.feed;
         let lacks = held.iter_mut().enumerate();
-        lacks.filter_map(|(at, held)| Some((at, held.lack(&self.wants, now, || feed.life())?))).collect()
+        let limits = &self.limits.limits;
+        lacks
+            .filter_map(|(at, held)| Some((at, held.lack(&self.wants, &limits[at].terms, now, || feed.life())?)))
+            .collect()
     }
 
     fn lack(&self, held: &mut Locked<'_>, now: Now) -> Option<(usize, Lack)> {

@@ -237,6 +237,9 @@ async fn a_new_configuration_keeps_what_is_held() {
     let world = World::new();
     let a = world.replica("a", &[budget(10.0, OnFailure::Closed)]);
     let mut held = a.spend(usd(6.0)).await.unwrap();
+    let never = a.limits.reconfigured(&[budget(6.5, OnFailure::Closed)]);
+    drop(a.spend(usd(3.0)).await.unwrap());
+    drop(never);
     let lower = Arc::new(a.limits.reconfigured(&[budget(7.0, OnFailure::Closed)]));
     assert_eq!(spend(&lower, usd(2.0)).await.unwrap_err().why, Why::Reached);
     held.note_used(usd(3.0));
