@@ -4,9 +4,12 @@ use super::super::model::Model;
 use super::*;
 use proptest::prelude::*;
 
-const MOST: u64 = 1_000;
+/// Few enough that it is all spent in most runs, or a bound that is broken would not be seen.
+const MOST: u64 = 300;
 const BUDGET: Terms = Terms { most: MOST, fill: Fill::Span(Period::Day) };
-const RATE: Terms = Terms { most: MOST, fill: Fill::Steady(60_000_000) };
+const RATE: Terms = Terms { most: MOST, fill: Fill::Steady(EVERY_MS * 1000) };
+/// So long that a slice is much beside what refills in a pause.
+const EVERY_MS: u64 = 600_000;
 const DAY_MS: u64 = 86_400_000;
 /// All begin at noon.
 const NOON_MS: u64 = 20_000 * DAY_MS + DAY_MS / 2;
@@ -19,6 +22,8 @@ enum Step {
     Miss(usize, u64),
     /// One of its calls ends, having used so many percent.
     End(usize, usize, u64),
+    /// It sends an exchange, if one is due, and all goes well.
+    Talk(usize),
     /// It sends an exchange, if one is due.
     Send(usize),
     /// One of the exchanges under way arrives; the answer is lost, late or here at once.
@@ -36,17 +41,19 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let who = 0..2_usize;
     let step = prop_oneof![
-        6 => (who.clone(), 0..200_u64).prop_map(|(r, n)| Step::Call(r, n)),
-        4 => (who.clone(), 0..200_u64).prop_map(|(r, n)| Step::Miss(r, n)),
-        3 => (who.clone(), any::<usize>(), 0..=100_u64).prop_map(|(r, i, n)| Step::End(r, i, n)),
-        6 => who.clone().prop_map(Step::Send),
-        6 => (any::<usize>(), any::<bool>()).prop_map(|(i, now)| Step::Arrive(i, now)),
+        10 => (who.clone(), 0..60_u64).prop_map(|(r, n)| Step::Call(r, n)),
+        6 => (who.clone(), 0..60_u64).prop_map(|(r, n)| Step::Miss(r, n)),
+        10 => who.clone().prop_map(Step::Talk),
+        2 => (who.clone(), any::<usize>(), 0..=100_u64).prop_map(|(r, i, n)| Step::End(r, i, n)),
+        4 => who.clone().prop_map(Step::Send),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(i, now)| Step::Arrive(i, now)),
         4 => any::<usize>().prop_map(Step::Hear),
         2 => who.clone().prop_map(Step::GiveUp),
         1 => who.prop_map(Step::Kill),
-        4 => (0..15_000_u64).prop_map(Step::Wait),
+        4 => (0..1_500_u64).prop_map(Step::Wait),
+        1 => (8_000..12_000_u64).prop_map(Step::Wait),
     ];
-    prop::collection::vec(step, 1..200)
+    prop::collection::vec(step, 50..300)
 }
 
 struct Replica {
@@ -127,14 +134,16 @@ impl World {
                     self.asks.push((replica.name.clone(), ask));
                 }
             }
+            Step::Talk(r) => {
+                let before = self.asks.len();
+                self.step(&Step::Send(r), terms);
+                if self.asks.len() > before {
+                    self.arrive(before, true);
+                }
+            }
             Step::Arrive(i, at_once) => {
                 if !self.asks.is_empty() {
-                    let (name, ask) = self.asks.swap_remove(i % self.asks.len());
-                    let answer = self.model.exchange(&ask, i64::try_from(now.unix_ms * 1000).unwrap());
-                    self.answers.push((name, ask.seq, answer));
-                    if at_once {
-                        self.hear(self.answers.len() - 1);
-                    }
+                    self.arrive(i % self.asks.len(), at_once);
                 }
             }
             Step::Hear(i) => {
@@ -158,6 +167,15 @@ impl World {
                 self.now =
                     Now { ns: now.ns + ms * 1_000_000, unix_ms: (now.unix_ms + ms).min(NOON_MS + DAY_MS / 2 - 1) };
             }
+        }
+    }
+
+    fn arrive(&mut self, i: usize, at_once: bool) {
+        let (name, ask) = self.asks.swap_remove(i);
+        let answer = self.model.exchange(&ask, i64::try_from(self.now.unix_ms * 1000).unwrap());
+        self.answers.push((name, ask.seq, answer));
+        if at_once {
+            self.hear(self.answers.len() - 1);
         }
     }
 
@@ -195,7 +213,7 @@ proptest! {
         let mut world = World::new(RATE);
         for step in &steps {
             world.step(step, RATE);
-            let refilled = MOST * world.now.ns / 60_000_000_000;
+            let refilled = MOST * world.now.ns / (EVERY_MS * 1_000_000);
             prop_assert!(world.taken <= MOST + refilled, "{} taken of {MOST} + {refilled} after {step:?}", world.taken);
         }
     }
@@ -224,7 +242,7 @@ fn all_of_a_budget_can_be_spent_by_two_in_turn() {
         }
         now = Now { ns: now.ns + 20_000_000, unix_ms: now.unix_ms + 20 };
     }
-    assert_eq!(spent, 999, "what one holds and does not use goes to the other");
+    assert_eq!(spent, 300, "what one holds and does not use goes to the other");
 }
 
 #[test]
@@ -248,4 +266,60 @@ fn a_steady_load_asks_the_store_beside_the_calls_and_seldom() {
         now = Now { ns: now.ns + 2_000_000, unix_ms: now.unix_ms + 2 };
     }
     assert!(waits <= 3 && draws <= 100, "{waits} calls waited, {draws} draws in 40 s");
+}
+
+/// A moment so many milliseconds after noon.
+fn at(ms: u64) -> Now {
+    Now { ns: ms * 1_000_000, unix_ms: NOON_MS + ms }
+}
+
+/// Takes in ones what is at hand and what the store still lends.
+fn drain(lease: &mut Lease, model: &mut Model, name: &str, now: Now) -> u64 {
+    let mut taken = 0;
+    loop {
+        lease.turn(now, || 0);
+        match lease.room(1, now) {
+            Room::Fits => {
+                lease.take(1, true);
+                taken += 1;
+            }
+            Room::Short => {
+                lease.miss(1, &mut None);
+                prompt(lease, model, name, now);
+            }
+            Room::None(_) => return taken,
+        }
+    }
+}
+
+#[test]
+fn a_slice_of_a_rate_is_not_spent_when_its_lease_is_over() {
+    let (mut model, mut a, mut b) = (Model::default(), Lease::new(RATE, 0), Lease::new(RATE, 0));
+    a.miss(100, &mut None);
+    prompt(&mut a, &mut model, "a", at(0));
+    assert!(a.left() >= 100);
+    // It is cut off from the store, for longer than the store waits for it: the store lends its slice to another.
+    let refilled = MOST * 10_500 / EVERY_MS;
+    let taken = drain(&mut b, &mut model, "b", at(10_500));
+    assert!(taken > MOST - 100, "{taken} of {MOST}: the slice went to the other");
+    a.turn(at(9_500), || 0);
+    assert_eq!(a.room(1, at(9_500)), Room::Short, "it stops before the store does");
+    assert!(taken + drain(&mut a, &mut model, "a", at(10_500)) <= MOST + refilled);
+}
+
+#[test]
+fn an_answer_that_was_given_up_lends_nothing() {
+    let (mut model, mut a, mut b) = (Model::default(), Lease::new(BUDGET, 0), Lease::new(BUDGET, 0));
+    let (now, us) = (at(0), i64::try_from(NOON_MS * 1000).unwrap());
+    a.turn(now, || 0);
+    a.miss(200, &mut None);
+    let late = model.exchange(&a.ask(1_000_001, "k", "a", now).0, us);
+    a.lost(1_000_001);
+    a.miss(10, &mut None);
+    let newer = model.exchange(&a.ask(1_000_002, "k", "a", now).0, us);
+    assert!(late.granted > newer.granted);
+    a.answer(1_000_001, late, now);
+    a.answer(1_000_002, newer, now);
+    assert_eq!(a.left(), newer.granted, "what was given up went back with the newer exchange");
+    assert!(drain(&mut b, &mut model, "b", now) + a.left() <= MOST);
 }
