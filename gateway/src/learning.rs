@@ -5,14 +5,23 @@
 //! A call that ended goes to the thread by a queue that never blocks ([`Watched`]); a caller's value by the same queue,
 //! and he is answered when it is on disk ([`FeedbackMount`]). The thread folds them in the order in which they stand in
 //! the log, so that the log leads to the same states again.
+//!
+//! Replicas on one shared store tell each other what they learnt ([`Sharing`]): each of its own rewards only, and all of
+//! them, so that the sum is what one would know that saw all.
 
 mod calls;
 mod learners;
 mod mount;
+mod saying;
+mod seat;
+mod sharing;
+mod told;
 mod watched;
 mod worker;
 
 pub(crate) use learners::Learners;
 pub(crate) use mount::FeedbackMount;
+pub(crate) use seat::{learner, learner_of};
+pub(crate) use sharing::Sharing;
+pub(crate) use told::Board;
 pub(crate) use watched::Watched;
-pub(crate) use worker::{learner, learner_of};

@@ -17,5 +17,5 @@ pub(crate) use experiment::{Asking, Experiment, asked, control_of, experiment, l
 pub(crate) use history::{History, Past, drawn_again};
 pub(crate) use kept::{Kept, kept_form, kept_of_states};
 pub(crate) use mount::ExperimentMount;
-pub(crate) use states::{Refolded, learner_at, reckoned, refolded, same_bits};
+pub(crate) use states::{Refolded, known, learner_at, reckoned, refolded, same_bits};
 pub(crate) use target::targets;

@@ -60,6 +60,7 @@ mod routing;
 mod serving;
 mod shadows;
 mod shared;
+mod shared_learning;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod best;
 mod context;
 mod contextual;
 mod density;
+mod heard;
 mod learner;
 mod linear;
 mod mixing;
@@ -24,6 +25,7 @@ mod triangle;
 
 pub use context::ContextState;
 pub use contextual::{ContextLearner, LinearFault, LinearRule};
+pub use heard::{Heard, Told};
 pub use learner::Learner;
 pub use linear::LinearTally;
 pub use mixing::{Mixing, MixingFault};

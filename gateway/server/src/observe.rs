@@ -4,6 +4,7 @@
 pub(crate) mod endpoints;
 pub mod exposition;
 pub mod histogram;
+pub mod learning;
 pub mod leases;
 pub mod metrics;
 pub mod process;

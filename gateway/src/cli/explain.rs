@@ -206,10 +206,16 @@ fn arms_of_day(folder: &Path, route: &RouteName, event: &Event) -> anyhow::Resul
 /// What the state knew when it was published.
 fn learnt(state: &StateEntry) -> String {
     let mut out = format!("  as it had learnt of `{}` by {}:\n", state.reward, when::utc(state.at));
-    for (name, [n, sum, _]) in state.variants.iter().zip(&state.tallies) {
-        let mean = if *n > 0.0 { format!("mean {:.4}", sum / n) } else { "nothing yet".to_owned() };
+    for (name, tally) in state.variants.iter().zip(crate::replay::known(state)) {
+        let (n, sum) = (tally.n, tally.sum);
+        let mean = if n > 0.0 { format!("mean {:.4}", sum / n) } else { "nothing yet".to_owned() };
         // Writing into a string cannot fail.
         writeln!(out, "    {name:<16} {n:>10.1} rewards, {mean} (larger is better)").unwrap_or_default();
+    }
+    if let Some(heard) = &state.heard {
+        let rewards: u64 = heard.folded.values().sum();
+        let who = heard.folded.len();
+        writeln!(out, "    ({rewards} rewards came from {who} other replicas)").unwrap_or_default();
     }
     out
 }

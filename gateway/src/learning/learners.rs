@@ -1,6 +1,7 @@
 //! The learners of all routes, as the rest of the program sees them: told of calls, asked for the cells that routes draw
 //! from. Owns the queue to the thread that learns.
 
+use super::told::Board;
 use super::worker::{Ended, Message, Said, Worker};
 use crate::rollouts::Rollouts;
 use anyhow::Context as _;
@@ -29,6 +30,7 @@ pub(crate) struct Learners {
     has_rewards: AtomicBool,
     /// Calls that ended since the thread looked last. It looks by itself, so that no call pays for waking it.
     ended: Arc<Mutex<Vec<Ended>>>,
+    board: Arc<Board>,
 }
 
 impl Learners {
@@ -36,9 +38,15 @@ impl Learners {
     ///
     /// # Errors
     /// The log cannot be read, or the system gives no thread.
-    pub(crate) fn start(events: Option<&Path>, clock: Arc<dyn Clock>, rollouts: Arc<Rollouts>) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        events: Option<&Path>,
+        clock: Arc<dyn Clock>,
+        rollouts: Arc<Rollouts>,
+        board: Arc<Board>,
+    ) -> anyhow::Result<Self> {
         let log = events.map(log_at);
-        let worker = Worker::open(log, events, clock, rollouts).context("the log of what was learnt")?;
+        let worker =
+            Worker::open(log, events, clock, rollouts, Arc::clone(&board)).context("the log of what was learnt")?;
         let worker = Arc::new(Mutex::new(worker));
         let (queue, messages) = sync_channel(QUEUE);
         let working = Arc::clone(&worker);
@@ -47,7 +55,7 @@ impl Learners {
         let told = Arc::clone(&ended);
         let thread =
             thread.spawn(move || Worker::run(&working, &messages, &told)).context("a thread for the learners")?;
-        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false), ended })
+        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false), ended, board })
     }
 
     /// The cell that a route draws from: the one before where it learns the same, else one that begins with what is known
@@ -57,6 +65,12 @@ impl Learners {
     /// The route has no arm.
     pub(crate) fn cell(&self, route: &RouteSpec, learned: &LearnedSpec) -> anyhow::Result<StateCell> {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner).cell(route, learned)
+    }
+
+    /// The board on which learners pin what they have to tell, and the way of what others tell.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "there are no others without it"))]
+    pub(super) fn way(&self) -> (Arc<Board>, SyncSender<Message>) {
+        (Arc::clone(&self.board), self.queue.clone())
     }
 
     /// What the rewards and routes of this configuration are, from now on.

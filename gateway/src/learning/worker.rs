@@ -2,21 +2,22 @@
 //! publishing and what becomes of a value that comes too early, too late or twice.
 
 use super::calls::{Arm, Calls};
+use super::saying::{check, entry, is_young, once};
+use super::seat::{Restored, Seat};
+use super::told::{Arms, Board};
 use crate::rollouts::Rollouts;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidegate_core::digest::Digest;
-use tidegate_core::port::learning::{About, Feedback, RewardValue, Taken};
-use tidegate_core::spec::route::{LearnedSpec, RuleSpec};
-use tidegate_core::spec::{GatewaySpec, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec, RouteSpec};
+use tidegate_core::port::learning::{About, Feedback, Taken};
+use tidegate_core::spec::route::LearnedSpec;
+use tidegate_core::spec::{GatewaySpec, Implicit, RewardSource, RewardSpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
-use tidegate_route::learn::{Learner, Mixing, MixingFault, Rule, Tally, Values};
 use tidegate_storage::EventReader;
-use tidegate_storage::learning::{FeedbackEntry, LearningLog, Learnt, RewardEntry, StateEntry};
+use tidegate_storage::learning::{LearningLog, Learnt, RewardEntry};
 use tokio::sync::oneshot;
 
 /// A state is published after so many rewards …
@@ -34,6 +35,8 @@ const KEYS: usize = 100_000;
 #[derive(Debug)]
 pub(super) enum Message {
     Said(Box<Said>),
+    /// What other replicas tell of a route's arms, by their names.
+    Heard(RouteName, Arc<str>, BTreeMap<String, Arms>),
     Stop,
 }
 
@@ -66,26 +69,6 @@ pub(super) struct Said {
     pub(super) answer: oneshot::Sender<Result<Taken, Fault>>,
 }
 
-/// A route that learns.
-#[derive(Debug)]
-struct Seat {
-    learned: LearnedSpec,
-    variants: Vec<VariantName>,
-    learner: Learner,
-    cell: StateCell,
-    /// Rewards that the published state lacks, and since when.
-    lacks: u32,
-    since: Option<Instant>,
-}
-
-/// What the log knows of a route's arms.
-#[derive(Debug, Default)]
-struct Restored {
-    tallies: HashMap<VariantName, Tally>,
-    /// Rewards after that state.
-    later: Vec<(VariantName, f64)>,
-}
-
 /// What the thread works on.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -103,6 +86,7 @@ pub(super) struct Worker {
     events: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     is_lost: bool,
+    board: Arc<Board>,
 }
 
 impl Worker {
@@ -111,6 +95,7 @@ impl Worker {
         events: Option<&Path>,
         clock: Arc<dyn Clock>,
         rollouts: Arc<Rollouts>,
+        board: Arc<Board>,
     ) -> anyhow::Result<Self> {
         let mut worker = Self {
             seats: BTreeMap::new(),
@@ -126,6 +111,7 @@ impl Worker {
             events: events.map(Path::to_owned),
             clock,
             is_lost: false,
+            board,
         };
         if let Some(log) = log {
             log.read(|entry| worker.restore(entry))?;
@@ -137,9 +123,8 @@ impl Worker {
     fn restore(&mut self, entry: Learnt) {
         match entry {
             Learnt::State(state) => {
-                let tally = |[n, sum, squares]: [f64; 3]| Tally { n, sum, squares };
-                let tallies = state.variants.into_iter().zip(state.tallies.into_iter().map(tally)).collect();
-                self.restored.insert((state.route, state.reward), Restored { tallies, later: Vec::new() });
+                let of = (state.route.clone(), Arc::clone(&state.reward));
+                self.restored.insert(of, Restored::at(state));
             }
             Learnt::Reward(one) => {
                 let of = self.restored.entry((one.route, one.reward)).or_default();
@@ -178,24 +163,14 @@ impl Worker {
         let reward: Arc<str> = learned.reward.name().into();
         // What is known of an arm is known under any rule, as long as it is of the same reward.
         let known = match before.filter(|seat| seat.learned.reward == learned.reward) {
-            Some(seat) => {
-                let tallies = seat.variants.iter().cloned().zip(seat.learner.tallies().iter().copied()).collect();
-                Restored { tallies, later: Vec::new() }
-            }
+            Some(seat) => seat.known(),
             None => self.restored.remove(&(route.name.clone(), reward)).unwrap_or_default(),
         };
-        let tallies: Vec<Tally> =
-            variants.iter().map(|name| known.tallies.get(name).copied().unwrap_or_default()).collect();
-        let mut learner = learner(learned, tallies)?;
-        for (variant, value) in known.later {
-            if let Some(arm) = variants.iter().position(|name| *name == variant) {
-                learner.fold(arm, learned.reward.oriented(value));
-            }
-        }
-        let cell = StateCell::new(learner.state()?);
-        let seat = Seat { learned: learned.clone(), variants, learner, cell: cell.clone(), lacks: 0, since: None };
+        let seat = Seat::open(learned, variants, known)?;
+        let cell = seat.cell.clone();
         let entry = seat.entry(&route.name, self.clock.unix_ms());
         self.write(&[entry], false);
+        self.board.post(&route.name, &seat);
         self.seats.insert(route.name.clone(), seat);
         Ok(cell)
     }
@@ -225,15 +200,20 @@ impl Worker {
 
     fn work(&mut self, ended: Vec<Ended>, batch: Vec<Message>) {
         let mut said = std::mem::take(&mut self.early);
+        let mut heard = Vec::new();
         let entries: Vec<Learnt> = ended.into_iter().filter_map(|ended| self.ended(ended)).collect();
         for message in batch {
             match message {
                 Message::Said(one) => said.push(*one),
+                Message::Heard(route, reward, told) => heard.push((route, reward, told)),
                 Message::Stop => {}
             }
         }
         self.write(&entries, false);
         self.fold(&entries);
+        for (route, reward, told) in heard {
+            self.hear(&route, &reward, &told);
+        }
         for one in said {
             self.said(one);
         }
@@ -271,6 +251,17 @@ impl Worker {
                 seat.since.get_or_insert_with(Instant::now);
             }
         }
+    }
+
+    /// Knows what others know, and publishes it at once: the log then says between which rewards it was heard.
+    fn hear(&mut self, route: &RouteName, reward: &str, told: &BTreeMap<String, Arms>) {
+        let Some(seat) = self.seats.get_mut(route).filter(|seat| seat.learned.reward.name() == reward) else { return };
+        let heard = seat.hear(told);
+        self.board.heard(heard);
+        let now = self.clock.unix_ms();
+        let entry = publish(seat, route, now);
+        self.board.post(route, seat);
+        self.write(entry.as_slice(), false);
     }
 
     fn said(&mut self, mut said: Said) {
@@ -380,14 +371,8 @@ impl Worker {
             if seat.lacks == 0 || !(is_due || is_over) {
                 continue;
             }
-            (seat.lacks, seat.since) = (0, None);
-            match seat.learner.state() {
-                Ok(state) => {
-                    seat.cell.publish(state);
-                    entries.push(seat.entry(route, now));
-                }
-                Err(fault) => tracing::error!(%route, %fault, "a state cannot be reckoned; the one before stays"),
-            }
+            entries.extend(publish(seat, route, now));
+            self.board.post(route, seat);
         }
         self.write(&entries, is_over);
     }
@@ -406,98 +391,13 @@ impl Worker {
     }
 }
 
-impl Seat {
-    fn entry(&self, route: &RouteName, at: u64) -> Learnt {
-        let state = self.cell.state();
-        Learnt::State(StateEntry {
-            at,
-            route: route.clone(),
-            id: state.id().unwrap_or_else(|| tidegate_core::StateId::of(b"")),
-            reward: self.learned.reward.name().into(),
-            variants: self.variants.clone(),
-            shares: Arc::clone(state.shares()),
-            tallies: self.learner.tallies().iter().map(|tally| [tally.n, tally.sum, tally.squares]).collect(),
-        })
-    }
-}
-
-/// A learner that knows nothing yet of so many arms.
-///
-/// # Errors
-/// The least shares of all arms are more than all calls.
-pub(crate) fn learner_of(learned: &LearnedSpec, arms: usize) -> Result<Learner, MixingFault> {
-    learner(learned, vec![Tally::default(); arms])
-}
-
-/// A learner that knows this of its arms.
-///
-/// # Errors
-/// The least shares of all arms are more than all calls.
-pub(crate) fn learner(learned: &LearnedSpec, tallies: Vec<Tally>) -> Result<Learner, MixingFault> {
-    let mixing = Mixing::new(learned.explore, learned.min_share, tallies.len())?;
-    Ok(Learner::new(rule(learned), mixing, learned.half_life.map(f64::from), tallies))
-}
-
-fn rule(learned: &LearnedSpec) -> Rule {
-    let values = match learned.reward.kind() {
-        RewardKind::Boolean => Values::Booleans,
-        RewardKind::Float(_) => Values::Numbers,
-    };
-    match learned.rule {
-        RuleSpec::EpsilonGreedy { epsilon, decay } => Rule::EpsilonGreedy { epsilon, decay: decay.map(f64::from) },
-        // The configuration's check saw to it that there is a range.
-        RuleSpec::Ucb1 => Rule::Ucb1 { range: learned.reward.range().unwrap_or((0.0, 1.0)) },
-        RuleSpec::Thompson => Rule::Thompson(values),
-        RuleSpec::TrackAndStop { delta } => Rule::TrackAndStop { delta },
-    }
-}
-
-/// Whether a value is one of its reward, and about what that is about.
-fn check(spec: &RewardSpec, feedback: &Feedback) -> Result<(), Fault> {
-    let wrong = |field: &'static str, says: String| Err(Fault::field(field, says));
-    match (&feedback.about, spec.level) {
-        (About::Inference(_), RewardLevel::Inference) | (About::Episode(_), RewardLevel::Episode) => {}
-        (_, RewardLevel::Inference) => {
-            return wrong("inference_id", format!("`{}` is about one call: give its `inference_id`", spec.name));
-        }
-        (_, RewardLevel::Episode) => {
-            return wrong("episode_id", format!("`{}` is about an episode: give its `episode_id`", spec.name));
+/// Publishes what a seat knows; what is to be written down of it.
+fn publish(seat: &mut Seat, route: &RouteName, now: u64) -> Option<Learnt> {
+    match seat.publish() {
+        Ok(()) => Some(seat.entry(route, now)),
+        Err(fault) => {
+            tracing::error!(%route, %fault, "a state cannot be reckoned; the one before stays");
+            None
         }
     }
-    match (spec.kind, feedback.value) {
-        (RewardKind::Boolean, RewardValue::Boolean(_)) | (RewardKind::Float(None), RewardValue::Float(_)) => Ok(()),
-        (RewardKind::Float(Some((low, high))), RewardValue::Float(value)) if (low..=high).contains(&value) => Ok(()),
-        (RewardKind::Boolean, _) => wrong("value", format!("`{}` is true or false", spec.name)),
-        (RewardKind::Float(None), _) => wrong("value", format!("`{}` is a number", spec.name)),
-        (RewardKind::Float(Some((low, high))), _) => {
-            wrong("value", format!("`{}` is a number from {low} to {high}", spec.name))
-        }
-    }
-}
-
-fn is_young(feedback: &Feedback, now: u64) -> bool {
-    match feedback.about {
-        About::Inference(id) => now.saturating_sub(id.unix_ms()) < 600_000,
-        About::Episode(_) => true,
-    }
-}
-
-fn entry(feedback: &Feedback, at: u64, once: Option<(String, String)>) -> FeedbackEntry {
-    let (id, episode) = match &feedback.about {
-        About::Inference(id) => (Some(*id), None),
-        About::Episode(episode) => (None, Some(Arc::clone(episode))),
-    };
-    let reward = feedback.reward.as_str().into();
-    let by = feedback.by.principal.as_str().to_owned();
-    let tenant = Some(feedback.by.tenant.clone());
-    FeedbackEntry { at, id, episode, tenant, reward, value: feedback.value.number(), by, once }
-}
-
-/// A caller's key, and what he said under it.
-fn once(feedback: &Feedback) -> Option<(String, String)> {
-    let key = feedback.key.as_ref()?;
-    let who = feedback.by.principal.as_str();
-    let key = Digest::of(format!("{}\n{who}\n{key}", who.len()).as_bytes()).short();
-    let said = format!("{:?} {} {:?}", feedback.about, feedback.reward, feedback.value);
-    Some((key, Digest::of(said.as_bytes()).short()))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::spec::LearnedSpec;
 use tidegate_core::{RouteName, StateId, VariantName};
-use tidegate_route::learn::{Learner, Tally};
+use tidegate_route::learn::{Heard, Learner, Tally};
 use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 
 /// A state that was reckoned again.
@@ -28,7 +28,8 @@ pub(crate) fn reckoned(kept: &Kept, state: &StateEntry) -> Option<Reckoned> {
 
 /// A learner that knows what a state knew; `None` where its settings do not fit so many arms.
 pub(crate) fn learner_at(learned: &LearnedSpec, state: &StateEntry) -> Option<Learner> {
-    crate::learning::learner(learned, tallies(state)).ok()
+    let learner = crate::learning::learner(learned, tallies(state)).ok()?;
+    Some(learner.going_on(state.folded, heard(state)))
 }
 
 /// What came of the states of a route when its log was gone through again.
@@ -106,7 +107,7 @@ impl Step {
         }
         let mut any = None;
         for policy in self.learned.iter().chain(learned) {
-            let is_same = self.knows(policy).is_some_and(|known| {
+            let is_same = self.knows(policy, heard(next)).is_some_and(|known| {
                 let of = |name: &VariantName| known.iter().find(|(arm, _)| arm == name).map(|(_, tally)| *tally);
                 let expected = next.variants.iter().map(|name| of(name).unwrap_or_default());
                 let expected: Vec<f64> = expected.flat_map(|tally| [tally.n, tally.sum, tally.squares]).collect();
@@ -117,21 +118,41 @@ impl Step {
         any
     }
 
-    /// What is known of each arm with the rewards that came later.
-    fn knows(&self, policy: &LearnedSpec) -> Option<Vec<(VariantName, Tally)>> {
+    /// What is known of each arm with the rewards that came later, and with those of others that fade them.
+    fn knows(&self, policy: &LearnedSpec, heard: Heard) -> Option<Vec<(VariantName, Tally)>> {
         let mut learner = learner_at(policy, &self.state)?;
         for (variant, value) in &self.later {
             if let Some(arm) = self.state.variants.iter().position(|name| name == variant) {
                 learner.fold(arm, policy.reward.oriented(*value));
             }
         }
+        learner.hear(heard);
         Some(self.state.variants.iter().cloned().zip(learner.tallies().iter().copied()).collect())
     }
 }
 
-/// What a state knew of each arm.
+/// What a state knew of each arm from rewards of this replica.
 pub(crate) fn tallies(state: &StateEntry) -> Vec<Tally> {
-    state.tallies.iter().map(|[n, sum, squares]| Tally { n: *n, sum: *sum, squares: *squares }).collect()
+    state.tallies.iter().map(tally).collect()
+}
+
+fn tally([n, sum, squares]: &[f64; 3]) -> Tally {
+    Tally { n: *n, sum: *sum, squares: *squares }
+}
+
+/// What a state knew from other replicas.
+pub(crate) fn heard(state: &StateEntry) -> Heard {
+    state.heard.as_ref().map_or_else(Heard::default, |heard| Heard {
+        folded: heard.folded.clone(),
+        tallies: heard.tallies.iter().map(tally).collect(),
+    })
+}
+
+/// What a state knew of each arm in all.
+pub(crate) fn known(state: &StateEntry) -> Vec<Tally> {
+    let mut known = tallies(state);
+    known.iter_mut().zip(heard(state).tallies).for_each(|(own, others)| own.add(&others));
+    known
 }
 
 /// Whether numbers are the same to the bit.
@@ -157,6 +178,8 @@ mod tests {
         let tallies = vec![Tally { n: 10.0, sum: 4.0, squares: 4.0 }, Tally { n: 20.0, sum: 13.0, squares: 13.0 }];
         let state = crate::learning::learner(&learned, tallies.clone()).unwrap().state().unwrap();
         StateEntry {
+            folded: 0,
+            heard: None,
             at: 1,
             route: "r".parse().unwrap(),
             id: state.id().unwrap(),

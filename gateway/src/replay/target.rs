@@ -2,14 +2,14 @@
 //! without having run it.
 
 use super::history::{History, Past};
-use super::states::tallies;
+use super::states::{heard, tallies};
 use crate::learning::learner_of;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::spec::{LearnedSpec, PolicySpec, RouteSpec};
 use tidegate_core::{StateId, VariantName};
-use tidegate_route::learn::{Learner, Tally};
+use tidegate_route::learn::{Heard, Learner, Tally};
 use tidegate_storage::StoreFault;
 use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 
@@ -84,10 +84,15 @@ fn as_published(
             }
         }
         Learnt::State(state) if state.route == route.name && *state.reward == *reward => {
+            let heard = Heard { tallies: of_route(route, &state, &heard(&state).tallies), ..heard(&state) };
             let now = match learner.take() {
-                Some(known) => Ok(known),
+                Some(mut known) => {
+                    known.hear(heard);
+                    Ok(known)
+                }
                 // What was known before the log begins is known under any rule.
-                None => crate::learning::learner(learned, known_before(route, &state)),
+                None => crate::learning::learner(learned, of_route(route, &state, &tallies(&state)))
+                    .map(|learner| learner.going_on(state.folded, heard)),
             };
             match now {
                 Ok(now) if wanted.contains(&state.id) => {
@@ -109,10 +114,10 @@ fn as_published(
     Ok(history.calls.iter().map(|call| published.get(&call.decision.state?).map(Arc::clone)).collect())
 }
 
-fn known_before(route: &RouteSpec, state: &StateEntry) -> Vec<Tally> {
-    let known: Vec<Tally> = tallies(state);
+/// A state's tallies, in the order of the route's arms.
+fn of_route(route: &RouteSpec, state: &StateEntry, tallies: &[Tally]) -> Vec<Tally> {
     let of = |name: &VariantName| state.variants.iter().position(|known| known == name);
-    let each = route.variants.iter().map(|variant| of(&variant.name).and_then(|arm| known.get(arm).copied()));
+    let each = route.variants.iter().map(|variant| of(&variant.name).and_then(|arm| tallies.get(arm).copied()));
     each.map(Option::unwrap_or_default).collect()
 }
 

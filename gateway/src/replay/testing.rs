@@ -105,6 +105,8 @@ impl Shop {
             variants: vec!["a".parse().unwrap(), "b".parse().unwrap()],
             shares: Arc::from(shares),
             tallies: vec![[0.0; 3]; 2],
+            folded: 0,
+            heard: None,
         })
     }
 }
@@ -140,6 +142,8 @@ pub(super) fn learnt(half_life: u32) -> Vec<Learnt> {
             variants: vec!["a".parse().unwrap(), "b".parse().unwrap()],
             shares: Arc::clone(state.shares()),
             tallies: learner.tallies().iter().map(|tally| [tally.n, tally.sum, tally.squares]).collect(),
+            folded: 0,
+            heard: None,
         }));
         for nth in 0..7u32 {
             let (arm, value) = ((nth * round % 2) as usize, f64::from(nth % 3 % 2));

@@ -9,7 +9,7 @@ use super::parts::{Parts, Tools};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
-use crate::learning::{FeedbackMount, Learners, Watched};
+use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};
 use crate::pull::PullContext;
 use crate::replay::ExperimentMount;
 use crate::rollouts::{RolloutMount, Rollouts};
@@ -49,6 +49,7 @@ pub(crate) struct Gateway {
     deciders: Deciders,
     budgets: Arc<Budgets>,
     leases: Option<Arc<Leases>>,
+    sharing: Option<Sharing>,
 }
 
 impl Gateway {
@@ -80,7 +81,7 @@ impl Gateway {
             prompts.audited(registry.audit());
         }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
-        let deciders = deciders(&spec, registry.as_deref(), &clock)?;
+        let deciders = deciders(&spec, registry.as_deref(), &clock, &metrics)?;
         let leases = leases(&spec, &clock, &dice, &metrics)?;
         let tools = Tools {
             clock: Arc::clone(&clock),
@@ -111,6 +112,7 @@ impl Gateway {
         let snapshot =
             Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
         deciders.in_force(&spec);
+        let sharing = sharing(&spec, &deciders.learners, &*dice)?;
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
@@ -130,7 +132,7 @@ impl Gateway {
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets, leases })
+        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets, leases, sharing })
     }
 
     /// The server.
@@ -239,6 +241,10 @@ impl Gateway {
         if let Err(e) = closed.await {
             tracing::error!(error = %e, "the event store or the way to the collector did not close");
         }
+        // Behind the learners, so that others hear of the last rewards, too.
+        if let Some(sharing) = &self.sharing {
+            sharing.close().await;
+        }
     }
 }
 
@@ -254,13 +260,22 @@ fn admin_terms() -> Terms {
 }
 
 /// Those who say which shares arms have; turns of rollouts go into the registry's audit log, where there is one.
-fn deciders(spec: &GatewaySpec, registry: Option<&OpenRegistry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Deciders> {
+fn deciders(
+    spec: &GatewaySpec,
+    registry: Option<&OpenRegistry>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> anyhow::Result<Deciders> {
     let events = spec.events.folder.as_deref();
     let rollouts = Arc::new(Rollouts::new(events, Arc::new(NoVerdicts), Arc::clone(clock)));
     if let Some(registry) = registry {
         rollouts.audited(registry.audit());
     }
-    let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts))?);
+    let board = Arc::new(Board::new(spec.shared.is_some()));
+    if spec.shared.is_some() {
+        metrics.count_learning(Arc::<Board>::clone(&board));
+    }
+    let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts), board)?);
     let shadows = Arc::new(Accounts::open(events, Arc::clone(clock)).context("the log of shadows")?);
     Ok(Deciders { learners, rollouts, shadows })
 }
@@ -276,6 +291,12 @@ fn leases(
     let leases = Arc::new(Leases::begin(shared, clock, dice)?);
     metrics.count_leases(leases.counts());
     Ok(Some(leases))
+}
+
+/// The way on which replicas tell each other what they learn, where there is one.
+fn sharing(spec: &GatewaySpec, learners: &Learners, dice: &dyn Dice) -> anyhow::Result<Option<Sharing>> {
+    let events = spec.events.folder.as_deref();
+    spec.shared.as_ref().map(|shared| Sharing::begin(shared, events, learners, dice)).transpose()
 }
 
 fn seed() -> anyhow::Result<u64> {

@@ -1,6 +1,10 @@
 //! The store of leases in Redis: a script that runs there whole, one round trip for many exchanges. Owns the connection
 //! and its times; what is asked and what an answer means are the feeder's.
 
+mod pins;
+
+pub use pins::{Pinned, RedisPins};
+
 use crate::shared::{Answer, Ask, Store, StoreFault, Verdict};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, RedisResult};
@@ -14,6 +18,16 @@ const CONNECT: Duration = Duration::from_secs(1);
 const EXCHANGE: Duration = Duration::from_millis(250);
 /// See its own words.
 const LEASE: &str = include_str!("redis/lease.lua");
+
+fn client(url: &Secret) -> Result<Client, StoreFault> {
+    Client::open(url.expose()).map_err(|e| StoreFault(e.to_string()))
+}
+
+async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(EXCHANGE));
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
 
 /// Leases drawn from Redis.
 pub struct RedisStore {
@@ -39,14 +53,11 @@ impl RedisStore {
     /// # Errors
     /// That is no address of a Redis.
     pub fn at(url: &Secret) -> Result<Self, StoreFault> {
-        let client = Client::open(url.expose()).map_err(|e| StoreFault(e.to_string()))?;
-        Ok(Self { client, connected: None })
+        Ok(Self { client: client(url)?, connected: None })
     }
 
     async fn connect(&self) -> RedisResult<Connected> {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(EXCHANGE));
-        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut connection = connect(&self.client).await?;
         let script = ::redis::cmd("SCRIPT").arg("LOAD").arg(LEASE).query_async(&mut connection).await?;
         Ok(Connected { connection, script })
     }

@@ -4,6 +4,7 @@
 
 use crate::lines::Lines;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::{InferenceId, RouteName, StateId, Tenant, VariantName};
@@ -52,7 +53,22 @@ pub struct StateEntry {
     pub variants: Vec<VariantName>,
     /// The probability of each.
     pub shares: Arc<[f64]>,
-    /// Weight, sum and sum of squares of each arm's rewards.
+    /// Weight, sum and sum of squares of each arm's rewards, as far as this replica took them.
+    pub tallies: Vec<[f64; 3]>,
+    /// How many rewards this replica has folded, ever. Older entries lack it.
+    #[serde(default)]
+    pub folded: u64,
+    /// What it knew from other replicas then, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<HeardEntry>,
+}
+
+/// What a learner knew from other replicas.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeardEntry {
+    /// How many rewards each of them had folded, by its name.
+    pub folded: BTreeMap<String, u64>,
+    /// The sum of what they knew of each arm, as in [`StateEntry::tallies`].
     pub tallies: Vec<[f64; 3]>,
 }
 

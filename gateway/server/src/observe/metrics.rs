@@ -8,6 +8,7 @@ mod tests;
 
 use super::exposition::Exposition;
 use super::histogram::Histogram;
+use super::learning::LearningCounts;
 use super::leases::LeaseCounts;
 use super::process;
 use crate::snapshot::Served;
@@ -48,6 +49,7 @@ pub struct Metrics {
     models_loaded: Histogram<14>,
     records: OnceLock<Arc<dyn RecordCounts>>,
     leases: OnceLock<Arc<dyn LeaseCounts>>,
+    learning: OnceLock<Arc<dyn LearningCounts>>,
 }
 
 /// The series of one configuration.
@@ -81,6 +83,7 @@ impl Metrics {
             models_loaded: Histogram::default(),
             records: OnceLock::new(),
             leases: OnceLock::new(),
+            learning: OnceLock::new(),
         };
         metrics.rebuild(routes);
         metrics
@@ -136,6 +139,11 @@ impl Metrics {
         self.leases.get_or_init(|| leases);
     }
 
+    /// Shows what replicas learn from each other, too.
+    pub fn count_learning(&self, learning: Arc<dyn LearningCounts>) {
+        self.learning.get_or_init(|| learning);
+    }
+
     /// Counts a call whose head matched a path of an interface.
     pub fn accepted(&self, api: Api) {
         self.calls[meters::index_of(api)].add(1);
@@ -163,6 +171,9 @@ impl Metrics {
         // A route may be called `other`; its own figures are then shown, and those of no route are not.
         routes.entry(OTHER).or_insert(&table.other);
         meters::write(&routes, &mut page);
+        if let Some(learning) = self.learning.get() {
+            super::learning::write(&**learning, &mut page);
+        }
         if let Some(leases) = self.leases.get() {
             super::leases::write(&**leases, &mut page);
         }

@@ -34,10 +34,11 @@ impl Known {
         let decision = &self.decision;
         let most = decision.shares.iter().copied().fold(0.0, f64::max);
         let is_most = decision.shares.get(decision.arm).is_some_and(|share| *share >= most);
-        let rewards = |arm: usize| state.tallies.get(arm).map_or(0.0, |tally| tally[0]);
+        let known = crate::replay::known(state);
+        let rewards = |arm: usize| known.get(arm).map_or(0.0, |tally| tally.n);
         let reward = learned.reward.name();
         let mut why = match learned.rule {
-            _ if (0..state.tallies.len()).all(|arm| rewards(arm) <= 0.0) => "nothing had been learnt yet".to_owned(),
+            _ if (0..known.len()).all(|arm| rewards(arm) <= 0.0) => "nothing had been learnt yet".to_owned(),
             RuleSpec::Thompson => {
                 format!("by what was learnt of `{reward}` that is about how probable it is that it is the best one")
             }

@@ -112,3 +112,78 @@ fn what_is_no_reward_changes_nothing() {
     assert_eq!(learner.tallies(), before);
     assert!(Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, Vec::new()).state().is_err());
 }
+
+/// Two learners that tell each other every so many rewards, and one that folds all.
+fn two_and_one(half_life: Option<f64>, every: usize) -> ([Learner; 2], Learner) {
+    let dice = SplitMix::seeded(11);
+    let rule = Rule::Thompson(Values::Numbers);
+    let mut one = learner(rule, half_life);
+    let mut two = [learner(rule, half_life), learner(rule, half_life)];
+    let exchange = |two: &mut [Learner; 2]| {
+        let told = [two[0].told(), two[1].told()];
+        for at in 0..2 {
+            let heard = two[at].pooled(&BTreeMap::from([(format!("r{}", 1 - at), told[1 - at].clone())]));
+            two[at].hear(heard);
+        }
+    };
+    for reward in 0..600 {
+        let (arm, value) = ((dice.next_u64() % 3) as usize, (dice.next_u64() % 2) as f64);
+        one.fold(arm, value);
+        two[usize::from(dice.unit() < 0.3)].fold(arm, value);
+        if reward % every == 0 {
+            exchange(&mut two);
+        }
+    }
+    exchange(&mut two);
+    (two, one)
+}
+
+#[test]
+fn two_that_tell_each_other_know_what_one_knows_that_saw_all() {
+    let (two, one) = two_and_one(None, 7);
+    for of in &two {
+        assert_eq!(of.known(), one.known(), "counts are exact");
+        assert_eq!(of.state().unwrap(), one.state().unwrap());
+    }
+    assert_eq!(two[0].folded() + two[1].folded(), 600);
+}
+
+#[test]
+fn rewards_fade_by_those_of_all() {
+    let apart = |every| {
+        let (two, one) = two_and_one(Some(50.0), every);
+        let known = two[0].known();
+        assert!(two[1].known().iter().zip(&known).all(|(a, b)| (a.n - b.n).abs() < 1e-9), "both know the same");
+        known.iter().zip(one.known()).map(|(a, b)| (a.n - b.n).abs()).sum::<f64>()
+    };
+    assert!(apart(1) < 1e-9, "told after each reward: {}", apart(1));
+    assert!(apart(7) < 4.0, "of about 72; late by up to 7: {}", apart(7));
+}
+
+#[test]
+fn what_is_told_twice_or_after_a_silence_counts_once() {
+    let rule = Rule::Thompson(Values::Numbers);
+    let (mut here, mut there) = (learner(rule, Some(10.0)), learner(rule, Some(10.0)));
+    (0..20).for_each(|_| here.fold(0, 1.0));
+    (0..20).for_each(|_| there.fold(1, 1.0));
+    let told = BTreeMap::from([("there".to_owned(), there.told())]);
+    here.hear(here.pooled(&told));
+    let known = here.known();
+    here.hear(here.pooled(&told));
+    assert_eq!(here.known(), known, "told twice");
+    here.hear(here.pooled(&BTreeMap::new()));
+    assert!(here.known()[1].n.abs() < 1e-12, "who is silent is not in the sum");
+    here.hear(here.pooled(&told));
+    assert_eq!(here.known(), known, "and his silence made nothing fade");
+}
+
+#[test]
+fn what_was_heard_goes_on_after_a_restart() {
+    let (two, _) = two_and_one(Some(50.0), 7);
+    let before = &two[0];
+    let rule = Rule::Thompson(Values::Numbers);
+    let again = Learner::new(rule, Mixing::new(0.0, 0.02, 3).unwrap(), Some(50.0), before.tallies().to_vec());
+    let again = again.going_on(before.folded(), before.heard().clone());
+    assert_eq!(again.state().unwrap(), before.state().unwrap());
+    assert_eq!(again.told(), before.told());
+}
