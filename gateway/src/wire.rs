@@ -22,6 +22,7 @@ pub(crate) mod parts;
 pub(crate) mod prompts;
 pub(crate) mod registry;
 pub(crate) mod reload;
+mod replica;
 pub(crate) mod snapshot;
 #[cfg(feature = "engine")]
 mod verified;

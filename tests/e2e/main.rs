@@ -61,6 +61,7 @@ mod serving;
 mod shadows;
 mod shared;
 mod shared_learning;
+mod shared_rollouts;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! steps.
 
 pub mod analysis;
+pub mod course;
 pub mod evidence;
 pub mod stage;
 
@@ -41,6 +42,34 @@ pub struct Standing {
     pub to: Evidence,
     /// How it came here, the newest last.
     pub turns: Vec<Turn>,
+    /// How many turns there were, ever; older ones lack it.
+    #[serde(default)]
+    pub version: u64,
+    /// Whether it turned back alone, and other replicas do not know yet.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub is_ahead: bool,
+}
+
+impl Standing {
+    /// What tells one standing from the next, beside what was seen.
+    #[must_use]
+    pub const fn stands(&self) -> (u64, u64, bool) {
+        (self.version, self.since, self.is_ahead)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+const fn is_not(what: &bool) -> bool {
+    !*what
+}
+
+/// How far a look may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// On, and back.
+    All,
+    /// Back, since others may have seen what is not known here.
+    Back,
 }
 
 /// A rollout that runs or is over.
@@ -49,6 +78,8 @@ pub struct Rollout {
     spec: RolloutSpec,
     arms: usize,
     standing: Standing,
+    /// What other replicas saw at this step, of the old arm and of the new one.
+    others: (Evidence, Evidence),
     findings: Vec<Finding>,
 }
 
@@ -58,8 +89,9 @@ impl Rollout {
     pub fn begun(spec: RolloutSpec, arms: usize, now: u64) -> Self {
         let stage = first(&spec);
         let (from, to) = (Evidence::default(), Evidence::default());
-        let standing = Standing { stage, since: now, paused: None, from, to, turns: Vec::new() };
-        Self { spec, arms, standing, findings: Vec::new() }
+        let standing =
+            Standing { stage, since: now, paused: None, from, to, turns: Vec::new(), version: 0, is_ahead: false };
+        Self { spec, arms, standing, others: Default::default(), findings: Vec::new() }
     }
 
     /// A rollout that goes on where it stood.
@@ -71,7 +103,7 @@ impl Rollout {
         {
             standing.stage = first(&spec);
         }
-        Self { spec, arms, standing, findings: Vec::new() }
+        Self { spec, arms, standing, others: Default::default(), findings: Vec::new() }
     }
 
     /// What it is.
@@ -145,35 +177,59 @@ impl Rollout {
 
     /// Looks at what was seen, and goes a step on or back where that follows. The turn that it took, if it took one.
     pub fn look(&mut self, now: u64, verdicts: &dyn Verdicts) -> Option<Turn> {
+        self.weigh(verdicts);
+        self.decide(now, Reach::All)
+    }
+
+    /// Judges by what was seen.
+    pub fn weigh(&mut self, verdicts: &dyn Verdicts) {
+        if self.standing.stage.is_over() || self.standing.stage == Stage::Baseline {
+            return;
+        }
+        let (from, to) = self.seen();
+        let steps = self.spec.steps.len();
+        let judged = |one: &AnalysisSpec| analysis::judge(one, allowed(one, steps), &from, &to, verdicts);
+        self.findings = self.spec.analysis.iter().map(judged).collect();
+    }
+
+    /// Goes a step on or back where that follows from what was judged.
+    pub fn decide(&mut self, now: u64, reach: Reach) -> Option<Turn> {
         if self.standing.stage.is_over() {
             return None;
         }
+        let calls = self.calls();
         if self.standing.stage == Stage::Baseline {
-            let is_known = self.standing.from.calls >= self.spec.min_samples && self.standing.paused.is_none();
-            let why = format!("{} calls of the old arm were seen", self.standing.from.calls);
-            return is_known.then(|| self.turn(Stage::Step(0), OURSELVES, why, now));
+            let is_known = calls.0 >= self.spec.min_samples && self.standing.paused.is_none();
+            let why = format!("{} calls of the old arm were seen", calls.0);
+            return (is_known && reach == Reach::All).then(|| self.turn(Stage::Step(0), OURSELVES, why, now));
         }
-        let (from, to) = (&self.standing.from, &self.standing.to);
-        let steps = self.spec.steps.len();
-        let judged = |one: &AnalysisSpec| analysis::judge(one, allowed(one, steps), from, to, verdicts);
-        self.findings = self.spec.analysis.iter().map(judged).collect();
         if let Some(worse) = self.findings.iter().find(|finding| finding.judgement == Judgement::Worse) {
             let why = format!("{}: {}", worse.measure, worse.says);
             return Some(self.turn(Stage::RolledBack, OURSELVES, why, now));
         }
         let is_long = u128::from(now.saturating_sub(self.standing.since)) >= self.spec.every.as_millis();
-        let is_well = self.findings.iter().all(|finding| finding.judgement == Judgement::Within);
-        let has_seen = self.standing.to.calls >= self.spec.min_samples;
-        if !(is_long && is_well && has_seen && self.standing.paused.is_none()) {
+        let is_well = self.findings.len() == self.spec.analysis.len()
+            && self.findings.iter().all(|finding| finding.judgement == Judgement::Within);
+        let has_seen = calls.1 >= self.spec.min_samples;
+        if reach == Reach::Back || !(is_long && is_well && has_seen && self.standing.paused.is_none()) {
             return None;
         }
-        let why = format!(
-            "{} calls of the new arm, none of {} analyses found it worse",
-            self.standing.to.calls,
-            self.findings.len()
-        );
+        let why = format!("{} calls of the new arm, none of {} analyses found it worse", calls.1, self.findings.len());
         let next = self.next();
         Some(self.turn(next, OURSELVES, why, now))
+    }
+
+    /// What was seen at this step, by all replicas: of the old arm, and of the new one.
+    #[must_use]
+    pub fn seen(&self) -> (Evidence, Evidence) {
+        let (mut from, mut to) = (self.standing.from.clone(), self.standing.to.clone());
+        from.merge(&self.others.0);
+        to.merge(&self.others.1);
+        (from, to)
+    }
+
+    const fn calls(&self) -> (u64, u64) {
+        (self.standing.from.calls + self.others.0.calls, self.standing.to.calls + self.others.1.calls)
     }
 
     /// What it waits for, in words; nothing where it is over.
@@ -187,10 +243,10 @@ impl Rollout {
             return Some(format!("paused by {by}: `tidegate rollout resume`"));
         }
         if standing.stage == Stage::Baseline {
-            return Some(format!("{} of {} calls of the old arm", standing.from.calls, self.spec.min_samples));
+            return Some(format!("{} of {} calls of the old arm", self.calls().0, self.spec.min_samples));
         }
-        if standing.to.calls < self.spec.min_samples {
-            return Some(format!("{} of {} calls of the new arm", standing.to.calls, self.spec.min_samples));
+        if self.calls().1 < self.spec.min_samples {
+            return Some(format!("{} of {} calls of the new arm", self.calls().1, self.spec.min_samples));
         }
         if let Some(unclear) = self.findings.iter().find(|finding| finding.judgement == Judgement::Unclear) {
             return Some(format!("{}: {}", unclear.measure, unclear.says));
@@ -243,23 +299,29 @@ impl Rollout {
 
     fn turn(&mut self, to: Stage, by: &str, why: String, now: u64) -> Turn {
         let turn = self.noted(to, by, why, now);
-        self.standing.stage = to;
-        self.standing.since = now;
+        self.enter(to, now);
         self.standing.paused = None;
-        if to.is_over() {
+        turn
+    }
+
+    /// Begins another stage.
+    fn enter(&mut self, stage: Stage, since: u64) {
+        self.standing.stage = stage;
+        self.standing.since = since;
+        if stage.is_over() {
             // What was seen at the end stays to be looked at.
-            return turn;
+            return;
         }
-        self.standing.to = Evidence::default();
+        (self.standing.to, self.others.1) = Default::default();
         // Where the old arm has no calls any more it is compared by what was seen of it before.
         if self.share() < 1.0 {
-            self.standing.from = Evidence::default();
+            (self.standing.from, self.others.0) = Default::default();
         }
-        turn
     }
 
     fn noted(&mut self, to: Stage, by: &str, why: String, now: u64) -> Turn {
         let turn = Turn { at: now, from: self.standing.stage, to, by: by.to_owned(), why };
+        self.standing.version += 1;
         self.standing.turns.push(turn.clone());
         let surplus = self.standing.turns.len().saturating_sub(TURNS);
         self.standing.turns.drain(..surplus);

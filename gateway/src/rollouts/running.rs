@@ -1,6 +1,7 @@
 //! All rollouts of the configuration in force. Owns when each is looked at, and that each turn is in force first, then on
 //! disk, then in the audit log.
 
+use super::fleet::{Fleet, Footing};
 use super::seat::Seat;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
@@ -15,10 +16,15 @@ use tidegate_core::{Clock, Event, Fault, FaultKind, Outcome, RewardName, RouteNa
 use tidegate_route::StateCell;
 use tidegate_route::rollout::evidence::Seen;
 use tidegate_route::rollout::stage::{Order, Stage, Turn};
+use tidegate_route::rollout::{Reach, Rollout};
 use tidegate_storage::rollouts::RolloutShelf;
 
 /// How often it is asked whether one is due.
 const TICK: Duration = Duration::from_millis(100);
+/// After so many ticks replicas tell each other again …
+const ROUND: u32 = 2;
+/// … and where their store does not answer, after so many.
+const LOST: u32 = 10;
 
 type Seats = HashMap<RouteName, Arc<Seat>>;
 
@@ -32,11 +38,18 @@ pub(crate) struct Rollouts {
     audit: OnceLock<Arc<dyn Audit>>,
     verdicts: Arc<dyn Verdicts>,
     clock: Arc<dyn Clock>,
+    fleet: Option<Fleet>,
 }
 
 impl Rollouts {
     /// Rollouts that are kept in this folder of an event store; without one they begin anew at each start.
-    pub(crate) fn new(events: Option<&Path>, verdicts: Arc<dyn Verdicts>, clock: Arc<dyn Clock>) -> Self {
+    /// With a fleet its replicas run them together.
+    pub(crate) fn new(
+        events: Option<&Path>,
+        verdicts: Arc<dyn Verdicts>,
+        clock: Arc<dyn Clock>,
+        fleet: Option<Fleet>,
+    ) -> Self {
         Self {
             seats: ArcSwap::default(),
             coming: Mutex::default(),
@@ -44,6 +57,7 @@ impl Rollouts {
             audit: OnceLock::new(),
             verdicts,
             clock,
+            fleet,
         }
     }
 
@@ -59,7 +73,8 @@ impl Rollouts {
     /// What is kept cannot be read, or the route has no arm.
     pub(crate) fn cell(&self, route: &RouteSpec, spec: &RolloutSpec) -> anyhow::Result<StateCell> {
         let kept = self.shelf.as_ref().map(|shelf| shelf.load(&route.name)).transpose()?.flatten();
-        let mut seat = Arc::new(Seat::open(route, spec, kept.as_deref(), self.clock.unix_ms())?);
+        let footing = if self.fleet.is_some() { Footing::CutOff } else { Footing::Alone };
+        let mut seat = Arc::new(Seat::open(route, spec, kept.as_deref(), (self.clock.unix_ms(), footing))?);
         if let Some(running) = self.seats.load().get(&route.name)
             && running.identity == seat.identity
             && running.variants == seat.variants
@@ -114,9 +129,21 @@ impl Rollouts {
     pub(crate) fn follow(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let this = Arc::downgrade(self);
         tokio::spawn(async move {
+            let mut rests = 0_u32;
             loop {
                 tokio::time::sleep(TICK).await;
                 let Some(this) = this.upgrade() else { return };
+                if let Some(fleet) = &this.fleet {
+                    rests = rests.saturating_sub(1);
+                    if rests == 0 {
+                        let seats: Vec<Arc<Seat>> = this.seats.load().values().map(Arc::clone).collect();
+                        let went = fleet.round(&seats).await;
+                        rests = if went.is_some() { ROUND } else { LOST };
+                        for seat in went.into_iter().flatten() {
+                            this.keep_or_say(&seat).await;
+                        }
+                    }
+                }
                 let due = this.due();
                 if !due.is_empty() {
                     this.look(due).await;
@@ -132,26 +159,75 @@ impl Rollouts {
 
     async fn look(self: &Arc<Self>, seats: Vec<Arc<Seat>>) {
         for seat in seats {
-            let turn = {
-                let now = self.clock.unix_ms();
-                let mut state = seat.state();
-                let interval = u64::try_from(state.rollout.spec().interval.as_millis()).unwrap_or(u64::MAX);
-                state.due = now.saturating_add(interval.max(1));
-                if state.rollout.standing().stage.is_over() {
-                    continue;
-                }
-                let turn = state.rollout.look(now, &*self.verdicts);
-                if turn.is_some() {
-                    seat.publish(&state.rollout);
-                }
-                turn
+            let Some(looked) = self.weigh(&seat) else { continue };
+            let turn = match looked {
+                Some((next, turn)) => self.take(&seat, &next).await.ok().map(|()| turn),
+                None => None,
             };
-            if let Err(fault) = self.keep(&seat).await {
-                tracing::error!(route = %seat.route, %fault, "a rollout cannot be kept");
-            }
+            self.keep_or_say(&seat).await;
             if let Some(turn) = turn {
                 self.tell(&seat, &turn, "rollout.turn").await;
             }
+        }
+    }
+
+    /// Judges a rollout by what was seen, and what follows, where this replica may say so; nothing of one that is over.
+    fn weigh(&self, seat: &Seat) -> Option<Option<(Rollout, Turn)>> {
+        let now = self.clock.unix_ms();
+        let mut state = seat.state();
+        let interval = u64::try_from(state.rollout.spec().interval.as_millis()).unwrap_or(u64::MAX);
+        state.due = now.saturating_add(interval.max(1));
+        if state.rollout.standing().stage.is_over() {
+            return None;
+        }
+        state.rollout.weigh(&*self.verdicts);
+        let reach = match state.footing {
+            Footing::Alone | Footing::Leads => Reach::All,
+            Footing::CutOff => Reach::Back,
+            Footing::Follows => return Some(None),
+        };
+        let mut next = state.rollout.clone();
+        let turn = next.decide(now, reach);
+        Some(turn.map(|turn| (next, turn)))
+    }
+
+    /// Puts a turn into force: for all replicas, or for this one alone where it is cut off and goes back.
+    async fn take(&self, seat: &Seat, next: &Rollout) -> Result<(), Fault> {
+        let course = next.course();
+        let footing = seat.state().footing;
+        let is_told = match (&self.fleet, footing) {
+            (Some(fleet), Footing::Leads | Footing::Follows) => {
+                fleet.commit(seat, course.version.saturating_sub(1), &course).await
+            }
+            _ => None,
+        };
+        let is_shared = self.fleet.is_some();
+        let late = || Fault::new(FaultKind::Conflict, "it was turned just now by somebody else: look at it again");
+        match is_told {
+            Some(false) => return Err(late()),
+            None if is_shared && !course.stage.is_back() => {
+                let says =
+                    "the shared store does not answer, so that other replicas would not hear of it: only `abort` works";
+                return Err(Fault::new(FaultKind::Unavailable, says));
+            }
+            _ => {}
+        }
+        let mut state = seat.state();
+        if state.rollout.standing().version < course.version {
+            state.rollout.join(course);
+            if is_shared && is_told.is_none() {
+                state.rollout.run_ahead();
+            }
+            seat.publish(&state.rollout);
+        } else if is_told.is_none() {
+            return Err(late());
+        }
+        Ok(())
+    }
+
+    async fn keep_or_say(self: &Arc<Self>, seat: &Arc<Seat>) {
+        if let Err(fault) = self.keep(seat).await {
+            tracing::error!(route = %seat.route, %fault, "a rollout cannot be kept");
         }
     }
 
@@ -218,13 +294,10 @@ impl Rollouts {
         why: &str,
     ) -> Result<Value, Fault> {
         let seat = self.seat(route)?;
-        let turn = {
-            let mut state = seat.state();
-            let turn = state.rollout.order(order, by, why, self.clock.unix_ms());
-            let turn = turn.map_err(|fault| Fault::new(FaultKind::Conflict, fault.to_string()))?;
-            seat.publish(&state.rollout);
-            turn
-        };
+        let mut next = seat.state().rollout.clone();
+        let turn = next.order(order, by, why, self.clock.unix_ms());
+        let turn = turn.map_err(|fault| Fault::new(FaultKind::Conflict, fault.to_string()))?;
+        self.take(&seat, &next).await?;
         self.keep(&seat).await?;
         self.tell(&seat, &turn, action(order)).await;
         Ok(seat.shown(self.clock.unix_ms()))

@@ -1,5 +1,6 @@
 //! One rollout that runs: its state machine, the cell that its route draws from, and what of it is on disk.
 
+use super::fleet::Footing;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,23 @@ pub(super) struct State {
     pub(super) rollout: Rollout,
     /// Milliseconds since 1970 at which it is looked at next.
     pub(super) due: u64,
+    /// How this replica stands to it.
+    pub(super) footing: Footing,
+    /// What others were told last, in JSON.
+    pub(super) told: Option<String>,
+}
+
+impl State {
+    /// What is to be told others, in JSON, where it is new.
+    #[cfg(feature = "redis")]
+    pub(super) fn untold(&self) -> Option<String> {
+        // What was told before this run is asked for first: it may be more than what was kept.
+        if self.footing == Footing::CutOff && self.told.is_none() {
+            return None;
+        }
+        let now = serde_json::to_string(&self.rollout.sight()).ok();
+        if now == self.told { None } else { now }
+    }
 }
 
 /// What is kept of it.
@@ -46,7 +64,7 @@ impl Seat {
         route: &RouteSpec,
         spec: &RolloutSpec,
         kept: Option<&[u8]>,
-        now: u64,
+        (now, footing): (u64, Footing),
     ) -> Result<Self, SharesFault> {
         let identity = identity(route, spec);
         let kept: Option<Kept<Standing>> = kept.and_then(|kept| serde_json::from_slice(kept).ok());
@@ -61,7 +79,7 @@ impl Seat {
             identity,
             variants: route.variants.iter().map(|variant| variant.name.clone()).collect(),
             cell,
-            state: Mutex::new(State { rollout, due: now }),
+            state: Mutex::new(State { rollout, due: now, footing, told: None }),
         })
     }
 
@@ -89,6 +107,7 @@ impl Seat {
     pub(super) fn shown(&self, now: u64) -> Value {
         let state = self.state();
         let (rollout, spec, standing) = (&state.rollout, state.rollout.spec(), state.rollout.standing());
+        let (from, to) = rollout.seen();
         let name = |arm: usize| self.variants.get(arm).map(VariantName::as_str);
         let seen = |of: &tidegate_route::rollout::evidence::Evidence| json!({"calls": of.calls, "failed": of.failed, "latency_p95": of.latency.quantile(0.95)});
         json!({
@@ -105,7 +124,8 @@ impl Seat {
             "paused_by": standing.paused,
             "waits_for": rollout.waits_for(now),
             "findings": rollout.findings(),
-            "seen": {"from": seen(&standing.from), "to": seen(&standing.to)},
+            "seen": {"from": seen(&from), "to": seen(&to)},
+            "replica": state.footing.name(),
             "turns": standing.turns.iter().map(turned).collect::<Vec<_>>(),
         })
     }

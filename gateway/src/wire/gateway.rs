@@ -12,7 +12,7 @@ use super::reload::{self, Reloader, Watching};
 use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};
 use crate::pull::PullContext;
 use crate::replay::ExperimentMount;
-use crate::rollouts::{RolloutMount, Rollouts};
+use crate::rollouts::{Fleet, RolloutMount, Rollouts};
 use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::path::Path;
@@ -81,7 +81,10 @@ impl Gateway {
             prompts.audited(registry.audit());
         }
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
-        let deciders = deciders(&spec, registry.as_deref(), &clock, &metrics)?;
+        // Without a shared store nobody asks for it.
+        let events = spec.events.folder.as_deref().filter(|_| spec.shared.is_some());
+        let replica = super::replica::replica(events, &*dice)?;
+        let deciders = deciders(&spec, &replica, registry.as_deref(), &clock, &metrics)?;
         let leases = leases(&spec, &clock, &dice, &metrics)?;
         let tools = Tools {
             clock: Arc::clone(&clock),
@@ -112,7 +115,7 @@ impl Gateway {
         let snapshot =
             Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
         deciders.in_force(&spec);
-        let sharing = sharing(&spec, &deciders.learners, &*dice)?;
+        let sharing = sharing(&spec, replica, &deciders.learners, &*dice)?;
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
         metrics.serving(&snapshot.served);
@@ -262,12 +265,14 @@ fn admin_terms() -> Terms {
 /// Those who say which shares arms have; turns of rollouts go into the registry's audit log, where there is one.
 fn deciders(
     spec: &GatewaySpec,
+    replica: &str,
     registry: Option<&OpenRegistry>,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
 ) -> anyhow::Result<Deciders> {
     let events = spec.events.folder.as_deref();
-    let rollouts = Arc::new(Rollouts::new(events, Arc::new(NoVerdicts), Arc::clone(clock)));
+    let fleet = spec.shared.as_ref().map(|shared| Fleet::begin(shared, replica.to_owned())).transpose()?;
+    let rollouts = Arc::new(Rollouts::new(events, Arc::new(NoVerdicts), Arc::clone(clock), fleet));
     if let Some(registry) = registry {
         rollouts.audited(registry.audit());
     }
@@ -294,9 +299,13 @@ fn leases(
 }
 
 /// The way on which replicas tell each other what they learn, where there is one.
-fn sharing(spec: &GatewaySpec, learners: &Learners, dice: &dyn Dice) -> anyhow::Result<Option<Sharing>> {
-    let events = spec.events.folder.as_deref();
-    spec.shared.as_ref().map(|shared| Sharing::begin(shared, events, learners, dice)).transpose()
+fn sharing(
+    spec: &GatewaySpec,
+    replica: String,
+    learners: &Learners,
+    dice: &dyn Dice,
+) -> anyhow::Result<Option<Sharing>> {
+    spec.shared.as_ref().map(|shared| Sharing::begin(shared, replica, learners, dice)).transpose()
 }
 
 fn seed() -> anyhow::Result<u64> {

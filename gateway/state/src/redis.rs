@@ -1,8 +1,11 @@
 //! The store of leases in Redis: a script that runs there whole, one round trip for many exchanges. Owns the connection
 //! and its times; what is asked and what an answer means are the feeder's.
 
+mod courses;
+mod line;
 mod pins;
 
+pub use courses::{Course, CourseAsk, RedisCourses};
 pub use pins::{Pinned, RedisPins};
 
 use crate::shared::{Answer, Ask, Store, StoreFault, Verdict};

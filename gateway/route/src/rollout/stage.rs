@@ -25,6 +25,12 @@ impl Stage {
         matches!(self, Self::Done | Self::RolledBack | Self::Aborted)
     }
 
+    /// Whether the old arm has all calls for good.
+    #[must_use]
+    pub const fn is_back(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Aborted)
+    }
+
     /// In words, for people: steps count from 1.
     #[must_use]
     pub fn says(self) -> String {

@@ -10,7 +10,7 @@ use tidegate_core::{Dice, MonitorName};
 
 const MINUTE: u64 = 60_000;
 
-fn canary(analysis: Vec<Measure>) -> RolloutSpec {
+pub(super) fn canary(analysis: Vec<Measure>) -> RolloutSpec {
     let analysis = analysis.into_iter().map(|measure| AnalysisSpec { measure, confidence: 0.95 }).collect();
     RolloutSpec {
         kind: RolloutKind::Canary,
@@ -24,7 +24,7 @@ fn canary(analysis: Vec<Measure>) -> RolloutSpec {
     }
 }
 
-fn errors() -> Measure {
+pub(super) fn errors() -> Measure {
     Measure::ErrorRate { worse_by: 0.01 }
 }
 
@@ -33,7 +33,7 @@ fn seen(is_failed: bool, latency: f64) -> Seen {
 }
 
 /// So many calls, drawn as the rollout says now; the arms fail as often as `fails` says.
-fn calls(rollout: &mut Rollout, count: usize, fails: [f64; 2], dice: &SplitMix) {
+pub(super) fn calls(rollout: &mut Rollout, count: usize, fails: [f64; 2], dice: &SplitMix) {
     let shares = rollout.shares();
     for _ in 0..count {
         let arm = crate::share::at(&shares, dice.unit());

@@ -1,26 +1,22 @@
 //! What replicas pin in Redis for each other to read: under each topic one text of each of them. Owns the connection; what
 //! the texts say is not its concern.
 
-use super::{CONNECT, EXCHANGE, client, connect};
+use super::line::Line;
 use crate::shared::StoreFault;
-use ::redis::aio::MultiplexedConnection;
-use ::redis::{Client, RedisResult};
 use std::collections::BTreeMap;
 use tidegate_core::Secret;
-use tokio::time::timeout;
 
 /// The texts of one topic, by the names of those who pinned them.
 pub type Pinned = BTreeMap<String, String>;
 
 /// A board in Redis.
 pub struct RedisPins {
-    client: Client,
-    connected: Option<MultiplexedConnection>,
+    line: Line,
 }
 
 impl std::fmt::Debug for RedisPins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisPins").field("is_connected", &self.connected.is_some()).finish_non_exhaustive()
+        f.debug_struct("RedisPins").field("is_connected", &self.line.is_connected()).finish_non_exhaustive()
     }
 }
 
@@ -30,7 +26,7 @@ impl RedisPins {
     /// # Errors
     /// That is no address of a Redis.
     pub fn at(url: &Secret) -> Result<Self, StoreFault> {
-        Ok(Self { client: client(url)?, connected: None })
+        Ok(Self { line: Line::at(url)? })
     }
 
     /// Reads what is pinned under `topics`, in their order, then pins `texts` (topic, text) under this name; in one round
@@ -44,14 +40,6 @@ impl RedisPins {
         topics: &[String],
         texts: &[(String, String)],
     ) -> Result<Vec<Pinned>, StoreFault> {
-        // Taken, so that a connection with an answer outstanding is not used again.
-        let mut connection = match self.connected.take() {
-            Some(connection) => connection,
-            None => match timeout(CONNECT, connect(&self.client)).await {
-                Ok(known) => known.map_err(|e| StoreFault(format!("cannot connect: {e}")))?,
-                Err(_) => return Err(StoreFault(format!("no connection within {CONNECT:?}"))),
-            },
-        };
         let mut pipe = ::redis::pipe();
         for topic in topics {
             pipe.cmd("HGETALL").arg(topic);
@@ -62,18 +50,10 @@ impl RedisPins {
         if topics.is_empty() && texts.is_empty() {
             pipe.cmd("PING").ignore();
         }
-        let asked = async {
-            let answers: RedisResult<Vec<Pinned>> = pipe.query_async(&mut connection).await;
-            answers
-        };
-        let answers = match timeout(EXCHANGE, asked).await {
-            Ok(known) => known.map_err(|e| StoreFault(e.to_string()))?,
-            Err(_) => return Err(StoreFault(format!("no answer within {EXCHANGE:?}"))),
-        };
+        let answers: Vec<Pinned> = self.line.ask(&pipe).await?;
         if answers.len() != topics.len() {
             return Err(StoreFault(format!("{} answers to {} questions", answers.len(), topics.len())));
         }
-        self.connected = Some(connection);
         Ok(answers)
     }
 }

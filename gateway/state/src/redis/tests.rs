@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shared::model::Model;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tidegate_core::dice::{Dice as _, SplitMix};
@@ -133,4 +134,32 @@ async fn a_redis_that_forgot_the_script_or_came_back_is_told_again() {
     server.process = Server::run(server.folder.path());
     let mut store = server.store().await;
     assert_eq!(store.exchange(&[ask]).await.unwrap()[0].verdict, Verdict::Done);
+}
+
+#[tokio::test]
+async fn a_course_has_one_leader_and_is_only_replaced_by_the_one_after_it() {
+    let server = Server::start();
+    server.store().await;
+    let url = Secret::new(format!("redis+unix://{}", server.folder.path().join("redis.sock").display()));
+    let [mut a, mut b] = ["a", "b"].map(|name| RedisCourses::at(&url, name.to_owned()).unwrap());
+    let ask = |seen: Option<&str>| [CourseAsk { key: "k".into(), seen: seen.map(str::to_owned) }];
+    assert_eq!(a.round(&[]).await.unwrap(), []);
+    let nothing = Course { leader: "a".into(), ..Course::default() };
+    assert_eq!(a.round(&ask(None)).await.unwrap(), [nothing]);
+    assert!(a.commit("k", (0, 1), "first").await.unwrap());
+    assert!(!b.commit("k", (0, 1), "another first").await.unwrap(), "it is too late");
+    assert!(b.commit("k", (1, 2), "second").await.unwrap(), "who follows may turn, too");
+    let known = b.round(&ask(Some("much"))).await.unwrap().remove(0);
+    assert_eq!((known.version, known.text.as_deref(), known.leader.as_str()), (2, Some("second"), "a"));
+    assert_eq!(known.seen, BTreeMap::from([("b".to_owned(), "much".to_owned())]));
+
+    // The lead ends with its time.
+    let mut other = store_connection(&url).await;
+    let () = ::redis::cmd("HSET").arg("k").arg("until").arg(0).query_async(&mut other).await.unwrap();
+    assert_eq!(b.round(&ask(None)).await.unwrap()[0].leader, "b");
+    assert_eq!(a.round(&ask(Some("more"))).await.unwrap()[0].leader, "b");
+}
+
+async fn store_connection(url: &Secret) -> MultiplexedConnection {
+    connect(&client(url).unwrap()).await.unwrap()
 }
