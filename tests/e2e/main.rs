@@ -63,6 +63,8 @@ mod shared;
 mod shared_learning;
 mod shared_rollouts;
 #[cfg(test)]
+mod steering;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod strict;

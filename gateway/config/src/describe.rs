@@ -1,5 +1,7 @@
 //! The configuration in force as JSON, for people: with its defaults, without its secrets. Owns what is left out.
 
+mod by_call;
+
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
@@ -302,6 +304,8 @@ fn policy(spec: &RouteSpec) -> Value {
             return json!({"weighted": named.zip(shares.iter().map(|share| json!(share))).collect::<Map<_, _>>()});
         }
         PolicySpec::Rollout(_) => return Value::Null,
+        PolicySpec::Steered(by) => return by_call::steered(by, spec),
+        PolicySpec::Rules(by) => return by_call::rules(by, spec),
         PolicySpec::Learned(learned) => learned,
     };
     let LearnedSpec { rule, reward, explore, min_share, half_life } = learned;

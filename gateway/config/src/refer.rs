@@ -5,6 +5,7 @@ use crate::scalar::At;
 use crate::section::ConfigFile;
 use crate::section::Desk;
 use crate::section::model::{ModelFile, SourceFile};
+use crate::section::policy::PolicyFile;
 use crate::section::provider::ProviderFile;
 use crate::section::shadow::ShadowFile;
 use crate::shape::{Map, Placed as _};
@@ -34,6 +35,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
         }
     }
     check_prompts(raw, desk);
+    check_prices(raw, models, desk);
     warn_of_idle(raw, &used, desk);
 }
 
@@ -50,6 +52,27 @@ fn check_prompts(raw: &ConfigFile, desk: &mut Desk<'_>) {
             desk.notes
                 .fault(&prompt.at, format!("there is no repository that holds the prompt {}", prompt.shown()))
                 .remedy("add `prompts: {repository: FOLDER}`");
+        }
+    }
+}
+
+/// What goes where it is cheapest needs to know what each variant costs.
+fn check_prices(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut Desk<'_>) {
+    let priced = |name: &At<ModelName>| {
+        let model = models.and_then(|models| models.0.iter().find(|item| item.name == name.value.as_str()))?;
+        Some(model.value.as_ref()?.here().has("price"))
+    };
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
+    for route in routes.filter(|route| matches!(route.policy, Some(PolicyFile::Cost(_)))) {
+        let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
+        for model in variants.filter_map(|variant| variant.model.as_ref()).filter(|model| priced(model) == Some(false))
+        {
+            desk.notes
+                .fault(
+                    &model.at,
+                    format!("what the model {} costs is not known, and `cost` goes by that", model.shown()),
+                )
+                .remedy("add its `price: {input: 2.5, output: 10.0}`, with 0 where it costs nothing");
         }
     }
 }

@@ -13,8 +13,10 @@ pub(crate) mod provider;
 pub(crate) mod reward;
 pub(crate) mod rollout;
 pub(crate) mod route;
+mod rules;
 pub(crate) mod shadow;
 mod shared;
+pub(crate) mod steer;
 pub(crate) mod store;
 pub(crate) mod telemetry;
 

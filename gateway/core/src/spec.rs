@@ -13,8 +13,10 @@ pub mod registry;
 pub mod reward;
 pub mod rollout;
 pub mod route;
+pub mod rule;
 pub mod shadow;
 pub mod shared;
+pub mod steer;
 pub mod telemetry;
 
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
@@ -34,8 +36,10 @@ pub use route::{
     Condition, FallbackSpec, LearnedSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec, StickyBy, TimeoutSpec,
     VariantSpec,
 };
+pub use rule::{Match, RuleOfRoute, RulesSpec, When};
 pub use shadow::{CompareSpec, ShadowSpec};
 pub use shared::SharedSpec;
+pub use steer::{GaugeSpec, SteerBy, SteeredSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
 use crate::{KeyRecord, ModelName, ProviderName, RewardName, RouteName};

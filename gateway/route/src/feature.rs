@@ -1,7 +1,7 @@
 //! The features of a call as numbers: what a contextual policy regards. Owns how each is scaled, all into `[−1, 1]`, so that
 //! none weighs more than another by its unit; what is learnt of them is the learner's.
 
-mod language;
+pub(crate) mod language;
 
 use std::f64::consts::TAU;
 use tidegate_core::spec::feature::{FeatureSpec, Language};
@@ -22,6 +22,21 @@ pub trait Facts {
 
     /// The value of a header, by its name in lower case.
     fn header(&self, name: &str) -> Option<&str>;
+
+    /// For whom the caller calls.
+    fn tenant(&self) -> &str;
+
+    /// Who calls.
+    fn principal(&self) -> &str;
+
+    /// The body's `user`.
+    fn user(&self) -> Option<&str>;
+
+    /// Whether a stream is asked for.
+    fn is_stream(&self) -> bool;
+
+    /// Whether tools are given.
+    fn has_tools(&self) -> bool;
 }
 
 /// Makes a vector of a call.
@@ -86,4 +101,4 @@ fn one_hot<T: PartialEq>(all: &[T], one: Option<&T>, out: &mut Vec<f64>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! Pure choice: which arm of a route serves a call, and what is tried next when it fails.
 //!
-//! [`Policy`] draws the arm and says with which probability; [`learn`] makes these probabilities of rewards; [`Plan`] walks through retries and fallbacks within
+//! [`Policy`] draws the arm and says with which probability; [`learn`] makes these probabilities of rewards, [`steer`] of
+//! how the arms stand, [`rules`] of what is known of the call; [`Plan`] walks through retries and fallbacks within
 //! a [`RetryBudget`]. Time and chance come from outside, so every decision can be made again. What is sent where, and
 //! the balancing among the endpoints of one provider, belong to others.
 
@@ -12,7 +13,9 @@ pub mod learn;
 pub mod plan;
 pub mod policy;
 pub mod rollout;
+pub mod rules;
 pub mod share;
+pub mod steer;
 pub mod sticky;
 
 pub use budget::RetryBudget;
@@ -21,4 +24,6 @@ pub use feature::{Facts, Features};
 pub use plan::{Next, Plan};
 pub use policy::{Policy, PolicyState, StateCell};
 pub use rollout::Rollout;
+pub use rules::Rules;
 pub use share::{Shares, SharesFault};
+pub use steer::{Gauge, Ride, Steering};

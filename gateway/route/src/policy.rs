@@ -147,11 +147,16 @@ impl Policy {
     /// keeps its arm as far as the shares for its calls stay.
     #[must_use]
     pub fn choose_in(&self, features: &[f64], unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
-        let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
         let state = self.states.0.load();
-        let shares = state.shares_in(features);
+        Decision { state: state.id(), ..self.choose_by(state.shares_in(features), unit, dice) }
+    }
+
+    /// Picks an arm by these shares, which are of this call alone: as many as there are arms.
+    #[must_use]
+    pub fn choose_by(&self, shares: Arc<[f64]>, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
+        let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
         let arm = self.arm(&shares, draw, unit.is_some());
-        Decision { shares, arm, draw, sticky: unit.is_some(), state: state.id() }
+        Decision { shares, arm, draw, sticky: unit.is_some(), state: None }
     }
 
     /// The arm that `decision` must have drawn, computed anew from its shares and its draw. Of a decision that

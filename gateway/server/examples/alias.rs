@@ -73,11 +73,13 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         price: None,
         context_length: None,
         backend: Arc::new(Nothing),
+        gauge: None,
     };
     let budget = Arc::new(RetryBudget::new(&spec.retry, Arc::new(SystemClock)));
     Ok(Route {
         policy: Policy::new(&spec, StateCell::fixed(&[1.0])?)?,
         spec: Arc::new(spec),
+        by_call: None,
         budget,
         arms: vec![arm],
         shadows: Vec::new(),

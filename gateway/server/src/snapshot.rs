@@ -12,7 +12,7 @@ use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, RouteSpec, SubjectSpec};
 use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
-use tidegate_route::{Policy, RetryBudget};
+use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
 #[derive(Debug)]
@@ -69,12 +69,23 @@ pub struct Route {
     pub spec: Arc<RouteSpec>,
     /// How an arm is picked.
     pub policy: Policy,
+    /// What makes the shares of each call, where they are of that call.
+    pub by_call: Option<ByCall>,
     /// How much may be tried again.
     pub budget: Arc<RetryBudget>,
     /// The arms, in the order of `spec.variants`.
     pub arms: Vec<Arm>,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowArm>,
+}
+
+/// What makes the shares of a call.
+#[derive(Debug)]
+pub enum ByCall {
+    /// How the arms stand.
+    Steering(Steering),
+    /// What is known of the call.
+    Rules(Rules),
 }
 
 /// A variant that gets copies of calls.
@@ -119,6 +130,8 @@ pub struct Arm {
     pub context_length: Option<u32>,
     /// What runs it.
     pub backend: Arc<dyn Backend>,
+    /// What is measured of it, where that decides.
+    pub gauge: Option<Arc<Gauge>>,
 }
 
 /// Who may call.

@@ -27,6 +27,18 @@ pub(crate) enum TargetFault {
     /// They depend on time.
     #[error("`{0}` has a rollout, whose shares nobody knows beforehand: give it a policy to replay it")]
     Rollout(String),
+    /// They depend on how the arms stood at each call.
+    #[error(
+        "the policy `{1}` of `{0}` decides by how its variants stand when a call comes, which no log tells: replay shares \
+         (`weighted`) or a policy that learns, or let `{1}` serve and compare with `tidegate experiment`"
+    )]
+    Steered(String, &'static str),
+    /// They depend on what was known of each call.
+    #[error(
+        "the policy `rules` of `{0}` looks at requests, of which no log has more than their records: replay shares \
+         (`weighted`) or a policy that learns, or let the rules serve and compare with `tidegate experiment`"
+    )]
+    Rules(String),
     /// It cannot learn.
     #[error("the policy of `{0}` cannot learn: {1}")]
     Broken(String, String),
@@ -56,6 +68,8 @@ pub(crate) fn targets(
             None => relearnt(route, learned, history),
         },
         PolicySpec::Learned(_) => Err(TargetFault::Learns(route.name.to_string())),
+        PolicySpec::Steered(steered) => Err(TargetFault::Steered(route.name.to_string(), steered.by.word())),
+        PolicySpec::Rules(_) => Err(TargetFault::Rules(route.name.to_string())),
         PolicySpec::Rollout(_) => Err(TargetFault::Rollout(route.name.to_string())),
     }
 }
@@ -223,6 +237,9 @@ mod tests {
         let learns = route("{thompson: {reward: error}}");
         let history = History::default();
         assert!(matches!(targets(Path::new("."), &learns, &history, false), Err(TargetFault::Learns(_))));
+        let steered = route("{latency: {}}");
+        let refused = targets(Path::new("."), &steered, &history, true).unwrap_err().to_string();
+        assert!(refused.starts_with("the policy `latency` of `r` decides by"), "{refused}");
         // Calls of another policy: the first failed, and was known to have when the last came.
         let shop = Shop::new();
         shop.called(&[Call { is_ok: false, ..Call::at(1_000) }, Call::at(1_050), Call::at(2_000)]);

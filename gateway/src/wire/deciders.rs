@@ -27,6 +27,10 @@ impl Deciders {
     pub(crate) fn states(&self, route: &RouteSpec) -> anyhow::Result<StateCell> {
         let states = match &route.policy {
             PolicySpec::Weighted(shares) => StateCell::fixed(shares).map_err(Into::into),
+            // Each call has shares of its own.
+            PolicySpec::Steered(_) | PolicySpec::Rules(_) => {
+                StateCell::fixed(&vec![1.0; route.variants.len()]).map_err(Into::into)
+            }
             PolicySpec::Learned(learned) => self.learners.cell(route, learned),
             PolicySpec::Rollout(rollout) => self.rollouts.cell(route, rollout),
         };

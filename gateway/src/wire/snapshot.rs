@@ -9,13 +9,13 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
-use tidegate_core::spec::{GatewaySpec, RouteSpec, ShadowSpec, VariantSpec};
+use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec};
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
-use tidegate_route::{Policy, RetryBudget};
+use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, Keyring, Route, ShadowArm};
+use tidegate_server::snapshot::{Arm, ByCall, Keyring, Route, ShadowArm};
 
-/// Builds the snapshot of `spec`; retry budgets go on from `before`. Prompts that routes name are read.
+/// Builds the snapshot of `spec`; retry budgets and what was measured of arms go on from `before`. Prompts that routes name are read.
 ///
 /// # Errors
 /// A prompt of a route is not there, or another reference leads nowhere, which the check of the configuration should
@@ -30,10 +30,19 @@ pub(crate) fn build(
 ) -> anyhow::Result<Snapshot> {
     let mut routes = std::collections::HashMap::new();
     for (name, route) in &spec.routes {
-        let kept = before.and_then(|old| old.routes.get(name)).filter(|old| old.spec.retry == route.retry);
+        let old = before.and_then(|old| old.routes.get(name)).map(|old| &**old);
+        let kept = old.filter(|old| old.spec.retry == route.retry);
         let budget = kept
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
-        routes.insert(name.clone(), Arc::new(built(name, route, spec, parts, budget, deciders)?));
+        let mut built = built(name, route, spec, parts, budget, deciders)?;
+        match &route.policy {
+            PolicySpec::Steered(steered) => {
+                measure(&mut built, steered, old, clock).with_context(|| format!("route `{name}`"))?;
+            }
+            PolicySpec::Rules(rules) => built.by_call = Some(ByCall::Rules(Rules::new(rules))),
+            PolicySpec::Weighted(_) | PolicySpec::Learned(_) | PolicySpec::Rollout(_) => {}
+        }
+        routes.insert(name.clone(), Arc::new(built));
     }
     check_prompts(spec, before, prompts)?;
     let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?.port();
@@ -95,10 +104,23 @@ fn built(
     Ok(Route {
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
+        by_call: None,
         budget,
         arms: arms.with_context(|| format!("route `{name}`"))?,
         shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
+}
+
+/// Has the arms of a route measured, and decided by that. An arm that is the same one as before keeps its gauge.
+fn measure(route: &mut Route, spec: &SteeredSpec, old: Option<&Route>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
+    route.by_call = Some(ByCall::Steering(Steering::new(spec, route.arms.len())?));
+    for (arm, variant) in route.arms.iter_mut().zip(&route.spec.variants) {
+        let same = |old: &Route| old.spec.variants.iter().position(|known| known == variant);
+        let kept = old.and_then(|old| old.arms.get(same(old)?)?.gauge.clone());
+        let kept = kept.filter(|gauge| gauge.spec() == spec.gauge);
+        arm.gauge = Some(kept.unwrap_or_else(|| Arc::new(Gauge::new(spec.gauge, Arc::clone(clock)))));
+    }
+    Ok(())
 }
 
 /// A shadow of a route: what answers its copies, and who compares.
@@ -142,6 +164,7 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         price: model.price,
         context_length: model.context_length,
         backend,
+        gauge: None,
     })
 }
 

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -31,6 +32,8 @@ pub(crate) enum Act {
     Reset,
     /// As the call itself says.
     By(fn(&Seen) -> Act),
+    /// Takes so long before it does this.
+    After(Duration, Box<Act>),
 }
 
 /// A step of a stream.
@@ -167,6 +170,13 @@ async fn serve(memory: Arc<Memory>, request: Request<Incoming>) -> Result<Respon
     let act = act.or_else(|| memory.always.lock().expect("no test panicked").clone()).unwrap_or_else(|| usual(&seen));
     let act = if let Act::By(say) = act { say(&seen) } else { act };
     memory.seen.lock().expect("no test panicked").push(seen);
+    let act = match act {
+        Act::After(pause, act) => {
+            tokio::time::sleep(pause).await;
+            *act
+        }
+        act => act,
+    };
     match act {
         Act::Answer(status, headers, body) => {
             let mut response = Response::builder().status(status).header("content-type", "application/json");
@@ -181,7 +191,7 @@ async fn serve(memory: Arc<Memory>, request: Request<Incoming>) -> Result<Respon
         }
         Act::Hang => std::future::pending().await,
         Act::Reset => Err(io::ErrorKind::ConnectionReset.into()),
-        Act::By(_) => unreachable!("what a call says is no further question"),
+        Act::By(_) | Act::After(..) => unreachable!("what a call says is no further question"),
     }
 }
 

@@ -4,7 +4,8 @@ use super::*;
 use std::fs;
 use std::time::Duration;
 use tidegate_core::spec::{
-    ArtifactsSpec, AuthSpec, Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, Source, SourceUri,
+    ArtifactsSpec, AuthSpec, GaugeSpec, Match, Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier,
+    RuleOfRoute, Source, SourceUri, SteerBy, SteeredSpec, When,
 };
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -379,6 +380,84 @@ fn a_rollout_owns_the_shares_and_impossible_ones_are_refused() {
         (canary(", analysis: [{monitor: drift}]"), "`monitor` is not available"),
     ] {
         each("routes", &[(&route(&fields), fault)]);
+    }
+}
+
+#[test]
+fn policies_that_look_at_variants_have_their_settings_and_prices() {
+    let steered = |policy: &str| {
+        let PolicySpec::Steered(steered) = loaded("routes", &route(policy)).unwrap().spec.routes["r"].policy.clone()
+        else {
+            panic!("another policy");
+        };
+        steered
+    };
+    let usual = SteeredSpec { by: SteerBy::Latency, explore: 0.02, gauge: GaugeSpec::default() };
+    assert_eq!(steered("policy: {latency: {}}"), usual);
+    let gauge = GaugeSpec { decay: Duration::from_secs(3), penalty: Duration::from_millis(700) };
+    let given = SteeredSpec { explore: 0.0, gauge, ..usual.clone() };
+    assert_eq!(steered("policy: {latency: {decay: 3s, penalty: 700ms, explore: 0%}}"), given);
+    let by = SteerBy::LeastBusy { weights: vec![1.0, 2.5] };
+    assert_eq!(steered("policy: {least_busy: {weights: {b: 2.5}}}"), SteeredSpec { by, ..usual });
+    for (policy, fault) in [
+        ("policy: {latency: {decay: 0s}}", "nothing or longer"),
+        ("policy: {latency: {explore: 200%}}", "between 0 and 100"),
+        ("policy: {least_busy: {weights: {c: 1}}}", "no variant `c`"),
+        ("policy: {least_busy: {weights: {a: 0}}}", "a weight is above 0"),
+        ("policy: {least_busy: {penalty: 1s}}", "unknown field `penalty`"),
+    ] {
+        each("routes", &[(&route(policy), fault)]);
+    }
+    let unpriced = faults("routes", &route("policy: {cost: {max_latency: 2s}}"));
+    assert!(unpriced.len() == 2 && unpriced[0].contains("what the model `a` costs is not known"), "{unpriced:?}");
+    let timeless = faults("routes", &route("policy: {cost: {decay: 2s}}"));
+    assert!(timeless.iter().any(|fault| fault.contains("`decay` can never apply")), "{timeless:?}");
+    let priced =
+        text("models", "{a: {provider: p, price: {input: 1, output: 2}}, l: {provider: here, source: minilm}}")
+            .replace("b: {model: b}}}", "b: {model: a}}, policy: {cost: {max_latency: 2s}}}");
+    let spec = load_str(&priced, Path::new("x.yaml"), &env).unwrap().spec;
+    let PolicySpec::Steered(cost) = &spec.routes["r"].policy else { panic!("another policy") };
+    assert_eq!(cost.by, SteerBy::Cost { max_latency: Some(Duration::from_secs(2)) });
+}
+
+#[test]
+fn rules_each_apply_and_the_last_is_for_what_is_left() {
+    let of = |rules: &str| route(&format!("policy: {{rules: {rules}}}"));
+    let spec = loaded(
+        "routes",
+        &of(
+            "[{when: {header: {X-Tier: {is: gold}, x-app: absent}}, to: {variant: b}}, {to: {weighted: {b: 25%, a: 75%}}}]",
+        ),
+    );
+    let PolicySpec::Rules(rules) = &spec.unwrap().spec.routes["r"].policy else { panic!("another policy") };
+    let header = |name: &str, with| When::Header(name.to_owned(), with);
+    let gold = header("x-tier", Match::OneOf(vec!["gold".to_owned()]));
+    let when = When::All(vec![gold, When::Not(Box::new(header("x-app", Match::Present)))]);
+    assert_eq!(rules.rules, [RuleOfRoute { when, to: vec![0.0, 1.0] }]);
+    assert_eq!(rules.otherwise, [0.75, 0.25]);
+    let longer = |bytes: u32| format!("{{when: {{prompt_longer_than: {bytes}}}, to: {{variant: b}}}}");
+    let rest = "{to: {variant: a}}";
+    for (rules, fault) in [
+        ("[]".to_owned(), "a call that no rule is for goes nowhere"),
+        (format!("[{}]", longer(9)), "a call that no rule is for goes nowhere"),
+        (format!("[{rest}, {}]", longer(9)), "the one before it has no `when`"),
+        (format!("[{}, {}, {rest}]", longer(9), longer(10)), "rule 1 takes the calls that it is for"),
+        (format!("[{{when: {{tenant: {{is: a}}}}, to: {{variant: b}}}}, {rest}]"), "callers have no keys"),
+        (format!("[{{when: {{key_tag: {{t: present}}}}, to: {{variant: b}}}}, {rest}]"), "callers have no keys"),
+        (format!("[{{when: {{hour: {{from: 3, to: 3}}}}, to: {{variant: b}}}}, {rest}]"), "all hours, or none"),
+        (format!("[{{when: {{hour: {{from: 3, to: 25}}}}, to: {{variant: b}}}}, {rest}]"), "not an hour of the day"),
+        (format!("[{{when: {{any: []}}, to: {{variant: b}}}}, {rest}]"), "an empty list"),
+        (
+            format!("[{{when: {{header: {{\"a b\": present}}}}, to: {{variant: b}}}}, {rest}]"),
+            "not the name of a header",
+        ),
+        (format!("[{{when: {{language: [germen]}}, to: {{variant: b}}}}, {rest}]"), "not a language"),
+        (format!("[{{when: {{streem: true}}, to: {{variant: b}}}}, {rest}]"), "`streem` is not one of the choices"),
+        ("[{to: {variant: c}}]".to_owned(), "no variant `c`"),
+        ("[{to: {weighted: {a: 40%}}}]".to_owned(), "add up to 40%"),
+        ("[{when: {stream: true}}, {to: {variant: a}}]".to_owned(), "`to` is missing"),
+    ] {
+        each("routes", &[(&of(&rules), fault)]);
     }
 }
 

@@ -1,8 +1,10 @@
-//! `policy` of a route: how an arm is picked. Owns the shares that are fixed and the rules that learn; what arms there
-//! are is the route's.
+//! `policy` of a route: how an arm is picked. Owns the shares that are fixed and the rules that learn; what looks
+//! at the arms is `steer`'s, and what arms there are the route's.
 
 use super::Desk;
 use super::route::Arms;
+use super::rules::{self, RuleFile};
+use super::steer::{self, CostFile, LatencyFile, LeastBusyFile};
 use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Share};
@@ -16,7 +18,7 @@ use tidegate_core::spec::{Implicit, LearnedSpec, PolicySpec, RewardKind, RewardS
 const MIN_SHARE: f64 = 0.01;
 
 /// What is spread evenly where nothing is said, by rules that are certain of an arm.
-const EXPLORE: f64 = 0.02;
+pub(super) const EXPLORE: f64 = 0.02;
 
 choice! {
     /// How an arm is picked.
@@ -32,8 +34,16 @@ choice! {
             Thompson(ThompsonFile) = "thompson",
             /// The spread that finds the best arm soonest; then that arm.
             TrackAndStop(TrackFile) = "track_and_stop",
+            /// Of two variants drawn at random, the one that answers sooner and has fewer calls under way.
+            Latency(LatencyFile) = "latency",
+            /// The variant with the fewest calls under way.
+            LeastBusy(LeastBusyFile) = "least_busy",
+            /// The variant that is cheapest for the call.
+            Cost(CostFile) = "cost",
+            /// By the first rule that the call fits; the last one has no `when`.
+            Rules(Vec<RuleFile>) = "rules",
         }
-        later { "ucb", "linucb", "linear_thompson", "latency", "cost", "least_busy", "rules", "cascade", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
+        later { "ucb", "linucb", "linear_thompson", "cascade", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
     }
 }
 
@@ -123,6 +133,7 @@ pub(crate) fn check(
     arms: &Arms,
     at: &Place,
     rewards: &Rewards<'_>,
+    has_keys: bool,
     desk: &mut Desk<'_>,
 ) -> Option<PolicySpec> {
     let notes = &mut *desk.notes;
@@ -133,6 +144,10 @@ pub(crate) fn check(
             return (count > 0).then(|| PolicySpec::Weighted(vec![1.0 / count as f64; count]));
         }
         Some(PolicyFile::Weighted(weights)) => return weighted(weights, arms, at, notes),
+        Some(PolicyFile::Latency(raw)) => return Some(PolicySpec::Steered(steer::latency(raw, arms, notes))),
+        Some(PolicyFile::Rules(raw)) => return rules::check(raw, arms, has_keys, at, notes).map(PolicySpec::Rules),
+        Some(PolicyFile::LeastBusy(raw)) => return steer::least_busy(raw, arms, notes).map(PolicySpec::Steered),
+        Some(PolicyFile::Cost(raw)) => return Some(PolicySpec::Steered(steer::cost(raw, arms, notes))),
         Some(PolicyFile::EpsilonGreedy(raw)) => Learned {
             here: raw.here(),
             reward: raw.reward.as_ref(),
@@ -274,6 +289,11 @@ fn weighted(weights: &Map<At<Share>>, arms: &Arms, at: &Place, notes: &mut Notes
             .remedy(format!("add `{name}: 0%` if it shall get none"));
     }
     let shares: Vec<f64> = shares.into_iter().collect::<Option<_>>().filter(|_| is_whole)?;
+    whole(&shares, at, notes).map(PolicySpec::Weighted)
+}
+
+/// Shares that are 100% together.
+pub(super) fn whole(shares: &[f64], at: &Place, notes: &mut Notes) -> Option<Vec<f64>> {
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
         let percent = format!("{:.4}", sum * 100.0);
@@ -283,5 +303,5 @@ fn weighted(weights: &Map<At<Share>>, arms: &Arms, at: &Place, notes: &mut Notes
             .remedy("change them so that all together are 100%");
         return None;
     }
-    Some(PolicySpec::Weighted(shares.into_iter().map(|share| share / sum).collect()))
+    Some(shares.iter().map(|share| share / sum).collect())
 }

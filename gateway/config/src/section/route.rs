@@ -195,7 +195,7 @@ pub(crate) fn check(
     let at = item.at;
     check_form(&raw, &at, desk.notes);
     let arms = Arms::of(&raw, desk);
-    let policy = chosen(&raw, &arms, rewards, desk);
+    let policy = chosen(&raw, &arms, rewards, has_keys, desk);
     if let Some(sticky) = &raw.sticky {
         check_sticky(sticky, &arms, has_keys, desk.notes);
     }
@@ -214,9 +214,15 @@ pub(crate) fn check(
 }
 
 /// How an arm is picked: by a policy, or by a rollout.
-fn chosen(raw: &RouteFile, arms: &Arms, rewards: &Rewards<'_>, desk: &mut Desk<'_>) -> Option<PolicySpec> {
+fn chosen(
+    raw: &RouteFile,
+    arms: &Arms,
+    rewards: &Rewards<'_>,
+    has_keys: bool,
+    desk: &mut Desk<'_>,
+) -> Option<PolicySpec> {
     if !raw.here().has("rollout") {
-        return policy::check(raw.policy.as_ref(), arms, raw.at(), rewards, desk);
+        return policy::check(raw.policy.as_ref(), arms, raw.at(), rewards, has_keys, desk);
     }
     if raw.here().has("policy") {
         desk.notes

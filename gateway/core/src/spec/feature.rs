@@ -85,6 +85,21 @@ impl Language {
         Self::Arabic,
         Self::Cjk,
     ];
+
+    /// Its name in a configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::English => "english",
+            Self::German => "german",
+            Self::French => "french",
+            Self::Spanish => "spanish",
+            Self::Latin => "latin",
+            Self::Cyrillic => "cyrillic",
+            Self::Arabic => "arabic",
+            Self::Cjk => "cjk",
+        }
+    }
 }
 
 #[cfg(test)]

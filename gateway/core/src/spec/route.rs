@@ -2,7 +2,9 @@
 
 use super::reward::RewardSource;
 use super::rollout::RolloutSpec;
+use super::rule::RulesSpec;
 use super::shadow::ShadowSpec;
+use super::steer::SteeredSpec;
 use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
@@ -45,6 +47,10 @@ pub enum PolicySpec {
     Weighted(Vec<f64>),
     /// By shares that follow the rewards.
     Learned(LearnedSpec),
+    /// By how the arms stand when the call comes.
+    Steered(SteeredSpec),
+    /// By what is known of the call.
+    Rules(RulesSpec),
     /// By shares that go from one arm to another, step by step.
     Rollout(RolloutSpec),
 }

@@ -48,7 +48,7 @@ const LETTERS_OF: [(Language, &str); 3] =
     [(Language::German, "ßäö"), (Language::French, "œçêû"), (Language::Spanish, "ñ¿¡")];
 
 /// The language of `text`; `None` where it has no letters of a script that is told apart.
-pub(super) fn guess(text: &str) -> Option<Language> {
+pub(crate) fn guess(text: &str) -> Option<Language> {
     let mut counts = [0u32; 4];
     for letter in text.chars().take(LETTERS) {
         if let Some(script) = script(letter) {

@@ -4,12 +4,13 @@ use super::*;
 use proptest::prelude::*;
 
 #[derive(Debug, Default)]
-struct Call {
-    bytes: usize,
-    prompt: String,
-    unix_ms: u64,
-    tier: Option<String>,
-    task: Option<String>,
+pub(crate) struct Call {
+    pub(crate) bytes: usize,
+    pub(crate) prompt: String,
+    pub(crate) unix_ms: u64,
+    pub(crate) tier: Option<String>,
+    pub(crate) task: Option<String>,
+    pub(crate) stream: bool,
 }
 
 impl Facts for Call {
@@ -31,6 +32,26 @@ impl Facts for Call {
 
     fn header(&self, name: &str) -> Option<&str> {
         self.task.as_deref().filter(|_| name == "x-task")
+    }
+
+    fn tenant(&self) -> &str {
+        "shop"
+    }
+
+    fn principal(&self) -> &str {
+        "ana"
+    }
+
+    fn user(&self) -> Option<&str> {
+        None
+    }
+
+    fn is_stream(&self) -> bool {
+        self.stream
+    }
+
+    fn has_tools(&self) -> bool {
+        false
     }
 }
 
@@ -56,6 +77,7 @@ fn each_feature_has_its_place() {
         unix_ms: 86_400_000 * 20_000 + 6 * 3_600_000,
         tier: Some("paid".to_owned()),
         task: Some("sing".to_owned()),
+        stream: false,
     };
     let got = all().of(&call);
     // The logarithm of 256 is half of that of 65,536; 6 o'clock is a quarter of the way round; the task is none of both.
@@ -86,7 +108,7 @@ proptest! {
         bytes: usize, prompt in ".*", unix_ms: u64, tier in prop::option::of("free|paid|other"), task in prop::option::of(".*"),
     ) {
         let features = all();
-        let vector = features.of(&Call { bytes, prompt, unix_ms, tier, task });
+        let vector = features.of(&Call { bytes, prompt, unix_ms, tier, task, stream: false });
         prop_assert_eq!(vector.len(), features.dimension());
         prop_assert!(vector.iter().all(|number| (-1.0..=1.0).contains(number)), "{:?}", vector);
     }

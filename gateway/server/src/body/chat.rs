@@ -135,7 +135,7 @@ fn optional_string(c: &mut Cursor<'_>, index: usize, member: &str) -> Result<boo
 fn message_content(c: &mut Cursor<'_>, index: usize, tally: &mut Tally) -> Result<Content, Bad> {
     match c.kind()? {
         Kind::String => {
-            tally.text_bytes += c.string()?.len();
+            tally.text(c.string()?);
             Ok(Content::Text)
         }
         Kind::Null => c.null().map(|()| Content::Null),
@@ -183,7 +183,7 @@ fn part(c: &mut Cursor<'_>, index: usize, nth: usize, tally: &mut Tally) -> Resu
     match &*c.decode(kind) {
         "text" => {
             let text = text.ok_or_else(|| here("is of type text and wants a string as its text"))?;
-            tally.text_bytes += text.len();
+            tally.text(text);
             Ok(())
         }
         "image_url" if !matches!(image, Some(Kind::Object | Kind::String)) => {

@@ -71,6 +71,20 @@ impl Text {
         let plain = bytes.get(self.start..self.end).unwrap_or_default();
         Cow::Borrowed(std::str::from_utf8(plain).unwrap_or_default())
     }
+
+    /// The same of about its first bytes, where it is longer than so many; whole words of it, where it has escapes.
+    pub(crate) fn beginning(self, bytes: &[u8], most: usize) -> Cow<'_, str> {
+        let Some(cut) = bytes.get(self.start..self.start + most).filter(|_| self.len() > most) else {
+            return self.decode(bytes);
+        };
+        if !self.escaped {
+            let valid = cut.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            return Cow::Borrowed(valid);
+        }
+        // No space stands within an escape.
+        let words = cut.iter().rposition(|byte| *byte == b' ').map_or(&[][..], |end| &cut[..end]);
+        Cow::Owned(serde_json::from_slice(&[&b"\""[..], words, b"\""].concat()).unwrap_or_default())
+    }
 }
 
 /// The kind of the next value.

@@ -55,7 +55,7 @@ fn text(c: &mut Cursor<'_>, name: &'static str, texts: Texts, tally: &mut Tally)
     if text.len() == 0 && texts == Texts::NotEmpty {
         return Err(Bad::field(name, format!("{name} must not be or hold an empty string")));
     }
-    tally.text_bytes += text.len();
+    tally.text(text);
     Ok(())
 }
 

@@ -32,6 +32,12 @@ pub(crate) struct Scan {
     pub(crate) n: u64,
     /// The caller's own name for its user.
     pub(crate) user: Option<Text>,
+    /// Bytes of the prompt's text, as they are written.
+    pub(crate) prompt_bytes: usize,
+    /// The newest text of the prompt.
+    pub(crate) newest: Option<Text>,
+    /// Whether tools are given.
+    pub(crate) has_tools: bool,
     /// A guess at the tokens of the prompt: a quarter of its bytes, ids as they are.
     pub(crate) prompt_tokens: u64,
     /// Where the messages are, for others to be put before them.
@@ -104,8 +110,18 @@ pub(super) enum UsageOption {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) text_bytes: usize,
+    /// The last text that was read.
+    pub(super) newest: Option<Text>,
     pub(super) tokens: usize,
     pub(super) media: usize,
+}
+
+impl Tally {
+    /// Counts a text of the prompt.
+    pub(super) fn text(&mut self, text: Text) {
+        self.text_bytes += text.len();
+        self.newest = Some(text);
+    }
 }
 
 #[derive(Debug)]
@@ -318,6 +334,9 @@ impl<'a> Draft<'a> {
             max_tokens: self.max_tokens,
             n: self.n,
             user: self.user,
+            prompt_bytes: self.tally.text_bytes,
+            newest: self.tally.newest,
+            has_tools: self.tools_at.is_some(),
             prompt_tokens: self.prompt_tokens(),
             messages: self.messages,
             prompt: self.prompt,

@@ -1,8 +1,11 @@
 //! The policy picks an arm, and a plan says what comes after it. Owns what a unit is; the choice itself is pure and
 //! in the crate `tidegate-route`.
 
+use crate::path::facts::CallFacts;
 use crate::path::permit::Admitted;
 use crate::path::prompt::{Prepared, Wanted};
+use crate::path::steer;
+use crate::snapshot::ByCall;
 use http::HeaderMap;
 use std::sync::Arc;
 use tidegate_core::port::limits::Standings;
@@ -46,7 +49,18 @@ pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, dice: &dyn Dice, led
             Some(StickyBy::Key) => Some(admitted.caller.0.id.as_str().as_bytes()),
             Some(StickyBy::Tenant) => Some(admitted.caller.0.tenant.as_str().as_bytes()),
         };
-        route.policy.choose(unit, dice)
+        let shares = match &route.by_call {
+            None => None,
+            Some(ByCall::Steering(steering)) => steer::shares(steering, &route.arms, &admitted.arrived.scan),
+            Some(ByCall::Rules(rules)) => {
+                let unix_ms = ledger.event().map_or(0, |event| event.unix_ms);
+                Some(rules.shares(&CallFacts::new(&admitted, headers, unix_ms)))
+            }
+        };
+        match shares {
+            Some(shares) => route.policy.choose_by(shares, unit, dice),
+            None => route.policy.choose(unit, dice),
+        }
     };
     let plan = Plan::new(Arc::clone(&route.spec), decision.arm, &route.budget);
     ledger.note(|event| event.decision = Some(decision));

@@ -12,11 +12,13 @@ pub(crate) mod arrive;
 pub(crate) mod caller;
 pub(crate) mod choose;
 pub(crate) mod copy;
+pub(crate) mod facts;
 pub(crate) mod keep;
 pub(crate) mod permit;
 pub(crate) mod prompt;
 pub(crate) mod reply;
 pub(crate) mod send;
+pub(crate) mod steer;
 
 use crate::listen::Peer;
 use crate::reply::ReplyBody;

@@ -18,6 +18,7 @@ use tidegate_core::port::backend::Frames;
 use tidegate_core::port::events::Recorded;
 use tidegate_core::port::limits::{Standing, Standings};
 use tidegate_core::{Event, Fault, FaultKind, Ledger, Outcome, Usage};
+use tidegate_route::Ride;
 
 /// The end of a stream that is whole.
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -25,11 +26,14 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Sends an answer that has begun.
 pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.first_byte();
-    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies } = answered;
+    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies, ride } = answered;
     let mut response = match sent {
         Sent::Whole(answer) => {
             if let Some(usage) = answer.usage {
                 ledger.usage(usage, false);
+                if let Some(ride) = &ride {
+                    ride.produced(usage.completion);
+                }
             }
             keep.part(&answer.body);
             keep.end(&mut ledger);
@@ -54,6 +58,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                 prompt_estimate,
                 keep,
                 copies,
+                ride,
                 ledger: Some(ledger),
                 waiting: None,
             };
@@ -163,6 +168,7 @@ pub(crate) struct EventStream {
     prompt_estimate: u64,
     keep: Keep,
     copies: Copies,
+    ride: Option<Ride>,
     ledger: Option<Ledger>,
     waiting: Option<(BoxFuture<'static, Result<(), Fault>>, Bytes)>,
 }
@@ -215,7 +221,7 @@ impl EventStream {
     fn broken(&mut self, cx: &mut Context<'_>, mut frame: Bytes, said: &str) -> Poll<Option<Bytes>> {
         self.frames = None;
         let fault = Fault::new(FaultKind::UpstreamFailed, "the provider failed within its stream").because(said);
-        tell(&fault, self.ledger.as_ref().and_then(Ledger::event));
+        self.failed(&fault);
         if let Some(before) = frame.strip_suffix(DONE) {
             frame.truncate(before.len());
         }
@@ -226,15 +232,25 @@ impl EventStream {
     /// The stream is cut: the caller learns it by an error event, and there is no `[DONE]`.
     fn cut(&mut self, cx: &mut Context<'_>, fault: &Fault) -> Poll<Option<Bytes>> {
         self.frames = None;
-        tell(fault, self.ledger.as_ref().and_then(Ledger::event));
+        self.failed(fault);
         let last = error::event(fault);
         self.count(&last);
         self.close(cx, failed(fault), last)
     }
 
+    fn failed(&mut self, fault: &Fault) {
+        tell(fault, self.ledger.as_ref().and_then(Ledger::event));
+        if let Some(ride) = &mut self.ride {
+            ride.failed(fault);
+        }
+    }
+
     fn close(&mut self, cx: &mut Context<'_>, outcome: Outcome, last: Bytes) -> Poll<Option<Bytes>> {
         let Some(mut ledger) = self.ledger.take() else { return Poll::Ready(Some(last)) };
         self.account(&mut ledger);
+        if let (Some(ride), true) = (self.ride.take(), outcome == Outcome::Ok) {
+            ride.produced(ledger.event().and_then(|event| event.usage).unwrap_or_default().completion);
+        }
         self.keep.end(&mut ledger);
         if outcome == Outcome::Ok {
             self.copies.send(&ledger);

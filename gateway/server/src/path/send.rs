@@ -16,7 +16,7 @@ use tidegate_core::event::Attempt;
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::{Api, Caller, EndpointName, Fault, Ledger};
-use tidegate_route::Next;
+use tidegate_route::{Gauge, Next, Ride};
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Answered {
     pub(crate) keep: Keep,
     /// What shadows get of it.
     pub(crate) copies: Copies,
+    /// Its way at the arm, where the arm is measured.
+    pub(crate) ride: Option<Ride>,
 }
 
 /// What came of a call.
@@ -83,14 +85,14 @@ pub(crate) async fn send(
         };
         let began = server.ports().clock.now();
         match dispatch(arm, call, arrived.scan.stream).await {
-            Ok(sent) => {
+            Ok((sent, ride)) => {
                 ledger.attempt(attempt(arm, sent.endpoint().cloned(), None, since(server, began)), arm.price);
                 let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
                 let (wants_usage, prompt_estimate) =
                     (arrived.scan.include_usage, arrived.scan.prompt_tokens + front.map_or(0, |front| front.tokens()));
                 let dice = &*server.ports().dice;
                 let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
-                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies });
+                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride });
             }
             Err(fault) => {
                 ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
@@ -108,12 +110,20 @@ pub(crate) async fn send(
     }
 }
 
-async fn dispatch(arm: &Arm, call: Call, stream: bool) -> Result<Sent, Fault> {
-    if stream {
+/// Sends it to an arm, which is measured where that matters; a call that is dropped on the way is measured too.
+async fn dispatch(arm: &Arm, call: Call, stream: bool) -> Result<(Sent, Option<Ride>), Fault> {
+    let mut ride = arm.gauge.as_ref().map(Gauge::begin);
+    let sent = if stream {
         arm.backend.stream(call).await.map(Sent::Stream)
     } else {
         arm.backend.complete(call).await.map(Sent::Whole)
+    };
+    match (&sent, &mut ride) {
+        (Ok(_), Some(ride)) => ride.answered(),
+        (Err(fault), Some(ride)) => ride.failed(fault),
+        (_, None) => {}
     }
+    sent.map(|sent| (sent, ride))
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.

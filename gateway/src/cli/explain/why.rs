@@ -1,7 +1,9 @@
 //! Why an arm had its share, in words. Owns a sentence for each kind of policy.
 
 use super::{Kept, Known};
+use serde_json::Value;
 use std::fmt::Write as _;
+use tidegate_core::VariantName;
 use tidegate_core::spec::{LearnedSpec, RuleSpec};
 use tidegate_storage::learning::StateEntry;
 
@@ -24,10 +26,59 @@ impl Known {
                 name("from"),
                 name("to")
             ),
+            ("rules", ..) => self.why_ruled(settings),
+            ("latency" | "least_busy" | "cost", ..) => format!("because {}", self.why_steered(kind, settings)),
             (_, Some(learned), Some(state)) => format!("because {}", self.why_learnt(&learned, state)),
             (_, Some(_), None) => "by what had been learnt, but its state is in no log that is kept".to_owned(),
             (kind, None, _) => format!("by `{kind}`, which this version of the program does not know"),
         }
+    }
+
+    /// Of rules: those whose shares the call had.
+    fn why_ruled(&self, rules: &Value) -> String {
+        let rules = rules.as_array().map_or(&[][..], Vec::as_slice);
+        let shares = &self.decision.shares;
+        let is_it = |rule: &Value| {
+            let share = |name: &VariantName| rule["to"]["weighted"][name.as_str()].as_f64();
+            self.arms.iter().zip(shares.iter()).all(|(name, own)| name.as_ref().and_then(share) == Some(*own))
+        };
+        let all: Vec<String> =
+            (1..).zip(rules).filter(|(_, rule)| is_it(rule)).map(|(nth, _)| nth.to_string()).collect();
+        match all.as_slice() {
+            [] => "by rules that are not those that are kept".to_owned(),
+            [only] if *only == rules.len().to_string() => {
+                "because none of the rules before the last was for it".to_owned()
+            }
+            [only] => format!("because rule {only} was the first that it fitted"),
+            several => format!("because the first rule that it fitted was one of {}", several.join(", ")),
+        }
+    }
+
+    /// Of a policy that looked at its arms: what its vector tells of how they stood.
+    fn why_steered(&self, kind: &str, settings: &Value) -> String {
+        let shares = &self.decision.shares;
+        let own = shares.get(self.decision.arm).copied().unwrap_or_default();
+        let ahead = shares.iter().filter(|share| **share > own + 1e-12).count();
+        let equal = shares.iter().filter(|share| (**share - own).abs() <= 1e-12).count();
+        let together = if equal > 1 { format!(", together with {} of the others", equal - 1) } else { String::new() };
+        let mut why = match (kind, ahead) {
+            ("latency", _) => format!(
+                "of two variants drawn at random the one that answers sooner, by the time to the first byte and the calls \
+                 under way, gets a call, and it was number {} of {}{together}",
+                ahead + 1,
+                shares.len()
+            ),
+            ("least_busy", 0) => format!("it had the fewest calls under way for its weight{together}"),
+            ("least_busy", _) => {
+                "another one had fewer calls under way, and it has its part of what is spread".to_owned()
+            }
+            (_, 0) => format!("it was the cheapest for this call of those that could be asked{together}"),
+            _ => "another one was cheaper for this call, and it has its part of what is spread".to_owned(),
+        };
+        if let Some(explore) = settings["explore"].as_f64().filter(|explore| *explore > 0.0) {
+            write!(why, "; {} are spread evenly", percent(explore)).unwrap_or_default();
+        }
+        why
     }
 
     fn why_learnt(&self, learned: &LearnedSpec, state: &StateEntry) -> String {
