@@ -126,6 +126,39 @@ async fn a_stream_falls_back_before_its_first_byte_and_never_after() {
 }
 
 #[tokio::test]
+async fn each_try_has_the_parameters_of_its_variant_and_the_caller_is_heard_first() {
+    let two = Two::with(
+        "{variants: {a: {model: ma, parameters: {temperature: 0.2, max_tokens: 300, stop: [\"a\\\"b\", END], seed: 7}}, b: {model: mb, parameters: {top_p: 0.5}}}, policy: {weighted: {a: 100%, b: 0%}}, retry: {attempts: 1}, fallback: [{when: [\"5xx\"], to: {variant: b}}]}",
+    )
+    .await;
+    let mut asked = chat("mock");
+    asked.as_object_mut().expect("an object").remove("max_tokens");
+    assert_eq!(two.stage.client.chat(&asked).await.status(), 200);
+    let mut wanted = asked;
+    wanted["model"] = json!("at-a");
+    for (name, value) in [("temperature", json!(0.2)), ("max_tokens", json!(300)), ("seed", json!(7))] {
+        wanted[name] = value;
+    }
+    wanted["stop"] = json!(["a\"b", "END"]);
+    assert_eq!(two.a.last().json(), wanted);
+    // What the caller says stays as he wrote it, be it by the other name of a bound, or null.
+    let said = r#"{"model":"mock","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":5,"temperature":1.50,"seed":null}"#;
+    let answer = two.stage.client.send("POST", "/v1/chat/completions", &[], said.as_bytes()).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let sent = said.replace("\"mock\"", "\"at-a\"").replace("null}", r#"null,"stop":["a\"b","END"]}"#);
+    assert_eq!(String::from_utf8_lossy(&two.a.last().body), sent);
+    // A fallback has its own.
+    two.a.always(upstream::failure(500));
+    assert_eq!(two.stage.client.chat(&chat("mock")).await.status(), 200);
+    let fell = two.b.last().json();
+    assert_eq!((&fell["top_p"], &fell["temperature"], &fell["stop"]), (&json!(0.5), &Value::Null, &Value::Null));
+    // Completions have other names, embeddings none.
+    two.a.always(upstream::completion("x", 1, 1));
+    two.stage.client.post("/v1/embeddings", &json!({"model": "mock", "input": "a"})).await;
+    assert_eq!(two.a.last().json(), json!({"model": "at-a", "input": "a"}));
+}
+
+#[tokio::test]
 async fn a_callers_fault_goes_nowhere_else() {
     let two = Two::with(FALLBACK).await;
     two.a.always(upstream::failure(400));

@@ -8,9 +8,9 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
     DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec,
-    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
-    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
-    ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
+    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, ParameterSpec, PolicySpec, ProviderKind,
+    ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec,
+    S3Spec, ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -268,10 +268,14 @@ fn uri(uri: &SourceUri) -> String {
 
 fn route(spec: &RouteSpec) -> Value {
     let name_of = |index: usize| spec.variants.get(index).map(|variant| variant.name.to_string());
-    let variants = spec
-        .variants
-        .iter()
-        .map(|variant| (variant.name.to_string(), json!({"model": variant.model, "prompt": variant.prompt})));
+    let variants = spec.variants.iter().map(|variant| {
+        (
+            variant.name.to_string(),
+            json!({
+                "model": variant.model, "prompt": variant.prompt, "parameters": parameters(&variant.parameters),
+            }),
+        )
+    });
     json!({
         "variants": variants.collect::<Map<_, _>>(),
         "policy": policy(spec),
@@ -295,6 +299,10 @@ fn route(spec: &RouteSpec) -> Value {
             "total": seconds(spec.timeouts.total),
         },
     })
+}
+
+fn parameters(all: &[ParameterSpec]) -> Value {
+    all.iter().map(|one| (one.name, serde_json::from_str::<Value>(&one.json).unwrap_or_default())).collect()
 }
 
 fn policy(spec: &RouteSpec) -> Value {

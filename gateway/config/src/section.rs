@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;
 pub(crate) mod model;
+mod parameters;
 pub(crate) mod policy;
 pub(crate) mod prompts;
 pub(crate) mod provider;

@@ -22,7 +22,7 @@ const REGARDED: u32 = 20_000;
 fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
     let arm = |i| -> Result<_, Box<dyn std::error::Error>> {
-        Ok(VariantSpec { name: format!("v{i}").parse()?, model: "m".parse()?, prompt: None })
+        Ok(VariantSpec { name: format!("v{i}").parse()?, model: "m".parse()?, prompt: None, parameters: Vec::new() })
     };
     Ok(RouteSpec {
         name: "route".parse()?,

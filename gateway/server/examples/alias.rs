@@ -52,7 +52,8 @@ impl Limits for Nothing {
 
 fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
-    let variant = VariantSpec { name: "only".parse()?, model: "support".parse()?, prompt: None };
+    let variant =
+        VariantSpec { name: "only".parse()?, model: "support".parse()?, prompt: None, parameters: Vec::new() };
     let spec = RouteSpec {
         name: name.clone(),
         variants: vec![variant],
@@ -70,6 +71,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         provider: "here".parse()?,
         version: Some(version),
         prompt: None,
+        parameters: Vec::new(),
         price: None,
         context_length: None,
         backend: Arc::new(Nothing),

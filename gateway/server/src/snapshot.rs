@@ -10,7 +10,7 @@ use tidegate_core::port::backend::Backend;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
-use tidegate_core::spec::{ContentPolicy, Durability, RouteSpec, SubjectSpec};
+use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
 use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
 use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
 
@@ -124,6 +124,8 @@ pub struct Arm {
     pub version: Option<u32>,
     /// The prompt that stands before what callers say.
     pub prompt: Option<PromptRef>,
+    /// How the model generates where the caller does not say.
+    pub parameters: Vec<ParameterSpec>,
     /// What the model costs.
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together, where it is known.

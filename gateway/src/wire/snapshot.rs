@@ -161,6 +161,7 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         provider: model.provider.clone(),
         version: parts.version(model),
         prompt: variant.prompt.clone(),
+        parameters: variant.parameters.clone(),
         price: model.price,
         context_length: model.context_length,
         backend,

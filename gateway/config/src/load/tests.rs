@@ -462,6 +462,38 @@ fn rules_each_apply_and_the_last_is_for_what_is_left() {
 }
 
 #[test]
+fn parameters_are_those_of_a_chat_and_within_their_bounds() {
+    let of = |parameters: &str| {
+        format!("{{r: {{variants: {{a: {{model: a, parameters: {parameters}}}, b: {{model: b}}}}}}}}")
+    };
+    let spec =
+        loaded("routes", &of("{temperature: 0.5, max_tokens: 30, seed: -1, stop: [a, b], reasoning_effort: low}"));
+    let spec = spec.unwrap().spec;
+    let shown: Vec<String> =
+        spec.routes["r"].variants[0].parameters.iter().map(|one| format!("{}={}", one.name, one.json)).collect();
+    assert_eq!(
+        shown,
+        ["temperature=0.5", "max_tokens=30", "seed=-1", "stop=[\"a\",\"b\"]", "reasoning_effort=\"low\""]
+    );
+    assert!(spec.routes["r"].variants[1].parameters.is_empty());
+    for (parameters, fault) in [
+        ("{temperature: 2.5}", "not between 0 and 2"),
+        ("{presence_penalty: -3}", "not between -2 and 2"),
+        ("{max_tokens: 1, max_completion_tokens: 2}", "are the same bound"),
+        ("{stop: [a, b, c, d, e]}", "four texts at most"),
+        ("{stop: []}", "names no text"),
+        ("{seed: 1.5}", "not a whole number"),
+        ("{model: a}", "unknown field `model`"),
+        ("{messages: []}", "unknown field `messages`"),
+        ("{stream: true}", "unknown field `stream`"),
+        ("{tools: []}", "unknown field `tools`"),
+        ("{temprature: 1}", "unknown field `temprature`"),
+    ] {
+        each("routes", &[(&of(parameters), fault)]);
+    }
+}
+
+#[test]
 fn shares_are_equal_without_a_policy_and_sum_to_one_with_it() {
     let shares = |fields: &str| {
         let PolicySpec::Weighted(shares) = loaded("routes", &route(fields)).unwrap().spec.routes["r"].policy.clone()

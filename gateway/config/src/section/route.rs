@@ -1,6 +1,7 @@
 //! `routes`: what callers name as `model`.
 
 use super::Desk;
+use super::parameters::{self, ParametersFile};
 use super::policy::{self, PolicyFile, Rewards};
 use super::rollout::{self, RolloutFile};
 use super::shadow::{self, ShadowFile};
@@ -55,8 +56,10 @@ record! {
         optional {
             /// The prompt that stands before what callers say: `NAME@LABEL`, `NAME/3`, `NAME@COMMIT` or `NAME`, the newest.
             prompt: At<PromptRef>,
+            /// How its model generates where the caller does not say.
+            parameters: ParametersFile,
         }
-        later { "adapter", "parameters", "weight" }
+        later { "adapter", "weight" }
     }
 }
 
@@ -272,16 +275,23 @@ impl Arms {
     fn of(raw: &RouteFile, desk: &mut Desk<'_>) -> Self {
         if let Some(model) = raw.model.as_ref().filter(|_| !raw.here().has("variants")) {
             let name = super::name::<VariantName>(model.value.as_str(), &model.at, desk);
-            let spec = name
-                .map(|name| vec![VariantSpec { name, model: model.value.clone(), prompt: given(raw.prompt.as_ref()) }]);
+            let spec = name.map(|name| {
+                vec![VariantSpec {
+                    name,
+                    model: model.value.clone(),
+                    prompt: given(raw.prompt.as_ref()),
+                    parameters: Vec::new(),
+                }]
+            });
             return Self { names: vec![model.value.to_string()], specs: spec, is_known: true };
         }
         let Some(variants) = &raw.variants else { return Self { names: Vec::new(), specs: None, is_known: false } };
         let spec = |item: &Item<VariantFile>, desk: &mut Desk<'_>| {
             let name = super::name::<VariantName>(&item.name, &item.at, desk);
             let raw = item.value.as_ref()?;
+            let parameters = parameters::check(raw.parameters.as_ref(), desk.notes);
             let model = raw.model.as_ref()?.value.clone();
-            Some(VariantSpec { name: name?, model, prompt: given(raw.prompt.as_ref()) })
+            Some(VariantSpec { name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
         };
         let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
         let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());

@@ -128,6 +128,7 @@ pub(crate) fn check(raw: &ShadowFile, arms: &Arms, desk: &mut Desk<'_>) -> Optio
             name: name?,
             model: model.value.clone(),
             prompt: variant.prompt.as_ref().map(|prompt| prompt.value.clone()),
+            parameters: Vec::new(),
         },
         share,
         compare,

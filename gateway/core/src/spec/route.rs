@@ -38,6 +38,17 @@ pub struct VariantSpec {
     pub model: ModelName,
     /// The prompt that stands before what callers say.
     pub prompt: Option<PromptRef>,
+    /// How its model generates where the caller does not say.
+    pub parameters: Vec<ParameterSpec>,
+}
+
+/// A member of a call that is added where the caller did not send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterSpec {
+    /// Its name in a chat.
+    pub name: &'static str,
+    /// Its value as JSON.
+    pub json: String,
 }
 
 /// How an arm is picked.

@@ -15,7 +15,12 @@ const BACKOFF: Duration = Duration::from_millis(100);
 pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
     let mut shares = vec![0.0; variants];
     shares[0] = 1.0;
-    let arm = |i| VariantSpec { name: format!("v{i}").parse().unwrap(), model: "m".parse().unwrap(), prompt: None };
+    let arm = |i| VariantSpec {
+        name: format!("v{i}").parse().unwrap(),
+        model: "m".parse().unwrap(),
+        prompt: None,
+        parameters: Vec::new(),
+    };
     let second = Duration::from_secs(1);
     RouteSpec {
         name: "support".parse().unwrap(),

@@ -7,7 +7,8 @@ use crate::snapshot::Snapshot;
 /// The family of metrics about shares.
 #[must_use]
 pub(crate) fn render(snapshot: &Snapshot) -> String {
-    let mut routes: Vec<_> = snapshot.routes.values().filter(|route| route.arms.len() > 1 && route.by_call.is_none()).collect();
+    let mut routes: Vec<_> =
+        snapshot.routes.values().filter(|route| route.arms.len() > 1 && route.by_call.is_none()).collect();
     routes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     let mut page = Exposition::new();
     page.gauge("tidegate_route_share", "The share of a route's calls that a variant gets now.");

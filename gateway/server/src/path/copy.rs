@@ -89,7 +89,7 @@ fn call(
     Some(Call {
         api: arrived.api,
         model: shadow.arm.model.clone(),
-        body: splice(arrived, &shadow.arm, front.as_ref()),
+        body: splice(arrived, &shadow.arm, front.as_ref()).ok()?,
         headers: Arc::clone(headers),
         // Shadows are one caller: they take turns with callers as one of them.
         caller: 0,

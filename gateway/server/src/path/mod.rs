@@ -14,6 +14,7 @@ pub(crate) mod choose;
 pub(crate) mod copy;
 pub(crate) mod facts;
 pub(crate) mod keep;
+pub(crate) mod parameters;
 pub(crate) mod permit;
 pub(crate) mod prompt;
 pub(crate) mod reply;

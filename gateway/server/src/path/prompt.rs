@@ -4,13 +4,11 @@
 use crate::body::Splices;
 use crate::listen::Peer;
 use crate::path::arrive::Arrived;
+use crate::path::parameters::Said;
 use crate::path::permit::Admitted;
 use crate::snapshot::{Arm, Snapshot};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tidegate_core::port::prompts::{Reach, RenderedPrompt};
@@ -114,12 +112,14 @@ impl Front {
         (self.messages.len() / 4) as u64
     }
 
-    /// The edits that put it into the caller's body.
+    /// The edit that puts its messages into the caller's body.
     pub(crate) fn splice<'a>(&'a self, arrived: &Arrived, splices: &mut Splices<'a>) {
         splices.prompt(&arrived.scan, &self.messages);
-        for (name, json) in &self.members {
-            splices.insert(&arrived.scan, name, json);
-        }
+    }
+
+    /// What it says of members that the caller did not send, each with its JSON.
+    pub(crate) fn members(&self) -> &[(String, String)] {
+        &self.members
     }
 }
 
@@ -204,14 +204,11 @@ fn front(rendered: &RenderedPrompt, arrived: &Arrived) -> Result<Front, Fault> {
     let wished: Vec<_> = rendered.parameters.iter().map(|(name, value)| (name.as_str(), value)).chain(format).collect();
     let mut members = Vec::new();
     if !wished.is_empty() {
-        let sent: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(&arrived.bytes).map_err(Fault::internal)?;
-        let bounds = ["max_tokens", "max_completion_tokens"];
-        let has_bound = bounds.iter().any(|name| sent.contains_key(*name));
-        let is_sent = |name: &str| sent.contains_key(name) || (has_bound && bounds.contains(&name));
+        let said = Said::of(arrived)?;
         members.extend(
             wished
                 .into_iter()
-                .filter(|(name, _)| !is_sent(name))
+                .filter(|(name, _)| !said.has(name))
                 .map(|(name, value)| (name.to_owned(), value.to_string())),
         );
     }

@@ -2,9 +2,11 @@
 //! what is spliced into the caller's bytes for each.
 
 use crate::body::Splices;
+use crate::path::arrive::Arrived;
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
 use crate::path::keep::Keep;
+use crate::path::parameters;
 use crate::path::prompt::Front;
 use crate::server::Server;
 use crate::snapshot::{Arm, Snapshot};
@@ -76,7 +78,7 @@ pub(crate) async fn send(
         let call = Call {
             api: arrived.api,
             model: arm.model.clone(),
-            body: splice(arrived, arm, front.as_ref()),
+            body: splice(arrived, arm, front.as_ref())?,
             headers: Arc::clone(&outgoing),
             caller: turn(&admitted.caller),
             deadlines: deadlines(route.spec.timeouts, since(server, started)),
@@ -133,17 +135,25 @@ fn turn(caller: &Caller) -> u64 {
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
-/// which nothing could be billed, behind the prompt where there is one. Everything else stays as it came.
-pub(crate) fn splice(arrived: &super::arrive::Arrived, arm: &Arm, front: Option<&Front>) -> Bytes {
+/// which nothing could be billed, behind the prompt where there is one, and with what the arm and the prompt say of how to
+/// generate. Everything else stays as it came.
+///
+/// # Errors
+/// The body is no JSON object, which the scan of it should have found.
+pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>) -> Result<Bytes, Fault> {
+    let members = parameters::added(arrived, arm, front)?;
     let mut splices = Splices::new();
     if let Some(front) = front {
         front.splice(arrived, &mut splices);
+    }
+    for (name, json) in members {
+        splices.insert(&arrived.scan, name, json);
     }
     splices.model(&arrived.scan, &arm.upstream);
     if arrived.scan.stream && !arrived.scan.include_usage && arrived.api != Api::Embeddings {
         splices.ask_usage(&arrived.scan);
     }
-    splices.apply(&arrived.bytes)
+    Ok(splices.apply(&arrived.bytes))
 }
 
 pub(crate) fn deadlines(spec: tidegate_core::spec::TimeoutSpec, spent: Duration) -> Deadlines {
