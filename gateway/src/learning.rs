@@ -21,7 +21,7 @@ mod worker;
 
 pub(crate) use learners::Learners;
 pub(crate) use mount::FeedbackMount;
-pub(crate) use seat::{learner, learner_of};
+pub(crate) use seat::{Later, carried, entry, fold, learner, learner_of, sums};
 pub(crate) use sharing::Sharing;
 pub(crate) use told::Board;
 pub(crate) use watched::Watched;

@@ -12,6 +12,8 @@ mod baselines;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod contextual;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod errors;

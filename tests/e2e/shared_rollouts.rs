@@ -49,7 +49,7 @@ impl Replica {
 
     async fn order(&self, order: &str) -> (u16, String) {
         let answer = self.gateway.admin().post(&format!("/admin/v1/rollouts/mock/{order}"), &json!({})).await;
-        (answer.status(), answer.text().to_owned())
+        (answer.status(), answer.text())
     }
 }
 
@@ -91,14 +91,16 @@ async fn one_leads_and_all_go_where_it_goes() {
     let [here, _] = agreed(&a, &b).await;
     let a_leads = here["replica"] == "leads";
     let follower = if a_leads { &b } else { &a };
-    assert_eq!(follower.order("pause").await.0, 200);
+    let (status, says) = follower.order("pause").await;
+    assert_eq!(status, 200, "{says}");
     for one in [&a, &b] {
         one.until("the pause", |now| now["paused_by"].is_string()).await;
     }
     let (stays, mut killed) = if a_leads { (b, a) } else { (a, b) };
     killed.gateway.kill();
     stays.until("its lead", |now| now["replica"] == "leads").await;
-    assert_eq!(stays.order("abort").await.0, 200);
+    let (status, says) = stays.order("abort").await;
+    assert_eq!(status, 200, "{says}");
     // Who comes back is where the others are, whatever it had kept.
     killed.gateway = killed.home.serve().await;
     let now = killed.until("the end", |now| now["stage"] == "aborted").await;

@@ -124,11 +124,11 @@ async fn the_quicker_variant_gets_the_calls_until_it_refuses_them() {
         let first = (shares(event)[0] * 1000.0).round();
         assert!([50.0, 500.0, 950.0].contains(&first), "{event}");
     }
-    told(&shop, &records).await;
+    told(&shop, &records);
 }
 
 /// The command line says why, and reckons other policies from the vectors, but not what this one would have done.
-async fn told(shop: &Shop, records: &[Value]) {
+fn told(shop: &Shop, records: &[Value]) {
     let id = records[0]["id"].as_str().expect("an id");
     let (code, says, err) = shop.run(&["explain", id, "--config", "config.yaml"]);
     assert_eq!(code, 0, "{err}");

@@ -5,6 +5,7 @@ mod by_call;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tidegate_core::port::outbound::Reach;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
     DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec,
@@ -316,7 +317,7 @@ fn policy(spec: &RouteSpec) -> Value {
         PolicySpec::Rules(by) => return by_call::rules(by, spec),
         PolicySpec::Learned(learned) => learned,
     };
-    let LearnedSpec { rule, reward, explore, min_share, half_life } = learned;
+    let LearnedSpec { rule, features, reward, explore, min_share, half_life } = learned;
     let reward = reward.name();
     match rule {
         RuleSpec::EpsilonGreedy { epsilon, decay } => json!({"epsilon_greedy": {
@@ -329,6 +330,24 @@ fn policy(spec: &RouteSpec) -> Value {
         RuleSpec::TrackAndStop { delta } => json!({"track_and_stop": {
             "reward": reward, "delta": delta, "explore": explore, "min_share": min_share,
         }}),
+        RuleSpec::LinUcb { alpha } => json!({"linucb": {
+            "reward": reward, "features": features.iter().map(feature).collect::<Vec<_>>(), "alpha": alpha,
+            "explore": explore, "min_share": min_share, "half_life": half_life,
+        }}),
+        RuleSpec::LinearThompson => json!({"linear_thompson": {
+            "reward": reward, "features": features.iter().map(feature).collect::<Vec<_>>(),
+            "explore": explore, "min_share": min_share, "half_life": half_life,
+        }}),
+    }
+}
+
+fn feature(spec: &FeatureSpec) -> Value {
+    match spec {
+        FeatureSpec::PromptLength { most } => json!({"prompt_length": {"most": most}}),
+        FeatureSpec::Language => json!("language"),
+        FeatureSpec::Hour => json!("hour"),
+        FeatureSpec::KeyTag { tag, values } => json!({"key_tag": {"name": tag, "values": values}}),
+        FeatureSpec::Header { name, values } => json!({"header": {"name": name, "values": values}}),
     }
 }
 

@@ -53,6 +53,18 @@ pub struct Decision {
     /// The state that the probabilities are of, where the policy learns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateId>,
+    /// What of the call the probabilities depended on, where its policy regards it. Older records lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regarded: Option<Regarded>,
+}
+
+/// The features of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Regarded {
+    /// Names their declaration.
+    pub of: StateId,
+    /// The numbers, each in `[−1, 1]`.
+    pub features: Arc<[f64]>,
 }
 
 /// What is kept of requests and answers, by the content policy.

@@ -11,7 +11,7 @@ use tidegate_core::Dice as _;
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::route::{PolicySpec, RetrySpec, RouteSpec, TimeoutSpec, VariantSpec};
-use tidegate_route::learn::{ContextLearner, Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
+use tidegate_route::learn::{Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
 use tidegate_route::{Plan, Policy, RetryBudget, StateCell};
 
 const CALLS: u32 = 1_000_000;
@@ -104,13 +104,13 @@ fn call(features: usize, dice: &SplitMix) -> Vec<f64> {
 }
 
 /// A learner of 8 arms after 4,000 rewards.
-fn taught(rule: LinearRule, features: usize) -> Result<ContextLearner, Box<dyn std::error::Error>> {
+fn taught(rule: LinearRule, features: usize) -> Result<Learner, Box<dyn std::error::Error>> {
     let dice = SplitMix::seeded(2);
     let mut learner =
-        ContextLearner::new(rule, Mixing::new(0.02, 0.01, 8)?, None, features, vec![LinearTally::empty(features); 8])?;
+        Learner::regarding((rule, features), Mixing::new(0.02, 0.01, 8)?, None, vec![LinearTally::empty(features); 8])?;
     for at in 0..4000 {
         let x = call(features, &dice);
-        learner.fold(at % 8, &x, f64::from(u8::from(dice.unit() < 0.5 + 0.4 * x[at % 8])));
+        learner.fold_in(&x, at % 8, f64::from(u8::from(dice.unit() < 0.5 + 0.4 * x[at % 8])));
     }
     Ok(learner)
 }

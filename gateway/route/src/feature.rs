@@ -4,11 +4,13 @@
 pub(crate) mod language;
 
 use std::f64::consts::TAU;
+use tidegate_core::StateId;
+use tidegate_core::event::Regarded;
 use tidegate_core::spec::feature::{FeatureSpec, Language};
 
 /// What is known of a call when its arm is picked.
 pub trait Facts {
-    /// How many bytes the prompt has.
+    /// How many bytes of text the prompt has; the id of a token counts as four.
     fn prompt_bytes(&self) -> usize;
 
     /// Text of the prompt, or its beginning: some hundred letters are enough.
@@ -44,6 +46,7 @@ pub trait Facts {
 pub struct Features {
     specs: Vec<FeatureSpec>,
     dimension: usize,
+    id: Option<StateId>,
 }
 
 impl Features {
@@ -51,13 +54,20 @@ impl Features {
     #[must_use]
     pub fn new(specs: Vec<FeatureSpec>) -> Self {
         let dimension = FeatureSpec::dimensions(&specs);
-        Self { specs, dimension }
+        let id = FeatureSpec::id_of(&specs);
+        Self { specs, dimension, id }
     }
 
     /// How many numbers a vector has.
     #[must_use]
     pub const fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// The vector of a call, as it is written down; `None` where nothing of a call is regarded.
+    #[must_use]
+    pub fn regard(&self, facts: &impl Facts) -> Option<Regarded> {
+        self.id.map(|of| Regarded { of, features: self.of(facts).into() })
     }
 
     /// The vector of a call; each number lies in `[−1, 1]`.

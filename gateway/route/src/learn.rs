@@ -6,7 +6,7 @@
 //! exact. A rule that picks by a score alone (`ucb1`, the greedy part of `epsilon_greedy`) is certain, and so mixed with
 //! `explore`; without, its records cannot tell what another policy would have earned.
 //!
-//! Where the best arm depends on the call, a [`ContextLearner`] folds rewards with the features of their calls into a
+//! Where the best arm depends on the call, a [`LinearRule`] folds rewards with the features of their calls into a
 //! [`LinearTally`] per arm, and publishes a [`ContextState`], which makes the vector from a call's features.
 
 mod allocation;
@@ -14,20 +14,24 @@ mod best;
 mod context;
 mod contextual;
 mod density;
+mod fault;
 mod heard;
 mod learner;
 mod linear;
 mod mixing;
 mod posterior;
 mod rule;
+mod sums;
 mod tally;
 mod triangle;
 
 pub use context::ContextState;
-pub use contextual::{ContextLearner, LinearFault, LinearRule};
+pub use contextual::LinearRule;
+pub use fault::LearnFault;
 pub use heard::{Heard, Told};
 pub use learner::Learner;
 pub use linear::LinearTally;
 pub use mixing::{Mixing, MixingFault};
 pub use rule::{Rule, Values};
+pub use sums::Sums;
 pub use tally::Tally;

@@ -4,13 +4,14 @@
 //! and a decision is one draw from that vector, so its propensity is exact and it can be replayed from the
 //! [`Decision`]. Where the vector depends on the call, the state holds what makes it, and the decision the vector made.
 
+use crate::feature::{Facts, Features};
 use crate::learn::ContextState;
 use crate::share::{self, Shares, SharesFault};
 use crate::sticky::{self, Salt};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tidegate_core::event::Decision;
-use tidegate_core::spec::route::RouteSpec;
+use tidegate_core::spec::route::{PolicySpec, RouteSpec};
 use tidegate_core::{Dice, StateId};
 
 /// What a policy knows at one moment: never changed, only replaced.
@@ -115,6 +116,7 @@ pub struct Policy {
     salt: Salt,
     arms: Arc<[u64]>,
     states: StateCell,
+    features: Option<Arc<Features>>,
 }
 
 impl Policy {
@@ -128,13 +130,28 @@ impl Policy {
         if arms.len() != shares || arms.is_empty() {
             return Err(SharesFault::Count { arms: arms.len(), shares });
         }
-        Ok(Self { salt: Salt::of(route.name.as_str()), arms, states })
+        let features = match &route.policy {
+            PolicySpec::Learned(learned) if !learned.features.is_empty() => {
+                Some(Arc::new(Features::new(learned.features.clone())))
+            }
+            _ => None,
+        };
+        Ok(Self { salt: Salt::of(route.name.as_str()), arms, states, features })
     }
 
     /// The probability of each arm now, in the order of the route's variants.
     #[must_use]
     pub fn shares(&self) -> Arc<[f64]> {
         Arc::clone(self.states.state().shares())
+    }
+
+    /// Picks an arm for a call of which this is known. Facts are asked for only where the route's policy regards them.
+    #[must_use]
+    pub fn decide(&self, facts: &impl Facts, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
+        let regarded = self.features.as_ref().and_then(|features| features.regard(facts));
+        let features = regarded.as_ref().map_or(&[][..], |regarded| &regarded.features);
+        let decision = self.choose_in(features, unit, dice);
+        Decision { regarded, ..decision }
     }
 
     /// Picks an arm: by chance, or always the same one for the same `unit` while shares stay.
@@ -156,7 +173,7 @@ impl Policy {
     pub fn choose_by(&self, shares: Arc<[f64]>, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
         let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
         let arm = self.arm(&shares, draw, unit.is_some());
-        Decision { shares, arm, draw, sticky: unit.is_some(), state: None }
+        Decision { shares, arm, draw, sticky: unit.is_some(), state: None, regarded: None }
     }
 
     /// The arm that `decision` must have drawn, computed anew from its shares and its draw. Of a decision that

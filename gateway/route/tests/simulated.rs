@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::f64::consts::TAU;
 use tidegate_core::Dice as _;
 use tidegate_core::dice::SplitMix;
-use tidegate_route::learn::{ContextLearner, Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
+use tidegate_route::learn::{Learner, LinearRule, LinearTally, Mixing, Rule, Tally, Values};
 use tidegate_route::share;
 
 const SEEDS: u64 = 1000;
@@ -191,14 +191,14 @@ impl LinearWorld {
     fn regret(&self, (rule, mixing): (LinearRule, Mixing), (rounds, batch): (u64, u64), seed: u64) -> f64 {
         let features = self.theta[0].len() - 1;
         let tallies = vec![LinearTally::empty(features); self.theta.len()];
-        let mut learner = ContextLearner::new(rule, mixing, None, features, tallies).unwrap();
+        let mut learner = Learner::regarding((rule, features), mixing, None, tallies).unwrap();
         let dice = SplitMix::seeded(mix(seed ^ 0x11AD));
         let (mut state, mut lost) = (learner.state().unwrap(), 0.0);
         for t in 0..rounds {
             let x = self.features(seed, t);
             let means = self.means(&x);
             let arm = share::at(&state.shares_in(&x), dice.unit());
-            learner.fold(arm, &x, self.reward(means[arm], seed, t, arm));
+            learner.fold_in(&x, arm, self.reward(means[arm], seed, t, arm));
             if (t + 1) % batch == 0 {
                 state = learner.state().unwrap();
             }

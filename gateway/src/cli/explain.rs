@@ -97,8 +97,9 @@ impl Known {
         let (kept, shares) = (self.kept.as_ref()?, &self.decision.shares);
         if let Some(state) = &self.state {
             let again = reckoned(kept, state)?;
-            let is_same = again.is_same && same_bits(&again.shares, shares);
-            return Some((again.shares, is_same));
+            let of_call = again.shares_of(&self.decision);
+            let is_same = again.is_same && same_bits(&of_call, shares);
+            return Some((of_call, is_same));
         }
         let arms: Option<Vec<VariantName>> = self.arms.iter().cloned().collect();
         let again = kept.weighted(&arms?)?;

@@ -3,13 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use tidegate_core::event::Regarded;
 use tidegate_core::{Event, InferenceId, RouteName, Tenant, VariantName};
 
 /// How many calls are remembered.
 const MOST: usize = 100_000;
 
 /// What feedback for a call is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Arm {
     pub(super) id: InferenceId,
     pub(super) route: RouteName,
@@ -17,13 +18,16 @@ pub(super) struct Arm {
     pub(super) variant: VariantName,
     /// For whom the call was made.
     pub(super) tenant: Option<Tenant>,
+    /// What of the call was regarded when it was drawn.
+    pub(super) regarded: Option<Regarded>,
 }
 
 impl Arm {
     /// The arm of a recorded call of a route with these variants.
     pub(super) fn of(event: &Event, variants: &[VariantName]) -> Option<Self> {
-        let variant = variants.get(event.decision.as_ref()?.arm)?.clone();
-        Some(Self { id: event.id, route: event.route.clone()?, variant, tenant: event.tenant.clone() })
+        let decision = event.decision.as_ref()?;
+        let (variant, regarded) = (variants.get(decision.arm)?.clone(), decision.regarded.clone());
+        Some(Self { id: event.id, route: event.route.clone()?, variant, tenant: event.tenant.clone(), regarded })
     }
 }
 
@@ -72,7 +76,8 @@ mod tests {
     use super::*;
 
     fn arm(n: u128) -> Arm {
-        Arm { id: InferenceId::from_u128(n), route: "r".parse().unwrap(), variant: "a".parse().unwrap(), tenant: None }
+        let (route, variant) = ("r".parse().unwrap(), "a".parse().unwrap());
+        Arm { id: InferenceId::from_u128(n), route, variant, tenant: None, regarded: None }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_core::RouteName;
+use tidegate_core::{RouteName, StateId};
+use tidegate_storage::learning::SumsEntry;
 
 /// What a replica knows of a route's arms from rewards that it folded itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,8 +16,11 @@ pub(super) struct Arms {
     pub(super) folded: u64,
     /// How many it knew of then, those of others among them.
     pub(super) seen: u64,
-    /// Weight, sum and sum of squares of each arm's rewards, by the arm's name.
-    pub(super) tallies: BTreeMap<String, [f64; 3]>,
+    /// What is remembered of each arm's rewards, by the arm's name.
+    pub(super) tallies: BTreeMap<String, SumsEntry>,
+    /// Names the declaration of the features that these are of, where the rule regards any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) features: Option<StateId>,
 }
 
 /// A route, and the reward that it learns from.

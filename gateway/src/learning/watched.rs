@@ -47,6 +47,7 @@ fn ended(event: &Event, has_rewards: bool) -> Option<Ended> {
         id: event.id,
         route: event.route.clone()?,
         arm: decision.arm,
+        regarded: decision.regarded.clone(),
         answered: event.variant.clone()?,
         is_ok: event.outcome == Outcome::Ok,
         tenant: event.tenant.clone(),

@@ -3,7 +3,7 @@
 
 use super::calls::{Arm, Calls};
 use super::saying::{check, entry, is_young, once};
-use super::seat::{Restored, Seat};
+use super::seat::{Later, Restored, Seat};
 use super::told::{Arms, Board};
 use crate::rollouts::Rollouts;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tidegate_core::event::Regarded;
 use tidegate_core::port::learning::{About, Feedback, Taken};
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{GatewaySpec, Implicit, RewardSource, RewardSpec, RouteSpec};
@@ -47,6 +48,8 @@ pub(super) struct Ended {
     pub(super) route: RouteName,
     /// The arm that was drawn.
     pub(super) arm: usize,
+    /// What of the call was regarded when it was drawn.
+    pub(super) regarded: Option<Regarded>,
     /// The arm that answered, or was tried last.
     pub(super) answered: VariantName,
     pub(super) is_ok: bool,
@@ -127,8 +130,8 @@ impl Worker {
                 self.restored.insert(of, Restored::at(state));
             }
             Learnt::Reward(one) => {
-                let of = self.restored.entry((one.route, one.reward)).or_default();
-                of.later.push((one.variant, one.value));
+                let of = self.restored.entry((one.route.clone(), Arc::clone(&one.reward))).or_default();
+                of.later.push(Later::from(one));
             }
             Learnt::Feedback(one) => {
                 if let Some((key, content)) = one.once {
@@ -166,7 +169,7 @@ impl Worker {
             Some(seat) => seat.known(),
             None => self.restored.remove(&(route.name.clone(), reward)).unwrap_or_default(),
         };
-        let seat = Seat::open(learned, variants, known)?;
+        let seat = Seat::open(learned, variants, &known)?;
         let cell = seat.cell.clone();
         let entry = seat.entry(&route.name, self.clock.unix_ms());
         self.write(&[entry], false);
@@ -222,7 +225,9 @@ impl Worker {
     /// Remembers a call; its reward, where its route learns from calls themselves.
     fn ended(&mut self, ended: Ended) -> Option<Learnt> {
         let variant = self.routes.get(&ended.route)?.get(ended.arm)?.clone();
-        let arm = Arm { id: ended.id, route: ended.route.clone(), variant: variant.clone(), tenant: ended.tenant };
+        let (route, regarded) = (ended.route.clone(), ended.regarded);
+        let arm =
+            Arm { id: ended.id, route, variant: variant.clone(), tenant: ended.tenant, regarded: regarded.clone() };
         self.calls.add(arm, ended.episode);
         let seat = self.seats.get(&ended.route)?;
         let value = match &seat.learned.reward {
@@ -237,7 +242,7 @@ impl Worker {
         };
         let reward = seat.learned.reward.name().into();
         let (route, id, at) = (ended.route, ended.id, self.clock.unix_ms());
-        value.map(|value| Learnt::Reward(RewardEntry { at, route, variant, reward, value, id }))
+        value.map(|value| Learnt::Reward(RewardEntry { at, route, variant, reward, value, id, regarded }))
     }
 
     /// Folds what was written down.
@@ -245,8 +250,7 @@ impl Worker {
         for entry in entries {
             let Learnt::Reward(one) = entry else { continue };
             let Some(seat) = self.seats.get_mut(&one.route) else { continue };
-            if let Some(arm) = seat.variants.iter().position(|name| *name == one.variant) {
-                seat.learner.fold(arm, seat.learned.reward.oriented(one.value));
+            if seat.fold(&one.variant, one.value, one.regarded.as_ref()) {
                 seat.lacks += 1;
                 seat.since.get_or_insert_with(Instant::now);
             }
@@ -314,8 +318,8 @@ impl Worker {
             }
             learnt.push(arm.route.clone());
             let reward = feedback.reward.as_str().into();
-            let (route, variant, id) = (arm.route, arm.variant, arm.id);
-            entries.push(Learnt::Reward(RewardEntry { at, route, variant, reward, value, id }));
+            let Arm { route, variant, id, regarded, .. } = arm;
+            entries.push(Learnt::Reward(RewardEntry { at, route, variant, reward, value, id, regarded }));
         }
         if !self.write(&entries, true) {
             let says = "the value cannot be kept now: send it again in a moment";

@@ -256,8 +256,14 @@ mod tests {
 
     #[test]
     fn a_sticky_draw_needs_the_names_of_the_arms_that_run() {
-        let decision =
-            |shares: [f64; 2]| Decision { shares: shares.into(), arm: 0, draw: 0.5, sticky: true, state: None };
+        let decision = |shares: [f64; 2]| Decision {
+            shares: shares.into(),
+            arm: 0,
+            draw: 0.5,
+            sticky: true,
+            state: None,
+            regarded: None,
+        };
         let (a, b): (VariantName, VariantName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let again = |shares, names: [Option<&VariantName>; 2]| drawn_again(&decision(shares), &names);
         assert_eq!(again([0.5, 0.5], [Some(&a), None]), None);

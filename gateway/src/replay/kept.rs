@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     GatewaySpec, Goal, Implicit, LearnedSpec, RewardKind, RewardLevel, RewardSource, RewardSpec, RuleSpec,
 };
@@ -75,10 +76,13 @@ impl Kept {
             "ucb1" => RuleSpec::Ucb1,
             "thompson" => RuleSpec::Thompson,
             "track_and_stop" => RuleSpec::TrackAndStop { delta: share("delta")? },
+            "linucb" => RuleSpec::LinUcb { alpha: share("alpha")? },
+            "linear_thompson" => RuleSpec::LinearThompson,
             _ => return None,
         };
         Some(LearnedSpec {
             rule,
+            features: features(&settings["features"])?,
             reward: self.reward(settings["reward"].as_str()?)?,
             // Rules that explore by themselves have no such setting.
             explore: share("explore").unwrap_or(0.0),
@@ -113,6 +117,24 @@ impl Kept {
         ["arms", "policy", "rollout", "sticky"].iter().all(|name| of(self, name) == of(other, name))
             && reward(self) == reward(other)
     }
+}
+
+/// The features of a policy, as they are shown; none where it is blind.
+fn features(shown: &Value) -> Option<Vec<FeatureSpec>> {
+    let text = |of: &Value| of.as_str().map(str::to_owned);
+    let values = |of: &Value| of["values"].as_array()?.iter().map(text).collect::<Option<Vec<_>>>();
+    let feature = |one: &Value| match (one.as_str(), one.as_object().and_then(|one| one.iter().next())) {
+        (Some("language"), _) => Some(FeatureSpec::Language),
+        (Some("hour"), _) => Some(FeatureSpec::Hour),
+        (_, Some((kind, of))) => match kind.as_str() {
+            "prompt_length" => Some(FeatureSpec::PromptLength { most: u32::try_from(of["most"].as_u64()?).ok()? }),
+            "key_tag" => Some(FeatureSpec::KeyTag { tag: text(&of["name"])?, values: values(of)? }),
+            "header" => Some(FeatureSpec::Header { name: text(&of["name"])?, values: values(of)? }),
+            _ => None,
+        },
+        _ => None,
+    };
+    shown.as_array().map_or(Some(Vec::new()), |all| all.iter().map(feature).collect())
 }
 
 /// What is kept of the configurations under which calls drew from states.
@@ -174,6 +196,8 @@ mod tests {
             "{thompson: {reward: latency, min_share: 0.3%}}",
             "{thompson: {reward: wait}}",
             "{track_and_stop: {reward: solved, delta: 1%, explore: 0%}}",
+            "{linucb: {reward: stars, features: [hour, {prompt_length: {most: 4096}}], alpha: 0.5, half_life: 50}}",
+            "{linear_thompson: {reward: solved, features: [language, {header: {name: X-Task, values: [a, b]}}], explore: 1%}}",
         ] {
             let spec = spec(policy);
             let Some(PolicySpec::Learned(learned)) = spec.routes.values().next().map(|route| &route.policy) else {

@@ -2,20 +2,31 @@
 //! the rewards in the log. Owns when two are the same: to the bit.
 
 use super::kept::Kept;
+use crate::learning::{Later, carried, entry, fold, learner, sums};
 use std::path::Path;
 use std::sync::Arc;
+use tidegate_core::event::Decision;
 use tidegate_core::spec::LearnedSpec;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::{RouteName, StateId, VariantName};
-use tidegate_route::learn::{Heard, Learner, Tally};
-use tidegate_storage::learning::{Learnt, StateEntry, log_at};
+use tidegate_route::PolicyState;
+use tidegate_route::learn::{Heard, Learner, Sums, Tally};
+use tidegate_storage::learning::{Learnt, StateEntry, SumsEntry, log_at};
 
 /// A state that was reckoned again.
 #[derive(Debug, Clone)]
 pub(crate) struct Reckoned {
-    /// The probability of each arm.
-    pub(crate) shares: Arc<[f64]>,
+    /// What calls draw from.
+    pub(crate) state: PolicyState,
     /// Whether its shares and its name are those that were published, to the bit.
     pub(crate) is_same: bool,
+}
+
+impl Reckoned {
+    /// The probability of each arm at a call that drew from it.
+    pub(crate) fn shares_of(&self, decision: &Decision) -> Arc<[f64]> {
+        self.state.shares_in(decision.regarded.as_ref().map_or(&[], |regarded| &regarded.features))
+    }
 }
 
 /// Reckons a state's shares from its tallies; `None` where its configuration is not kept, or has no rule that this program
@@ -23,13 +34,15 @@ pub(crate) struct Reckoned {
 pub(crate) fn reckoned(kept: &Kept, state: &StateEntry) -> Option<Reckoned> {
     let again = learner_at(&kept.learned()?, state)?.state().ok()?;
     let is_same = again.id() == Some(state.id) && same_bits(again.shares(), &state.shares);
-    Some(Reckoned { shares: Arc::clone(again.shares()), is_same })
+    Some(Reckoned { state: again, is_same })
 }
 
 /// A learner that knows what a state knew; `None` where its settings do not fit so many arms.
 pub(crate) fn learner_at(learned: &LearnedSpec, state: &StateEntry) -> Option<Learner> {
-    let learner = crate::learning::learner(learned, tallies(state)).ok()?;
-    Some(learner.going_on(state.folded, heard(state)))
+    let (own, heard) = (tallies(state), heard(state));
+    let known = learner(learned, carried(learned, state.features, own)).ok()?;
+    let heard = Heard { tallies: carried(learned, state.features, heard.tallies), ..heard };
+    Some(known.going_on(state.folded, heard))
 }
 
 /// What came of the states of a route when its log was gone through again.
@@ -50,7 +63,7 @@ pub(crate) struct Refolded {
 struct Step {
     state: StateEntry,
     learned: Option<LearnedSpec>,
-    later: Vec<(VariantName, f64)>,
+    later: Vec<Later>,
 }
 
 /// Goes through the learning log of a route again. `kept` says what is kept of the configuration under which calls drew from
@@ -68,7 +81,7 @@ pub(crate) fn refolded(
         Learnt::Reward(one) if one.route == *route => {
             let of_state = before.as_mut().filter(|step| step.state.reward == one.reward);
             if let Some(step) = of_state {
-                step.later.push((one.variant, one.value));
+                step.later.push(Later::from(one));
             }
         }
         Learnt::State(state) if state.route == *route => {
@@ -106,12 +119,16 @@ impl Step {
             return None;
         }
         let mut any = None;
-        for policy in self.learned.iter().chain(learned) {
-            let is_same = self.knows(policy, heard(next)).is_some_and(|known| {
-                let of = |name: &VariantName| known.iter().find(|(arm, _)| arm == name).map(|(_, tally)| *tally);
-                let expected = next.variants.iter().map(|name| of(name).unwrap_or_default());
-                let expected: Vec<f64> = expected.flat_map(|tally| [tally.n, tally.sum, tally.squares]).collect();
-                same_bits(&expected, next.tallies.as_flattened())
+        // A policy that regards something else did not reckon it.
+        let is_its = |policy: &&LearnedSpec| FeatureSpec::id_of(&policy.features) == next.features;
+        for policy in self.learned.iter().chain(learned).filter(is_its) {
+            let is_same = self.knows(policy, heard(next)).is_some_and(|learner| {
+                let of = |name: &VariantName| {
+                    let arm = self.state.variants.iter().position(|known| known == name)?;
+                    learner.tallies().get(arm).cloned()
+                };
+                let expected = next.variants.iter().map(|name| of(name).unwrap_or_else(|| learner.nothing()));
+                same_bits(&numbers(expected.map(|sums| entry(&sums))), &numbers(next.tallies.iter().cloned()))
             });
             any = Some(is_same || any.unwrap_or(false));
         }
@@ -119,39 +136,48 @@ impl Step {
     }
 
     /// What is known of each arm with the rewards that came later, and with those of others that fade them.
-    fn knows(&self, policy: &LearnedSpec, heard: Heard) -> Option<Vec<(VariantName, Tally)>> {
+    fn knows(&self, policy: &LearnedSpec, heard: Heard) -> Option<Learner> {
         let mut learner = learner_at(policy, &self.state)?;
-        for (variant, value) in &self.later {
+        for Later { variant, value, regarded } in &self.later {
             if let Some(arm) = self.state.variants.iter().position(|name| name == variant) {
-                learner.fold(arm, policy.reward.oriented(*value));
+                fold(&mut learner, policy, arm, *value, regarded.as_ref());
             }
         }
         learner.hear(heard);
-        Some(self.state.variants.iter().cloned().zip(learner.tallies().iter().copied()).collect())
+        Some(learner)
     }
 }
 
-/// What a state knew of each arm from rewards of this replica.
-pub(crate) fn tallies(state: &StateEntry) -> Vec<Tally> {
-    state.tallies.iter().map(tally).collect()
+/// All numbers of entries.
+fn numbers(entries: impl Iterator<Item = SumsEntry>) -> Vec<f64> {
+    let each = |entry| match entry {
+        SumsEntry::Plain(numbers) => numbers.to_vec(),
+        SumsEntry::Linear { mut a, b, squares } => {
+            a.extend(b);
+            a.push(squares);
+            a
+        }
+    };
+    entries.flat_map(each).collect()
 }
 
-fn tally([n, sum, squares]: &[f64; 3]) -> Tally {
-    Tally { n: *n, sum: *sum, squares: *squares }
+/// What a state knew of each arm from rewards of this replica.
+pub(crate) fn tallies(state: &StateEntry) -> Vec<Sums> {
+    state.tallies.iter().map(sums).collect()
 }
 
 /// What a state knew from other replicas.
 pub(crate) fn heard(state: &StateEntry) -> Heard {
     state.heard.as_ref().map_or_else(Heard::default, |heard| Heard {
         folded: heard.folded.clone(),
-        tallies: heard.tallies.iter().map(tally).collect(),
+        tallies: heard.tallies.iter().map(sums).collect(),
     })
 }
 
-/// What a state knew of each arm in all.
+/// What a state knew of the rewards of each arm in all.
 pub(crate) fn known(state: &StateEntry) -> Vec<Tally> {
-    let mut known = tallies(state);
-    known.iter_mut().zip(heard(state).tallies).for_each(|(own, others)| own.add(&others));
+    let mut known: Vec<Tally> = tallies(state).iter().map(Sums::plain).collect();
+    known.iter_mut().zip(heard(state).tallies).for_each(|(own, others)| own.add(&others.plain()));
     known
 }
 
@@ -174,9 +200,10 @@ mod tests {
 
     fn state(rule: RuleSpec, min_share: f64) -> StateEntry {
         let reward = RewardSource::Call(tidegate_core::spec::Implicit::Error);
-        let learned = LearnedSpec { rule, reward, explore: 0.0, min_share, half_life: None };
-        let tallies = vec![Tally { n: 10.0, sum: 4.0, squares: 4.0 }, Tally { n: 20.0, sum: 13.0, squares: 13.0 }];
-        let state = crate::learning::learner(&learned, tallies.clone()).unwrap().state().unwrap();
+        let learned = LearnedSpec { rule, features: Vec::new(), reward, explore: 0.0, min_share, half_life: None };
+        let tallies = [Tally { n: 10.0, sum: 4.0, squares: 4.0 }, Tally { n: 20.0, sum: 13.0, squares: 13.0 }];
+        let tallies = tallies.map(Sums::from).to_vec();
+        let state = learner(&learned, tallies.clone()).unwrap().state().unwrap();
         StateEntry {
             folded: 0,
             heard: None,
@@ -186,7 +213,8 @@ mod tests {
             reward: "error".into(),
             variants: vec!["a".parse().unwrap(), "b".parse().unwrap()],
             shares: Arc::clone(state.shares()),
-            tallies: tallies.iter().map(|tally| [tally.n, tally.sum, tally.squares]).collect(),
+            tallies: tallies.iter().map(entry).collect(),
+            features: None,
         }
     }
 
@@ -195,14 +223,15 @@ mod tests {
         let thompson = kept(&json!({"thompson": {"reward": "error", "min_share": 0.01}}));
         let line = serde_json::to_string(&state(RuleSpec::Thompson, 0.01)).unwrap();
         let again = reckoned(&thompson, &serde_json::from_str(&line).unwrap()).unwrap();
-        assert!(again.is_same && again.shares.len() == 2);
+        assert!(again.is_same && again.state.shares().len() == 2);
     }
 
     #[test]
     fn what_was_changed_by_a_bit_shows() {
         let thompson = kept(&json!({"thompson": {"reward": "error", "min_share": 0.01}}));
         let mut one = state(RuleSpec::Thompson, 0.01);
-        one.tallies[0][1] = f64::from_bits(one.tallies[0][1].to_bits() + 1);
+        let SumsEntry::Plain(numbers) = &mut one.tallies[0] else { panic!("a blind rule") };
+        numbers[1] = f64::from_bits(numbers[1].to_bits() + 1);
         assert!(!reckoned(&thompson, &one).unwrap().is_same);
         let mut one = state(RuleSpec::Thompson, 0.01);
         one.shares = one.shares.iter().map(|share| f64::from_bits(share.to_bits() ^ 1)).collect();

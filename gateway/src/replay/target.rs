@@ -3,13 +3,16 @@
 
 use super::history::{History, Past};
 use super::states::{heard, tallies};
-use crate::learning::learner_of;
+use crate::learning::{carried, fold, learner, learner_of};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use tidegate_core::event::Regarded;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{LearnedSpec, PolicySpec, RouteSpec};
 use tidegate_core::{StateId, VariantName};
-use tidegate_route::learn::{Heard, Learner, Tally};
+use tidegate_route::PolicyState;
+use tidegate_route::learn::{Heard, Learner, Sums};
 use tidegate_storage::StoreFault;
 use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 
@@ -27,6 +30,12 @@ pub(crate) enum TargetFault {
     /// They depend on time.
     #[error("`{0}` has a rollout, whose shares nobody knows beforehand: give it a policy to replay it")]
     Rollout(String),
+    /// They depend on what nobody wrote down.
+    #[error(
+        "the policy of `{0}` regards features that the records of calls do not have: only calls can be replayed that were \
+         decided by a policy with the same `features`"
+    )]
+    Features(String),
     /// They depend on how the arms stood at each call.
     #[error(
         "the policy `{1}` of `{0}` decides by how its variants stand when a call comes, which no log tells: replay shares \
@@ -63,6 +72,9 @@ pub(crate) fn targets(
             let shares: Arc<[f64]> = shares.as_slice().into();
             Ok(history.calls.iter().map(|_| Arc::clone(&shares)).collect())
         }
+        PolicySpec::Learned(learned) if relearn && !is_regarded(learned, history) => {
+            Err(TargetFault::Features(route.name.to_string()))
+        }
         PolicySpec::Learned(learned) if relearn => match as_published(folder, route, learned, history)? {
             Some(targets) => Ok(targets),
             None => relearnt(route, learned, history),
@@ -72,6 +84,18 @@ pub(crate) fn targets(
         PolicySpec::Rules(_) => Err(TargetFault::Rules(route.name.to_string())),
         PolicySpec::Rollout(_) => Err(TargetFault::Rollout(route.name.to_string())),
     }
+}
+
+/// Whether of each call the features of this policy are known.
+fn is_regarded(learned: &LearnedSpec, history: &History) -> bool {
+    FeatureSpec::id_of(&learned.features).is_none_or(|declared| {
+        history.calls.iter().all(|call| call.decision.regarded.as_ref().is_some_and(|regarded| regarded.of == declared))
+    })
+}
+
+/// The probability of each arm at a call.
+fn shares_at(state: &PolicyState, call: &Past) -> Arc<[f64]> {
+    state.shares_in(call.decision.regarded.as_ref().map_or(&[], |regarded| &regarded.features))
 }
 
 /// The probabilities where the route learnt from the same reward when the calls were logged: rewards are folded in the order
@@ -94,24 +118,25 @@ fn as_published(
     log_at(folder).read(|entry| match entry {
         Learnt::Reward(one) if one.route == route.name && *one.reward == *reward => {
             if let (Some(learner), Some(arm)) = (&mut learner, place(&one.variant)) {
-                learner.fold(arm, learned.reward.oriented(one.value));
+                fold(learner, learned, arm, one.value, one.regarded.as_ref());
             }
         }
         Learnt::State(state) if state.route == route.name && *state.reward == *reward => {
-            let heard = Heard { tallies: of_route(route, &state, &heard(&state).tallies), ..heard(&state) };
+            let of_route = |sums: &[Sums]| carried(learned, state.features, of_route(route, &state, sums));
+            let heard = Heard { tallies: of_route(&heard(&state).tallies), ..heard(&state) };
             let now = match learner.take() {
                 Some(mut known) => {
                     known.hear(heard);
                     Ok(known)
                 }
                 // What was known before the log begins is known under any rule.
-                None => crate::learning::learner(learned, of_route(route, &state, &tallies(&state)))
+                None => self::learner(learned, of_route(&tallies(&state)))
                     .map(|learner| learner.going_on(state.folded, heard)),
             };
             match now {
                 Ok(now) if wanted.contains(&state.id) => {
                     match now.state() {
-                        Ok(shares) => drop(published.insert(state.id, Arc::clone(shares.shares()))),
+                        Ok(again) => drop(published.insert(state.id, again)),
                         Err(why) => fault = Some(why.to_string()),
                     }
                     learner = Some(now);
@@ -125,21 +150,23 @@ fn as_published(
     if let Some(why) = fault {
         return Err(TargetFault::Broken(route.name.to_string(), why));
     }
-    Ok(history.calls.iter().map(|call| published.get(&call.decision.state?).map(Arc::clone)).collect())
+    let drawn = |call: &Past| published.get(&call.decision.state?).map(|state| shares_at(state, call));
+    Ok(history.calls.iter().map(drawn).collect())
 }
 
 /// A state's tallies, in the order of the route's arms.
-fn of_route(route: &RouteSpec, state: &StateEntry, tallies: &[Tally]) -> Vec<Tally> {
+fn of_route(route: &RouteSpec, state: &StateEntry, tallies: &[Sums]) -> Vec<Sums> {
     let of = |name: &VariantName| state.variants.iter().position(|known| known == name);
-    let each = route.variants.iter().map(|variant| of(&variant.name).and_then(|arm| tallies.get(arm).copied()));
+    let each = route.variants.iter().map(|variant| of(&variant.name).and_then(|arm| tallies.get(arm).cloned()));
     each.map(Option::unwrap_or_default).collect()
 }
 
 /// A reward, when it was known, and of which variant.
-struct Reward {
+struct Reward<'a> {
     at: u64,
     variant: usize,
     value: f64,
+    regarded: Option<&'a Regarded>,
 }
 
 /// The probabilities where the log has no states of such a learner: rewards are folded in the order in which they were known,
@@ -151,40 +178,39 @@ fn relearnt(route: &RouteSpec, learned: &LearnedSpec, history: &History) -> Resu
         let drawn: Option<&VariantName> = history.arms(call).get(call.decision.arm).copied().flatten();
         route.variants.iter().position(|variant| Some(&variant.name) == drawn)
     };
-    let mut rewards: Vec<Reward> = Vec::new();
+    let mut rewards: Vec<Reward<'_>> = Vec::new();
     for call in &history.calls {
         let Some(variant) = place(call) else { continue };
         rewards.extend(call.rewards.last().into_iter().flatten().map(|(at, value)| Reward {
             at: *at,
             variant,
             value: *value,
+            regarded: call.decision.regarded.as_ref(),
         }));
     }
     rewards.sort_by_key(|reward| reward.at);
     let mut coming = rewards.into_iter().peekable();
-    let state = |learner: &Learner| {
-        learner.state().map(|state| Arc::clone(state.shares())).map_err(|fault| broken(fault.to_string()))
-    };
-    let mut shares = state(&learner)?;
+    let state = |learner: &Learner| learner.state().map_err(|fault| broken(fault.to_string()));
+    let mut published = state(&learner)?;
     let (mut lacks, mut since) = (0, None);
     let mut targets = Vec::with_capacity(history.calls.len());
     for call in &history.calls {
         while let Some(reward) = coming.next_if(|reward| reward.at <= call.at) {
             let is_due = lacks >= REWARDS || since.is_some_and(|since| reward.at >= since + PAUSE_MS);
             if lacks > 0 && is_due {
-                shares = state(&learner)?;
+                published = state(&learner)?;
                 (lacks, since) = (0, None);
             }
-            learner.fold(reward.variant, learned.reward.oriented(reward.value));
+            fold(&mut learner, learned, reward.variant, reward.value, reward.regarded);
             lacks += 1;
             since.get_or_insert(reward.at);
         }
         let is_due = lacks >= REWARDS || since.is_some_and(|since| call.at >= since + PAUSE_MS);
         if lacks > 0 && is_due {
-            shares = state(&learner)?;
+            published = state(&learner)?;
             (lacks, since) = (0, None);
         }
-        targets.push(Arc::clone(&shares));
+        targets.push(shares_at(&published, call));
     }
     Ok(targets)
 }

@@ -7,7 +7,7 @@ use tidegate_core::port::events::{Events as _, Recorded};
 use tidegate_core::spec::{PolicySpec, RouteSpec};
 use tidegate_core::{Event, InferenceId, StateId};
 use tidegate_storage::configurations::Configurations;
-use tidegate_storage::learning::{FeedbackEntry, Learnt, RewardEntry, StateEntry, log_at};
+use tidegate_storage::learning::{FeedbackEntry, Learnt, RewardEntry, StateEntry, SumsEntry, log_at};
 use tidegate_storage::{EventStore, Options};
 
 /// The folder of a store.
@@ -104,7 +104,8 @@ impl Shop {
             reward: "solved".into(),
             variants: vec!["a".parse().unwrap(), "b".parse().unwrap()],
             shares: Arc::from(shares),
-            tallies: vec![[0.0; 3]; 2],
+            tallies: vec![SumsEntry::Plain([0.0; 3]); 2],
+            features: None,
             folded: 0,
             heard: None,
         })
@@ -141,7 +142,8 @@ pub(super) fn learnt(half_life: u32) -> Vec<Learnt> {
             reward: "error".into(),
             variants: vec!["a".parse().unwrap(), "b".parse().unwrap()],
             shares: Arc::clone(state.shares()),
-            tallies: learner.tallies().iter().map(|tally| [tally.n, tally.sum, tally.squares]).collect(),
+            tallies: learner.tallies().iter().map(crate::learning::entry).collect(),
+            features: None,
             folded: 0,
             heard: None,
         }));
@@ -149,7 +151,8 @@ pub(super) fn learnt(half_life: u32) -> Vec<Learnt> {
             let (arm, value) = ((nth * round % 2) as usize, f64::from(nth % 3 % 2));
             let (route, variant) = ("r".parse().unwrap(), ["a", "b"][arm].parse().unwrap());
             let id = Call::at(1_000).id();
-            log.push(Learnt::Reward(RewardEntry { at: 2_000, route, variant, reward: "error".into(), value, id }));
+            let reward = "error".into();
+            log.push(Learnt::Reward(RewardEntry { at: 2_000, route, variant, reward, value, id, regarded: None }));
             learner.fold(arm, learned.reward.oriented(value));
         }
     }

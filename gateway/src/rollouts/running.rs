@@ -35,6 +35,8 @@ pub(crate) struct Rollouts {
     /// Those of a configuration that is not in force yet.
     coming: Mutex<Seats>,
     shelf: Option<RolloutShelf>,
+    /// Held while one is kept, so that the newest is what stays.
+    keeping: Mutex<()>,
     audit: OnceLock<Arc<dyn Audit>>,
     verdicts: Arc<dyn Verdicts>,
     clock: Arc<dyn Clock>,
@@ -54,6 +56,7 @@ impl Rollouts {
             seats: ArcSwap::default(),
             coming: Mutex::default(),
             shelf: events.map(RolloutShelf::at),
+            keeping: Mutex::default(),
             audit: OnceLock::new(),
             verdicts,
             clock,
@@ -234,7 +237,10 @@ impl Rollouts {
     async fn keep(self: &Arc<Self>, seat: &Arc<Seat>) -> Result<(), Fault> {
         let (this, seat) = (Arc::clone(self), Arc::clone(seat));
         let keeping = move || match &this.shelf {
-            Some(shelf) => shelf.keep(&seat.route, &seat.content()),
+            Some(shelf) => {
+                let _alone = this.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+                shelf.keep(&seat.route, &seat.content())
+            }
             None => Ok(()),
         };
         tokio::task::spawn_blocking(keeping).await.map_err(Fault::internal)?.map_err(Fault::internal)

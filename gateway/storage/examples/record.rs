@@ -55,6 +55,7 @@ fn template() -> Event {
             draw: 0.123_456_789_012_345,
             sticky: false,
             state: None,
+            regarded: None,
         }),
         attempts: vec![attempt],
         stream: true,

@@ -3,7 +3,7 @@
 //! not compile.
 
 use serde::Serialize;
-use tidegate_core::event::{Attempt, Decision};
+use tidegate_core::event::{Attempt, Decision, Regarded};
 use tidegate_core::{Event, Outcome, SpanId, StateId, TraceId, Usage};
 
 /// Appends the JSON of `event`; on a fault `out` may hold a part of it.
@@ -99,12 +99,17 @@ fn flag_if(out: &mut Vec<u8>, name: &[u8], value: bool) {
 }
 
 fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
-    let Decision { shares, arm, draw, sticky, state } = decision;
+    let Decision { shares, arm, draw, sticky, state, regarded } = decision;
     number(out, b",\"decision\":{\"shares\":", shares)?;
     number(out, b",\"arm\":", arm)?;
     number(out, b",\"draw\":", draw)?;
     flag(out, b",\"sticky\":", *sticky);
     hex(out, b",\"state\":\"", state.map(StateId::encode));
+    if let Some(Regarded { of, features }) = regarded {
+        hex(out, b",\"regarded\":{\"of\":\"", Some(of.encode()));
+        number(out, b",\"features\":", features)?;
+        out.push(b'}');
+    }
     out.push(b'}');
     Ok(())
 }
@@ -235,7 +240,9 @@ mod tests {
         ) {
             let (total_us, request_bytes, status) = numbers;
             let state = stream.then(|| StateId::of(b"a state"));
-            let decision = Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream, state });
+            let features: Arc<[f64]> = Arc::from([cost.unwrap_or(draw), -draw]);
+            let regarded = cost.map(|_| Regarded { of: StateId::of(b"features"), features });
+            let decision = Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream, state, regarded });
             let (episode, subject) = (episode.map(Into::into), Some(subject.into()));
             agrees(&Event {
                 episode, subject, cost_usd: cost, decision, total_us, request_bytes, status, stream, ..testing::event(3)

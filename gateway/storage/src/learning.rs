@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use tidegate_core::event::Regarded;
 use tidegate_core::{InferenceId, RouteName, StateId, Tenant, VariantName};
 
 /// One thing that happened.
@@ -36,6 +37,26 @@ pub struct RewardEntry {
     pub value: f64,
     /// The call.
     pub id: InferenceId,
+    /// What of the call was regarded. Older entries lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regarded: Option<Regarded>,
+}
+
+/// What is remembered of an arm's rewards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SumsEntry {
+    /// Their weight, sum and sum of squares.
+    Plain([f64; 3]),
+    /// The sums of a regression on the features of calls.
+    Linear {
+        /// The lower triangle of `Σ x xᵀ`, row by row, where `x` is 1 and then the features.
+        a: Vec<f64>,
+        /// `Σ x r`.
+        b: Vec<f64>,
+        /// `Σ r²`.
+        squares: f64,
+    },
 }
 
 /// What a learner knew.
@@ -53,8 +74,11 @@ pub struct StateEntry {
     pub variants: Vec<VariantName>,
     /// The probability of each.
     pub shares: Arc<[f64]>,
-    /// Weight, sum and sum of squares of each arm's rewards, as far as this replica took them.
-    pub tallies: Vec<[f64; 3]>,
+    /// What is remembered of each arm's rewards, as far as this replica took them.
+    pub tallies: Vec<SumsEntry>,
+    /// Names the declaration of the features that these are of. Entries of blind rules lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<StateId>,
     /// How many rewards this replica has folded, ever. Older entries lack it.
     #[serde(default)]
     pub folded: u64,
@@ -69,7 +93,7 @@ pub struct HeardEntry {
     /// How many rewards each of them had folded, by its name.
     pub folded: BTreeMap<String, u64>,
     /// The sum of what they knew of each arm, as in [`StateEntry::tallies`].
-    pub tallies: Vec<[f64; 3]>,
+    pub tallies: Vec<SumsEntry>,
 }
 
 /// What a caller said.
@@ -104,4 +128,28 @@ pub type LearningLog = Lines<Learnt>;
 #[must_use]
 pub fn log_at(folder: &Path) -> LearningLog {
     Lines::at(folder.join("learning"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survives(text: &str) -> StateEntry {
+        let entry: StateEntry = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
+        entry
+    }
+
+    #[test]
+    fn an_entry_of_either_kind_survives_its_line_to_the_bit() {
+        let plain = survives(
+            r#"{"at":1,"route":"r","id":"0123456789abcdef","reward":"error","variants":["a"],"shares":[1.0],"tallies":[[3.0,0.30000000000000004,1e-300]],"folded":3}"#,
+        );
+        assert_eq!(plain.tallies, [SumsEntry::Plain([3.0, 0.1 + 0.2, 1e-300])]);
+        let linear = survives(
+            r#"{"at":1,"route":"r","id":"0123456789abcdef","reward":"error","variants":["a"],"shares":[1.0],"tallies":[{"a":[2.0,0.30000000000000004,1.0],"b":[1.0,-0.1],"squares":1.0}],"features":"0123456789abcdef","folded":3}"#,
+        );
+        let (a, b) = (vec![2.0, 0.1 + 0.2, 1.0], vec![1.0, -0.1]);
+        assert_eq!(linear.tallies, [SumsEntry::Linear { a, b, squares: 1.0 }]);
+    }
 }

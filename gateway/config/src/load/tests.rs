@@ -319,7 +319,27 @@ fn routes() {
         ("policy: {weighted: {a: 50%, b: 40%}}", "add up to 90%"),
         ("policy: {weighted: {a: 90, b: 10%}}", "more than the whole"),
         ("policy: {weighted: {a: 50%, b: 25%, c: 25%}}", "no variant `c`"),
-        ("policy: {linucb: {reward: x}}", "`linucb` is not available in this version"),
+        ("policy: {softmax: {reward: x}}", "`softmax` is not available in this version"),
+        ("policy: {linucb: {reward: error}}", "features"),
+        ("policy: {linucb: {reward: error, features: []}}", "every call is the same to this policy"),
+        ("policy: {linucb: {reward: error, features: [language], alpha: 0}}", "bounds of no width"),
+        ("policy: {linucb: {reward: error, features: [hour, hour]}}", "`hour` is regarded twice"),
+        (
+            "policy: {linear_thompson: {reward: error, features: [{header: {name: x-t, values: [a, a]}}]}}",
+            "stands here twice",
+        ),
+        (
+            "policy: {linear_thompson: {reward: error, features: [{header: {name: x-t, values: []}}]}}",
+            "says nothing of a call",
+        ),
+        (
+            "policy: {linear_thompson: {reward: error, features: [{header: {name: \"x t\", values: [a]}}]}}",
+            "name of a header",
+        ),
+        (
+            "policy: {linear_thompson: {reward: error, features: [{key_tag: {name: tier, values: [a]}}]}}",
+            "callers have no keys",
+        ),
         ("policy: {thompson: {reward: latenzy}}", "there is no reward `latenzy`"),
         ("policy: {thompson: {reward: error, min_share: 60%}}", "cannot each have so much"),
         ("policy: {ucb1: {reward: latency}}", "ucb1 needs rewards in a range, and `latency` has none"),

@@ -2,16 +2,18 @@
 //! at the arms is `steer`'s, and what arms there are the route's.
 
 use super::Desk;
+use super::feature::{self, FeatureFile};
 use super::route::Arms;
 use super::rules::{self, RuleFile};
 use super::steer::{self, CostFile, LatencyFile, LeastBusyFile};
 use crate::place::Place;
 use crate::report::Notes;
-use crate::scalar::{At, Count, Share};
+use crate::scalar::{At, Count, Number, Share};
 use crate::shape::{Here, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
 use tidegate_core::RewardName;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{Implicit, LearnedSpec, PolicySpec, RewardKind, RewardSource, RewardSpec, RuleSpec};
 
 /// The least share of an arm where nothing is said: enough to see one day that it became better.
@@ -34,6 +36,10 @@ choice! {
             Thompson(ThompsonFile) = "thompson",
             /// The spread that finds the best arm soonest; then that arm.
             TrackAndStop(TrackFile) = "track_and_stop",
+            /// The arm of the largest upper bound of the mean reward of calls like this one.
+            LinUcb(LinUcbFile) = "linucb",
+            /// Each arm by the probability that it is the best for calls like this one.
+            LinearThompson(LinearThompsonFile) = "linear_thompson",
             /// Of two variants drawn at random, the one that answers sooner and has fewer calls under way.
             Latency(LatencyFile) = "latency",
             /// The variant with the fewest calls under way.
@@ -43,7 +49,7 @@ choice! {
             /// By the first rule that the call fits; the last one has no `when`.
             Rules(Vec<RuleFile>) = "rules",
         }
-        later { "ucb", "linucb", "linear_thompson", "cascade", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
+        later { "ucb", "cascade", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
     }
 }
 
@@ -119,6 +125,49 @@ record! {
     }
 }
 
+record! {
+    /// The arm of the largest upper bound of the mean reward of calls like this one.
+    LinUcbFile {
+        required {
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            reward: At<RewardName>,
+            /// What of a call it regards, 64 numbers at most.
+            features: Vec<FeatureFile>,
+        }
+        optional {
+            /// How wide the bounds are, where rewards have a range in parts of it, else in deviations of their noise; 1 by
+            /// default.
+            alpha: At<Number>,
+            /// The share of the calls that is spread evenly; 2% by default.
+            explore: At<Share>,
+            /// The least share of each arm; 1% by default.
+            min_share: At<Share>,
+            /// After so many rewards one counts for a half; none fades by default.
+            half_life: At<Count>,
+        }
+    }
+}
+
+record! {
+    /// Each arm by the probability that it is the best for calls like this one.
+    LinearThompsonFile {
+        required {
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            reward: At<RewardName>,
+            /// What of a call it regards, 64 numbers at most.
+            features: Vec<FeatureFile>,
+        }
+        optional {
+            /// The share of the calls that is spread evenly; none by default.
+            explore: At<Share>,
+            /// The least share of each arm; 1% by default.
+            min_share: At<Share>,
+            /// After so many rewards one counts for a half; none fades by default.
+            half_life: At<Count>,
+        }
+    }
+}
+
 /// The rewards that a configuration declares.
 pub(crate) struct Rewards<'a> {
     /// Those without a fault.
@@ -158,6 +207,7 @@ pub(crate) fn check(
             explore: 0.0,
             min_share: raw.min_share.as_ref(),
             half_life: raw.half_life.as_ref(),
+            features: None,
         },
         Some(PolicyFile::Ucb1(raw)) => Learned {
             here: raw.here(),
@@ -166,6 +216,7 @@ pub(crate) fn check(
             explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
             half_life: raw.half_life.as_ref(),
+            features: None,
         },
         Some(PolicyFile::Thompson(raw)) => Learned {
             here: raw.here(),
@@ -174,6 +225,7 @@ pub(crate) fn check(
             explore: 0.0,
             min_share: raw.min_share.as_ref(),
             half_life: raw.half_life.as_ref(),
+            features: None,
         },
         Some(PolicyFile::TrackAndStop(raw)) => Learned {
             here: raw.here(),
@@ -182,6 +234,25 @@ pub(crate) fn check(
             explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
             half_life: None,
+            features: None,
+        },
+        Some(PolicyFile::LinUcb(raw)) => Learned {
+            here: raw.here(),
+            reward: raw.reward.as_ref(),
+            rule: RuleSpec::LinUcb { alpha: alpha(raw, notes) },
+            explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
+            min_share: raw.min_share.as_ref(),
+            half_life: raw.half_life.as_ref(),
+            features: Some((raw.features.as_deref(), has_keys)),
+        },
+        Some(PolicyFile::LinearThompson(raw)) => Learned {
+            here: raw.here(),
+            reward: raw.reward.as_ref(),
+            rule: RuleSpec::LinearThompson,
+            explore: raw.explore.as_ref().map_or(0.0, |share| share.value.0),
+            min_share: raw.min_share.as_ref(),
+            half_life: raw.half_life.as_ref(),
+            features: Some((raw.features.as_deref(), has_keys)),
         },
     };
     learned.check(count, rewards, notes).map(PolicySpec::Learned)
@@ -195,6 +266,8 @@ struct Learned<'a> {
     explore: f64,
     min_share: Option<&'a At<Share>>,
     half_life: Option<&'a At<Count>>,
+    /// What it regards, as far as that can be read, and whether callers have keys; nothing where the rule is blind.
+    features: Option<(Option<&'a [FeatureFile]>, bool)>,
 }
 
 impl Learned<'_> {
@@ -205,6 +278,7 @@ impl Learned<'_> {
                 .remedy("leave `policy` out");
         }
         let min_share = self.min_share(arms, notes);
+        let features = self.features(notes);
         let named = self.reward?;
         let reward = source(named, rewards, notes)?;
         if self.rule == RuleSpec::Ucb1 && reward.range().is_none() {
@@ -219,11 +293,19 @@ impl Learned<'_> {
         }
         Some(LearnedSpec {
             rule: self.rule,
+            features: features?,
             reward,
             explore: self.explore,
             min_share: min_share?,
             half_life: self.half_life.map(|count| count.value.0),
         })
+    }
+
+    fn features(&self, notes: &mut Notes) -> Option<Vec<FeatureSpec>> {
+        match self.features {
+            None => Some(Vec::new()),
+            Some((raw, has_keys)) => feature::check(raw?, &self.here.at, has_keys, notes),
+        }
     }
 
     fn min_share(&self, arms: usize, notes: &mut Notes) -> Option<f64> {
@@ -267,6 +349,16 @@ fn delta(raw: &TrackFile, notes: &mut Notes) -> f64 {
         notes
             .fault(&given.at, "an arm cannot be known for certain, nor by nothing")
             .remedy("write a share such as `5%`");
+    }
+    given.value.0
+}
+
+fn alpha(raw: &LinUcbFile, notes: &mut Notes) -> f64 {
+    let Some(given) = &raw.alpha else { return 1.0 };
+    if given.value.0 <= 0.0 {
+        notes
+            .fault(&given.at, "bounds of no width try nothing that is not known to be good")
+            .remedy("write a number above 0, such as `1.0`");
     }
     given.value.0
 }

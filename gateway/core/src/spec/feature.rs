@@ -1,6 +1,8 @@
 //! Features: what a policy regards of a call when it picks an arm. Owns which there are and how many numbers each is; how a
 //! call's numbers are found is the policy's.
 
+use crate::StateId;
+
 /// The most numbers that a policy regards.
 pub const MOST_FEATURES: usize = 64;
 
@@ -45,6 +47,34 @@ impl FeatureSpec {
         }
     }
 
+    /// What each of its numbers is, in words.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::PromptLength { .. } => vec!["the prompt's length".to_owned()],
+            Self::Language => Language::ALL.map(|language| format!("language {}", language.word())).to_vec(),
+            Self::Hour => vec!["the hour's sine".to_owned(), "the hour's cosine".to_owned()],
+            Self::KeyTag { tag, values } => values.iter().map(|value| format!("key tag {tag}={value}")).collect(),
+            Self::Header { name, values } => values.iter().map(|value| format!("header {name}={value}")).collect(),
+        }
+    }
+
+    /// Names a declaration: what was learnt by one says nothing of calls that another regards. `None` where it has no
+    /// features.
+    #[must_use]
+    pub fn id_of(features: &[Self]) -> Option<StateId> {
+        // Strings stand there in quotes, so that no two declarations are written alike.
+        let written = |feature: &Self| match feature {
+            Self::PromptLength { most } => format!("prompt_length {most}\n"),
+            Self::Language => "language\n".to_owned(),
+            Self::Hour => "hour\n".to_owned(),
+            Self::KeyTag { tag, values } => format!("key_tag {tag:?} {values:?}\n"),
+            Self::Header { name, values } => format!("header {name:?} {values:?}\n"),
+        };
+        let content: String = features.iter().map(written).collect();
+        (!features.is_empty()).then(|| StateId::of(content.as_bytes()))
+    }
+
     /// How many numbers all of them are; at most [`MOST_FEATURES`] where they were checked.
     #[must_use]
     pub fn dimensions(of: &[Self]) -> usize {
@@ -86,7 +116,7 @@ impl Language {
         Self::Cjk,
     ];
 
-    /// Its name in a configuration.
+    /// Its name, as in a configuration.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -118,5 +148,29 @@ mod tests {
         ];
         assert_eq!(features.each_ref().map(FeatureSpec::dimension), [1, 8, 2, 2, 3]);
         assert_eq!((FeatureSpec::dimensions(&features), FeatureSpec::dimensions(&[])), (16, 0));
+        assert!(features.iter().all(|feature| feature.names().len() == feature.dimension()));
+    }
+
+    #[test]
+    fn other_declarations_have_other_names() {
+        let header = |name: &str, values: &[&str]| FeatureSpec::Header {
+            name: name.to_owned(),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let all = [
+            vec![FeatureSpec::Language],
+            vec![FeatureSpec::Language, FeatureSpec::Hour],
+            vec![FeatureSpec::Hour, FeatureSpec::Language],
+            vec![FeatureSpec::PromptLength { most: 1 }],
+            vec![FeatureSpec::PromptLength { most: 2 }],
+            vec![header("x", &["a", "b"])],
+            vec![header("x", &["b", "a"])],
+            vec![header("x", &["a\", \"b"])],
+        ];
+        let mut ids: Vec<u64> = all.iter().map(|features| FeatureSpec::id_of(features).unwrap().bits()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), FeatureSpec::id_of(&[])), (all.len(), None));
+        assert_eq!(FeatureSpec::id_of(&all[5]), FeatureSpec::id_of(&[header("x", &["a", "b"])]));
     }
 }

@@ -1,5 +1,6 @@
 //! Routes.
 
+use super::feature::FeatureSpec;
 use super::reward::RewardSource;
 use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
@@ -71,6 +72,8 @@ pub enum PolicySpec {
 pub struct LearnedSpec {
     /// How rewards become shares.
     pub rule: RuleSpec,
+    /// What of a call it regards; nothing where the rule is blind.
+    pub features: Vec<FeatureSpec>,
     /// What it learns from.
     pub reward: RewardSource,
     /// The share of the calls that is spread evenly, in `[0, 1]`.
@@ -100,6 +103,14 @@ pub enum RuleSpec {
         /// The most that the chance of a wrong arm may be, in `(0, 1)`.
         delta: f64,
     },
+    /// The arm of the largest upper bound for the call.
+    LinUcb {
+        /// How wide the bounds are, above 0; where rewards have a range it is in parts of it, else in deviations of their
+        /// noise.
+        alpha: f64,
+    },
+    /// Each arm by the probability that it is the best one for the call.
+    LinearThompson,
 }
 
 /// What a unit is, for sticky assignment.

@@ -34,7 +34,7 @@ pub enum When {
     Principal(Match),
     /// On the body's `user`.
     User(Match),
-    /// The prompt has more bytes of text than this.
+    /// The prompt has more bytes of text than this, where the id of a token counts as four.
     LongerThan(u32),
     /// It has fewer.
     ShorterThan(u32),

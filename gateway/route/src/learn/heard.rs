@@ -5,7 +5,7 @@
 //! changes nothing: sums of different rewards add up in any order. Where rewards fade, what is told says at which count of
 //! all rewards it was true, and fades on from there.
 
-use super::tally::Tally;
+use super::sums::Sums;
 use std::collections::BTreeMap;
 
 /// What one learner tells.
@@ -15,8 +15,8 @@ pub struct Told {
     pub folded: u64,
     /// How many rewards it knew of then, those of others among them.
     pub seen: u64,
-    /// Its own rewards, one tally for each arm.
-    pub tallies: Vec<Tally>,
+    /// Its own rewards, for each arm.
+    pub tallies: Vec<Sums>,
 }
 
 /// What a learner heard from all others.
@@ -25,8 +25,8 @@ pub struct Heard {
     /// How many rewards each of them has folded, by its name. None is forgotten, so that a silence is no new reward when
     /// it ends.
     pub folded: BTreeMap<String, u64>,
-    /// The sum of what they know, one tally for each arm; empty where there is nothing.
-    pub tallies: Vec<Tally>,
+    /// The sum of what they know, for each arm; empty where there is nothing.
+    pub tallies: Vec<Sums>,
 }
 
 impl Heard {

@@ -1,10 +1,13 @@
 //! Choice as a distribution, and its replay.
 
 use super::*;
-use crate::learn::{ContextLearner, LinearRule, LinearTally, Mixing};
+use crate::feature::tests::Call;
+use crate::learn::{Learner, LinearRule, LinearTally, Mixing};
 use crate::plan::tests::route;
 use proptest::prelude::*;
 use tidegate_core::dice::SplitMix;
+use tidegate_core::spec::feature::FeatureSpec;
+use tidegate_core::spec::{Implicit, LearnedSpec, RewardSource, RuleSpec};
 
 fn policy(shares: &[f64]) -> Policy {
     Policy::new(&route(shares.len(), 1), StateCell::fixed(shares).unwrap()).unwrap()
@@ -68,10 +71,11 @@ fn a_published_state_is_in_force_at_once_and_named_in_decisions() {
 /// A state by which the first arm is the better one the larger the only feature is.
 fn regarding() -> PolicyState {
     let mut learner =
-        ContextLearner::new(LinearRule::LinearThompson, Mixing::NONE, None, 1, vec![LinearTally::empty(1); 2]).unwrap();
+        Learner::regarding((LinearRule::LinearThompson, 1), Mixing::NONE, None, vec![LinearTally::empty(1); 2])
+            .unwrap();
     for at in 0..40u32 {
         let x = if at % 4 < 2 { 1.0 } else { -1.0 };
-        learner.fold((at % 2) as usize, &[x], if at % 2 == 0 { x } else { -x });
+        learner.fold_in(&[x], (at % 2) as usize, if at % 2 == 0 { x } else { -x });
     }
     learner.state().unwrap()
 }
@@ -96,6 +100,28 @@ fn a_decision_is_of_the_call_and_replays_without_it() {
         fixed.shares(),
         "where nothing is regarded they change nothing"
     );
+}
+
+#[test]
+fn what_was_regarded_stands_in_the_decision() {
+    let features = vec![FeatureSpec::Header { name: "x-task".to_owned(), values: vec!["code".to_owned()] }];
+    let id = FeatureSpec::id_of(&features);
+    let learned = LearnedSpec {
+        rule: RuleSpec::LinearThompson,
+        features,
+        reward: RewardSource::Call(Implicit::Error),
+        explore: 0.0,
+        min_share: 0.0,
+        half_life: None,
+    };
+    let spec = RouteSpec { policy: PolicySpec::Learned(learned), ..route(2, 1) };
+    let policy = Policy::new(&spec, StateCell::new(regarding())).unwrap();
+    let (call, dice) = (Call { task: Some("code".to_owned()), ..Call::default() }, SplitMix::seeded(3));
+    let decision = policy.decide(&call, None, &dice);
+    let regarded = decision.regarded.as_ref().unwrap();
+    assert_eq!((&*regarded.features, Some(regarded.of), decision.arm), ([1.0].as_slice(), id, 0));
+    assert_eq!(decision.shares, policy.choose_in(&[1.0], None, &dice).shares);
+    assert_eq!(self::policy(&[0.5, 0.5]).decide(&call, None, &dice).regarded, None);
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! What is measured of one arm: the calls under way, the time to the first byte, the tokens of its answers, failures in a
-//! row. Owns when what is
-//! counted and that a call which is given up is counted too; the lock is held for a few sums, never across a wait.
+//! row. Owns when what is counted, and that a call which is given up is counted too; the lock is held for a few sums, never
+//! across a wait.
 
 use super::ewma::PeakEwma;
 use std::sync::atomic::{AtomicU32, Ordering};

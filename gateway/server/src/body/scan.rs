@@ -32,7 +32,7 @@ pub(crate) struct Scan {
     pub(crate) n: u64,
     /// The caller's own name for its user.
     pub(crate) user: Option<Text>,
-    /// Bytes of the prompt's text, as they are written.
+    /// Bytes of all texts of the prompt, as they are written; a token id counts as four.
     pub(crate) prompt_bytes: usize,
     /// The newest text of the prompt.
     pub(crate) newest: Option<Text>,
@@ -334,10 +334,10 @@ impl<'a> Draft<'a> {
             max_tokens: self.max_tokens,
             n: self.n,
             user: self.user,
-            prompt_bytes: self.tally.text_bytes,
             newest: self.tally.newest,
             has_tools: self.tools_at.is_some(),
             prompt_tokens: self.prompt_tokens(),
+            prompt_bytes: self.tally.text_bytes.saturating_add(self.tally.tokens.saturating_mul(4)),
             messages: self.messages,
             prompt: self.prompt,
             usage_option: self.usage_option,

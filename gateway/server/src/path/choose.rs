@@ -49,17 +49,16 @@ pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, dice: &dyn Dice, led
             Some(StickyBy::Key) => Some(admitted.caller.0.id.as_str().as_bytes()),
             Some(StickyBy::Tenant) => Some(admitted.caller.0.tenant.as_str().as_bytes()),
         };
+        let unix_ms = ledger.event().map_or(0, |event| event.unix_ms);
+        let facts = CallFacts::new(&admitted.caller, &admitted.arrived, headers, unix_ms);
         let shares = match &route.by_call {
             None => None,
             Some(ByCall::Steering(steering)) => steer::shares(steering, &route.arms, &admitted.arrived.scan),
-            Some(ByCall::Rules(rules)) => {
-                let unix_ms = ledger.event().map_or(0, |event| event.unix_ms);
-                Some(rules.shares(&CallFacts::new(&admitted, headers, unix_ms)))
-            }
+            Some(ByCall::Rules(rules)) => Some(rules.shares(&facts)),
         };
         match shares {
             Some(shares) => route.policy.choose_by(shares, unit, dice),
-            None => route.policy.choose(unit, dice),
+            None => route.policy.decide(&facts, unit, dice),
         }
     };
     let plan = Plan::new(Arc::clone(&route.spec), decision.arm, &route.budget);

@@ -4,6 +4,7 @@ use super::{Kept, Known};
 use serde_json::Value;
 use std::fmt::Write as _;
 use tidegate_core::VariantName;
+use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{LearnedSpec, RuleSpec};
 use tidegate_storage::learning::StateEntry;
 
@@ -104,6 +105,19 @@ impl Known {
                 "another one was ahead, and it has its part of what is spread".to_owned()
             }
             RuleSpec::TrackAndStop { delta } => self.why_tracked(learned, state, delta),
+            RuleSpec::LinUcb { .. } if is_most => format!(
+                "for calls like this one its expected `{reward}`, with the room that few such calls leave, was the largest{}",
+                self.what_spoke(learned, state)
+            ),
+            RuleSpec::LinUcb { .. } => format!(
+                "another one was ahead for calls like this one, and it has its part of what is spread{}",
+                self.what_spoke(learned, state)
+            ),
+            RuleSpec::LinearThompson => format!(
+                "by what was learnt of `{reward}` that is about how probable it is that it is the best one for calls like \
+                 this one{}",
+                self.what_spoke(learned, state)
+            ),
         };
         let mut add = |text: String| write!(why, "; {text}").unwrap_or_default();
         match learned.rule {
@@ -118,6 +132,27 @@ impl Known {
             add(format!("none has less than {}", percent(learned.min_share)));
         }
         why
+    }
+
+    /// Which features of the call weighed most between the arm and the best other one.
+    fn what_spoke(&self, learned: &LearnedSpec, state: &StateEntry) -> String {
+        self.spoken(learned, state).unwrap_or_default()
+    }
+
+    fn spoken(&self, learned: &LearnedSpec, state: &StateEntry) -> Option<String> {
+        let regarded = self.decision.regarded.as_ref()?;
+        let expected = crate::replay::learner_at(learned, state)?.expects(&regarded.features)?;
+        let own = expected.get(self.decision.arm)?;
+        let total = |arm: &Vec<f64>| arm.iter().sum::<f64>();
+        let others = expected.iter().enumerate().filter(|(arm, _)| *arm != self.decision.arm);
+        let (other, rival) = others.max_by(|(_, a), (_, b)| total(a).total_cmp(&total(b)))?;
+        let names: Vec<String> = learned.features.iter().flat_map(FeatureSpec::names).collect();
+        let apart = own.iter().zip(rival).skip(1).map(|(own, rival)| own - rival);
+        let mut weighed: Vec<(&String, f64)> = names.iter().zip(apart).filter(|(_, by)| by.abs() > 1e-9).collect();
+        weighed.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
+        let said: Vec<String> = weighed.iter().take(2).map(|(name, by)| format!("{name} ({by:+.3})")).collect();
+        // Rewards of which less is better were turned round, so that what is above 0 always speaks for it.
+        (!said.is_empty()).then(|| format!("; beside `{}`, most was said by {}", self.name(other), said.join(" and ")))
     }
 
     fn why_tracked(&self, learned: &LearnedSpec, state: &StateEntry, delta: f64) -> String {

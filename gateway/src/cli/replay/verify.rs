@@ -3,13 +3,15 @@
 
 use super::Replay;
 use crate::cli::print;
-use crate::replay::{History, Past, Refolded, kept_of_states, refolded};
+use crate::replay::{History, Kept, Past, Refolded, kept_of_states, reckoned, refolded, same_bits};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use tidegate_core::event::Decision;
 use tidegate_core::spec::RouteSpec;
 use tidegate_core::{InferenceId, StateId};
+use tidegate_storage::learning::{Learnt, log_at};
 
 /// What came of it.
 #[derive(Debug, Default, Serialize)]
@@ -20,6 +22,10 @@ struct Verified {
     unknown: usize,
     /// The first decision that is another one.
     other: Option<InferenceId>,
+    /// Decisions whose probabilities depend on the call.
+    vectors: usize,
+    vectors_same: usize,
+    vectors_unknown: usize,
     states: usize,
     states_same: usize,
     states_unknown: usize,
@@ -46,12 +52,18 @@ impl Replay {
     }
 }
 
+/// Decisions by the features of their calls, by the state that they drew from.
+type Regarding = HashMap<StateId, Vec<(InferenceId, Decision)>>;
+
 impl Verified {
     fn route(&mut self, folder: &Path, route: &RouteSpec, since: u64) -> anyhow::Result<()> {
-        let (mut waiting, mut configs) = (Vec::new(), HashMap::new());
+        let (mut waiting, mut configs, mut regarding) = (Vec::new(), HashMap::new(), Regarding::new());
         let history = History::each(folder, &route.name, &[], since..u64::MAX, |history, call| {
             if let Some(state) = call.decision.state {
                 configs.insert(state, Arc::clone(&call.config));
+                if call.decision.regarded.is_some() {
+                    regarding.entry(state).or_default().push((call.id, call.decision.clone()));
+                }
             }
             match history.again(&call) {
                 Some(arm) => self.count(&call, Some(arm)),
@@ -69,6 +81,38 @@ impl Verified {
         self.states_same += same;
         self.states_unknown += unknown;
         self.state_other = self.state_other.or(other);
+        self.vectors(folder, route, &kept, regarding)
+    }
+
+    /// Makes the probabilities of calls again from their states and features.
+    fn vectors(
+        &mut self,
+        folder: &Path,
+        route: &RouteSpec,
+        kept: &HashMap<StateId, Arc<Kept>>,
+        mut regarding: Regarding,
+    ) -> anyhow::Result<()> {
+        if regarding.is_empty() {
+            return Ok(());
+        }
+        log_at(folder).read(|entry| {
+            let Learnt::State(state) = entry else { return };
+            if state.route != route.name {
+                return;
+            }
+            let Some(again) = kept.get(&state.id).and_then(|kept| reckoned(kept, &state)) else { return };
+            for (id, decision) in regarding.remove(&state.id).into_iter().flatten() {
+                self.vectors += 1;
+                if same_bits(&again.shares_of(&decision), &decision.shares) {
+                    self.vectors_same += 1;
+                } else {
+                    self.other = self.other.or(Some(id));
+                }
+            }
+        })?;
+        let unknown = regarding.values().map(Vec::len).sum::<usize>();
+        self.vectors += unknown;
+        self.vectors_unknown += unknown;
         Ok(())
     }
 
@@ -88,6 +132,13 @@ impl Verified {
             "{same} of {decisions} decisions are the same when they are drawn again{}\n",
             rest(unknown, "have an arm whose name no record tells")
         );
+        let Self { vectors, vectors_same, vectors_unknown, .. } = self;
+        if *vectors > 0 {
+            out.push_str(&format!(
+                "{vectors_same} of {vectors} vectors are the same to the bit when they are made again from states and features{}\n",
+                rest(vectors_unknown, "have a state that is in no log that is kept")
+            ));
+        }
         if *states > 0 {
             out.push_str(&format!(
                 "{states_same} of {states} states are the same to the bit when they are reckoned again from the rewards{}\n",

@@ -134,6 +134,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 draw,
                 sticky,
                 state: None,
+                regarded: None,
             }),
             attempts: attempts
                 .into_iter()

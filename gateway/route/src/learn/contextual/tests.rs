@@ -1,7 +1,8 @@
 //! Learners in worlds where the best arm depends on the call.
 
 use super::*;
-use crate::learn::{Learner, LinearTally, Rule, Tally, Values};
+use crate::learn::{Learner, LinearTally, Rule, Sums, Tally, Values};
+use crate::policy::PolicyState;
 use crate::share;
 use tidegate_core::Dice;
 use tidegate_core::dice::SplitMix;
@@ -12,8 +13,8 @@ const RULES: [LinearRule; 3] = [
     LinearRule::LinearThompson,
 ];
 
-fn learner(rule: LinearRule, mixing: Mixing, half_life: Option<f64>) -> ContextLearner {
-    ContextLearner::new(rule, mixing, half_life, 2, vec![LinearTally::empty(2); 3]).unwrap()
+fn learner(rule: LinearRule, mixing: Mixing, half_life: Option<f64>) -> Learner {
+    Learner::regarding((rule, 2), mixing, half_life, vec![LinearTally::empty(2); 3]).unwrap()
 }
 
 fn mixing() -> Mixing {
@@ -66,7 +67,7 @@ fn what_the_call_is_like_is_learnt_and_without_it_cannot_be() {
         let mut learner = learner(rule, Mixing::NONE, None);
         let seeing = lost(2000, &SplitMix::seeded(1), |x, reward| {
             if let Some((arm, reward)) = reward {
-                learner.fold(arm, &x, reward);
+                learner.fold_in(&x, arm, reward);
             }
             learner.state().ok()
         });
@@ -76,11 +77,11 @@ fn what_the_call_is_like_is_learnt_and_without_it_cannot_be() {
     }
 }
 
-fn taught(rule: LinearRule, mixing: Mixing) -> ContextLearner {
+fn taught(rule: LinearRule, mixing: Mixing) -> Learner {
     let (mut learner, dice) = (learner(rule, mixing, None), SplitMix::seeded(3));
     for at in 0..60 {
         let x = call(&dice);
-        learner.fold(at % 3, &x, f64::from(u8::from(dice.unit() < rates(x)[at % 3])));
+        learner.fold_in(&x, at % 3, f64::from(u8::from(dice.unit() < rates(x)[at % 3])));
     }
     learner
 }
@@ -137,12 +138,12 @@ fn the_same_rewards_lead_to_the_same_state_and_others_to_another() {
     for rule in RULES {
         let (one, other) = (taught(rule, mixing()), taught(rule, mixing()));
         assert_eq!(one.state().unwrap(), other.state().unwrap());
-        let kept = one.tallies().to_vec();
-        let again = ContextLearner::new(rule, mixing(), Some(9.0), 2, kept).unwrap();
+        let kept = one.tallies().iter().cloned().map(|sums| sums.linear(2)).collect();
+        let again = Learner::regarding((rule, 2), mixing(), Some(9.0), kept).unwrap();
         assert_eq!(again.state().unwrap(), one.state().unwrap(), "a state is all in its tallies");
-        let named = |learner: &ContextLearner| learner.state().unwrap().id().unwrap();
+        let named = |learner: &Learner| learner.state().unwrap().id().unwrap();
         let mut more = one.clone();
-        more.fold(0, &[0.1, 0.2], 1.0);
+        more.fold_in(&[0.1, 0.2], 0, 1.0);
         assert_ne!(named(&more), named(&one));
         assert_ne!(named(&taught(rule, Mixing::NONE)), named(&one), "what is mixed in belongs to it");
     }
@@ -158,7 +159,7 @@ fn with_a_half_life_it_follows_what_changed() {
             for at in 0..calls {
                 let x = call(&dice);
                 let rate = rates([sign * x[0], x[1]])[at % 3];
-                learner.fold(at % 3, &x, f64::from(u8::from(dice.unit() < rate)));
+                learner.fold_in(&x, at % 3, f64::from(u8::from(dice.unit() < rate)));
             }
             learner.state().unwrap()
         };
@@ -171,14 +172,14 @@ fn with_a_half_life_it_follows_what_changed() {
 #[test]
 fn what_cannot_be_learnt_from_is_refused_with_the_remedy() {
     let new =
-        |features, tallies| ContextLearner::new(LinearRule::LinearThompson, Mixing::NONE, None, features, tallies);
-    assert_eq!(new(2, Vec::new()).unwrap_err(), LinearFault::NoArm);
-    assert_eq!(new(65, vec![LinearTally::empty(65)]).unwrap_err(), LinearFault::TooMany(65));
+        |features, tallies| Learner::regarding((LinearRule::LinearThompson, features), Mixing::NONE, None, tallies);
+    assert_eq!(new(2, Vec::new()).unwrap_err(), LearnFault::NoArm);
+    assert_eq!(new(65, vec![LinearTally::empty(65)]).unwrap_err(), LearnFault::TooMany(65));
     let other = new(2, vec![LinearTally::empty(2), LinearTally::empty(3)]).unwrap_err();
     assert_eq!(other.to_string(), "what is known of variant 1 is not of 2 features; begin without it");
     let mut broken = LinearTally::empty(1);
     broken.a[2] = -9.0;
-    assert_eq!(new(1, vec![broken]).unwrap().state().unwrap_err(), LinearFault::NoSums { arm: 0 });
+    assert_eq!(new(1, vec![broken]).unwrap().state().unwrap_err(), LearnFault::NoSums { arm: 0 });
     assert!(new(64, vec![LinearTally::empty(64); 2]).unwrap().state().is_ok());
 }
 
@@ -186,7 +187,17 @@ fn what_cannot_be_learnt_from_is_refused_with_the_remedy() {
 fn what_is_no_reward_changes_nothing() {
     let mut learner = taught(LinearRule::LinearThompson, Mixing::NONE);
     let before = learner.tallies().to_vec();
-    learner.fold(0, &[0.0, 0.0], f64::NAN);
-    learner.fold(9, &[0.0, 0.0], 1.0);
+    learner.fold_in(&[0.0, 0.0], 0, f64::NAN);
+    learner.fold_in(&[0.0, 0.0], 9, 1.0);
     assert_eq!(learner.tallies(), before);
+}
+
+#[test]
+fn what_is_expected_of_a_call_is_told_by_its_features() {
+    let learner = taught(LinearRule::LinearThompson, mixing());
+    let expected = learner.expects(&[0.8, 0.0]).unwrap();
+    assert!(expected.len() == 3 && expected.iter().all(|arm| arm.len() == 3 && arm[2].abs() < 1e-15));
+    assert!(expected[0][1] > 0.05 && expected[1][1] < -0.05, "{expected:?}");
+    let blind = Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, vec![Sums::default(); 3]);
+    assert_eq!(blind.expects(&[0.8, 0.0]), None);
 }

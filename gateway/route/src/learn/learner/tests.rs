@@ -110,7 +110,7 @@ fn what_is_no_reward_changes_nothing() {
     learner.fold(1, f64::INFINITY);
     learner.fold(9, 1.0);
     assert_eq!(learner.tallies(), before);
-    assert!(Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, Vec::new()).state().is_err());
+    assert!(Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, Vec::<Tally>::new()).state().is_err());
 }
 
 /// Two learners that tell each other every so many rewards, and one that folds all.
@@ -153,8 +153,11 @@ fn rewards_fade_by_those_of_all() {
     let apart = |every| {
         let (two, one) = two_and_one(Some(50.0), every);
         let known = two[0].known();
-        assert!(two[1].known().iter().zip(&known).all(|(a, b)| (a.n - b.n).abs() < 1e-9), "both know the same");
-        known.iter().zip(one.known()).map(|(a, b)| (a.n - b.n).abs()).sum::<f64>()
+        assert!(
+            two[1].known().iter().zip(&known).all(|(a, b)| (a.plain().n - b.plain().n).abs() < 1e-9),
+            "both know the same"
+        );
+        known.iter().zip(one.known()).map(|(a, b)| (a.plain().n - b.plain().n).abs()).sum::<f64>()
     };
     assert!(apart(1) < 1e-9, "told after each reward: {}", apart(1));
     assert!(apart(7) < 4.0, "of about 72; late by up to 7: {}", apart(7));
@@ -172,7 +175,7 @@ fn what_is_told_twice_or_after_a_silence_counts_once() {
     here.hear(here.pooled(&told));
     assert_eq!(here.known(), known, "told twice");
     here.hear(here.pooled(&BTreeMap::new()));
-    assert!(here.known()[1].n.abs() < 1e-12, "who is silent is not in the sum");
+    assert!(here.known()[1].plain().n.abs() < 1e-12, "who is silent is not in the sum");
     here.hear(here.pooled(&told));
     assert_eq!(here.known(), known, "and his silence made nothing fade");
 }
@@ -186,4 +189,37 @@ fn what_was_heard_goes_on_after_a_restart() {
     let again = again.going_on(before.folded(), before.heard().clone());
     assert_eq!(again.state().unwrap(), before.state().unwrap());
     assert_eq!(again.told(), before.told());
+}
+
+/// Two that regard features and tell each other, and one that folds all; the values are exact, so that sums are.
+#[test]
+fn those_that_regard_features_pool_them_as_well() {
+    let dice = SplitMix::seeded(5);
+    let new = || {
+        let tallies = vec![LinearTally::empty(2); 3];
+        Learner::regarding((LinearRule::LinearThompson, 2), Mixing::NONE, None, tallies).unwrap()
+    };
+    let (mut one, mut two) = (new(), [new(), new()]);
+    for reward in 0..300 {
+        let half = |bits: u64| (bits % 5) as f64 / 2.0 - 1.0;
+        let (x, arm) = ([half(dice.next_u64()), half(dice.next_u64())], (dice.next_u64() % 3) as usize);
+        let value = (dice.next_u64() % 2) as f64;
+        one.fold_in(&x, arm, value);
+        two[usize::from(dice.unit() < 0.3)].fold_in(&x, arm, value);
+        if reward % 7 == 0 || reward == 299 {
+            let told = [two[0].told(), two[1].told()];
+            for at in 0..2 {
+                let heard = two[at].pooled(&BTreeMap::from([("other".to_owned(), told[1 - at].clone())]));
+                two[at].hear(heard);
+            }
+        }
+    }
+    for of in &two {
+        assert_eq!(of.known(), one.known());
+        assert_eq!(of.state().unwrap(), one.state().unwrap());
+    }
+    let blind = Learner::new(Rule::Thompson(Values::Booleans), Mixing::NONE, None, one.tallies().to_vec());
+    assert!(blind.known().iter().zip(one.known()).all(|(plain, sums)| plain.plain() == sums.plain()));
+    let heard = blind.pooled(&BTreeMap::from([("other".to_owned(), one.told())]));
+    assert!(heard.tallies.iter().all(|sums| *sums == Sums::default()), "sums of another kind are not added");
 }
