@@ -4,6 +4,7 @@
 mod teller;
 
 use super::learners::Learners;
+#[cfg(feature = "redis")]
 use anyhow::Context as _;
 use std::sync::{Mutex, PoisonError};
 use tidegate_core::Dice;

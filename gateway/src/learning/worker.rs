@@ -37,6 +37,7 @@ const KEYS: usize = 100_000;
 pub(super) enum Message {
     Said(Box<Said>),
     /// What other replicas tell of a route's arms, by their names.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "there are no others without it"))]
     Heard(RouteName, Arc<str>, BTreeMap<String, Arms>),
     Stop,
 }

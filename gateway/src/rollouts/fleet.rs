@@ -13,8 +13,10 @@ pub(super) enum Footing {
     /// There are no others.
     Alone,
     /// It decides for all.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "there are no others without it"))]
     Leads,
     /// Another one decides.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "there are no others without it"))]
     Follows,
     /// Nothing is known of the others.
     CutOff,

@@ -32,6 +32,7 @@ pub(super) struct State {
     /// How this replica stands to it.
     pub(super) footing: Footing,
     /// What others were told last, in JSON.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "there are no others without it"))]
     pub(super) told: Option<String>,
 }
 
