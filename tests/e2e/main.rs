@@ -24,6 +24,8 @@ mod explain;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod hedging;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod keys;

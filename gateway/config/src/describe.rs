@@ -8,10 +8,10 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
-    DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, LearnedSpec, LimitSpec,
-    ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, ParameterSpec, PolicySpec, ProviderKind,
-    ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec,
-    S3Spec, ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
+    DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter, HedgeSpec,
+    LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, ParameterSpec,
+    PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind,
+    RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -293,6 +293,7 @@ fn route(spec: &RouteSpec) -> Value {
             "to": {"variant": name_of(fallback.to)},
         })).collect::<Vec<_>>(),
         "retry": {"attempts": spec.retry.attempts, "backoff": seconds(spec.retry.backoff), "budget": spec.retry.budget},
+        "hedge": spec.hedge.as_ref().map(hedge),
         "timeouts": {
             "connect": seconds(spec.timeouts.connect),
             "first_token": seconds(spec.timeouts.first_token),
@@ -300,6 +301,14 @@ fn route(spec: &RouteSpec) -> Value {
             "total": seconds(spec.timeouts.total),
         },
     })
+}
+
+fn hedge(HedgeSpec { after, max_extra }: &HedgeSpec) -> Value {
+    let after = match after {
+        HedgeAfter::Percentile(percent) => format!("p{percent}"),
+        HedgeAfter::Time(time) => seconds(*time),
+    };
+    json!({"after": after, "max_extra": max_extra})
 }
 
 fn parameters(all: &[ParameterSpec]) -> Value {

@@ -36,6 +36,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     }
     check_prompts(raw, desk);
     check_prices(raw, models, desk);
+    check_hedges(raw, models, desk);
     warn_of_idle(raw, &used, desk);
 }
 
@@ -73,6 +74,29 @@ fn check_prices(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
                     format!("what the model {} costs is not known, and `cost` goes by that", model.shown()),
                 )
                 .remedy("add its `price: {input: 2.5, output: 10.0}`, with 0 where it costs nothing");
+        }
+    }
+}
+
+/// A second request helps where it goes to another machine than the first one. What runs in this process has one queue,
+/// in which it would only stand behind the first.
+fn check_hedges(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut Desk<'_>) {
+    let is_local = |name: &At<ModelName>| {
+        let model = models.and_then(|models| models.0.iter().find(|item| item.name == name.value.as_str()))?;
+        let provider = model.value.as_ref()?.provider.as_ref()?;
+        let providers = raw.providers.as_ref()?;
+        let found = providers.0.iter().find(|item| item.name == provider.value.as_str())?;
+        Some(matches!(found.value.as_ref()?, ProviderFile::Local(_)))
+    };
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
+    for (route, hedge) in routes.filter_map(|route| Some((route, route.hedge.as_ref()?))) {
+        let variants = route.variants.iter().flat_map(|variants| &variants.0);
+        let named = variants.map(|item| item.value.as_ref().and_then(|variant| variant.model.as_ref()));
+        let mut all = route.model.iter().map(Some).chain(named).peekable();
+        if all.peek().is_some() && all.all(|model| model.and_then(is_local) == Some(true)) {
+            desk.notes
+                .fault(hedge.at(), "this can never apply: the models of this route run in this process")
+                .remedy("leave `hedge` out: a second request would only wait behind the first");
         }
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod feature;
 pub(crate) mod governance;
+pub(crate) mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;

@@ -35,8 +35,25 @@ pub struct Attempt {
     /// The provider's own status, where it failed with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Microseconds until it failed or its answer began.
+    /// Microseconds until it failed, its answer began, or it was given up.
     pub us: u64,
+    /// Whether it went out beside one that was slow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedge: bool,
+    /// Whether it was given up since another one, which was under way beside it, answered first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+    /// USD that it cost although its answer was of no use: of one that was given up, its prompt by our estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+}
+
+impl Attempt {
+    /// A try at this arm that served, of which nothing else is known.
+    #[must_use]
+    pub const fn of(variant: VariantName) -> Self {
+        Self { variant, endpoint: None, fault: None, status: None, us: 0, hedge: false, lost: false, cost_usd: None }
+    }
 }
 
 /// How the variant was chosen; enough to choose it again.
@@ -162,7 +179,7 @@ pub struct Event {
     /// Whether `usage` is our count of what was produced, not the provider's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub usage_estimated: bool,
-    /// USD, where the model has a price and usage is known.
+    /// USD, where the model has a price and usage is known, with what tries cost that were of no use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
     /// Microseconds until the first byte of the answer's body was there.

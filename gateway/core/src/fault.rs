@@ -57,6 +57,8 @@ pub enum FaultKind {
     HeadTooLarge,
     /// The prompt is longer than the model's context (400, `context_length_exceeded`).
     ContextLength,
+    /// The provider withholds the answer, or refuses the prompt, by its rules for content (400, `content_filter`).
+    ContentFilter,
     /// A limit of the gateway is reached (429).
     RateLimited,
     /// Our queue for this work is full (503).
@@ -100,6 +102,7 @@ impl FaultKind {
             | Self::UnsupportedMedia
             | Self::HeadTooLarge
             | Self::ContextLength
+            | Self::ContentFilter
             | Self::RateLimited
             | Self::UpstreamRefused => Side::Client,
             Self::Unreachable

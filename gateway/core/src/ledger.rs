@@ -113,7 +113,7 @@ impl Ledger {
         }
     }
 
-    /// USD, where the price and the tokens are known by now.
+    /// USD of the answer, where the price and the tokens are known by now.
     #[must_use]
     pub fn cost(&self) -> Option<f64> {
         let open = self.open.as_ref()?;
@@ -142,15 +142,21 @@ impl Open {
         u64::try_from(us).unwrap_or(u64::MAX)
     }
 
+    /// What the answer cost, and with it the tries that were of no use.
+    fn cost(&self) -> Option<f64> {
+        let answer = self.event.usage.and_then(|usage| Some(self.price?.cost(&usage)));
+        let wasted = self.event.attempts.iter().filter_map(|attempt| attempt.cost_usd);
+        answer.into_iter().chain(wasted).reduce(|sum, cost| sum + cost)
+    }
+
     fn close(mut self, outcome: Outcome) -> Recorded {
         self.event.total_us = self.elapsed_us();
         self.event.outcome = outcome;
-        if let Some(usage) = self.event.usage {
-            self.event.cost_usd = self.price.map(|price| price.cost(&usage));
-            if let Some(reservation) = &mut self.reservation {
-                let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
-                reservation.note_used(Amounts { tokens: usage.total(), cost });
-            }
+        self.event.cost_usd = self.cost();
+        if let Some(reservation) = &mut self.reservation {
+            let tokens = self.event.usage.map_or(0, |usage| usage.total());
+            let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
+            reservation.note_used(Amounts { tokens, cost });
         }
         drop(self.reservation.take());
         self.events.record(self.event)
@@ -235,11 +241,34 @@ mod tests {
         let reserved = Amounts { tokens: 100, cost: NanoUsd(60_000) };
         let mut open = ledger(&kept, &clock);
         open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
-        let attempt = Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status: None, us: 1 };
+        let attempt = Attempt::of("a".parse().unwrap());
         open.attempt(attempt, Some(Price { input: 1.0, cached_input: None, output: 2.0 }));
         open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
         drop(open);
         assert_eq!(back.0.each_ref().map(|back| back.load(Ordering::Relaxed)), [70, 10_000]);
         assert_eq!(kept.0.lock().unwrap()[0].cost_usd, Some(50e-6));
+    }
+
+    #[test]
+    fn what_was_of_no_use_is_paid_too() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let price = Some(Price { input: 1.0, cached_input: None, output: 2.0 });
+        let lost = || Attempt { lost: true, cost_usd: Some(10e-6), ..Attempt::of("a".parse().unwrap()) };
+        for (usage, wanted) in [(Some(Usage { prompt: 10, completion: 20, ..Usage::default() }), 60e-6), (None, 10e-6)]
+        {
+            let back = Arc::new(Back::default());
+            let reserved = Amounts { tokens: 100, cost: NanoUsd(100_000) };
+            let mut open = ledger(&kept, &clock);
+            open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
+            open.attempt(lost(), price);
+            open.attempt(Attempt { hedge: true, ..Attempt::of("a".parse().unwrap()) }, price);
+            if let Some(usage) = usage {
+                open.usage(usage, false);
+            }
+            drop(open);
+            let cost = kept.0.lock().unwrap().pop().unwrap().cost_usd.unwrap();
+            assert!((cost - wanted).abs() < 1e-12, "{cost}");
+            assert_eq!(back.0[1].load(Ordering::Relaxed), 100_000 - NanoUsd::from_usd(wanted).0);
+        }
     }
 }

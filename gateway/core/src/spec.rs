@@ -4,6 +4,7 @@
 pub mod events;
 pub mod feature;
 mod governance;
+pub mod hedge;
 pub mod limit;
 pub mod listener;
 pub mod model;
@@ -22,6 +23,7 @@ pub mod telemetry;
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
+pub use hedge::{HedgeAfter, HedgeSpec};
 pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};

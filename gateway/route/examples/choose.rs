@@ -32,6 +32,7 @@ fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
         sticky: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
+        hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
     })
 }

@@ -7,7 +7,7 @@ use tidegate_core::{Fault, FaultKind, Side};
 /// Whether `fault` is what `condition` names.
 ///
 /// A status is the provider's own. Where a fault has none, what its kind stands for counts: 429 for a limit, 503 for a
-/// full queue, 400 for too long a prompt; and whatever else failed at the provider or at us without a status (no
+/// full queue, 400 for too long a prompt or one that a filter refuses; and whatever else failed at the provider or at us without a status (no
 /// connection, no answer in time, a cut stream) is a `5xx`.
 #[must_use]
 pub fn matches(condition: Condition, fault: &Fault) -> bool {
@@ -26,14 +26,16 @@ pub fn matches(condition: Condition, fault: &Fault) -> bool {
 #[must_use]
 pub const fn is_final(kind: FaultKind) -> bool {
     match kind {
-        FaultKind::ContextLength | FaultKind::UpstreamRefused | FaultKind::Overloaded => false,
+        FaultKind::ContextLength | FaultKind::ContentFilter | FaultKind::UpstreamRefused | FaultKind::Overloaded => {
+            false
+        }
         kind => !matches!(kind.side(), Side::Upstream),
     }
 }
 
 fn status_of(fault: &Fault) -> Option<u16> {
     fault.upstream_status.or(match fault.kind {
-        FaultKind::ContextLength => Some(400),
+        FaultKind::ContextLength | FaultKind::ContentFilter => Some(400),
         FaultKind::UpstreamRateLimited => Some(429),
         FaultKind::Overloaded => Some(503),
         _ => None,
@@ -84,6 +86,13 @@ mod tests {
             (Kind(K::UpstreamTimeout), K::Unreachable, None, false),
             (Kind(K::ContextLength), K::ContextLength, Some(400), true),
             (Kind(K::Unreachable), K::Unreachable, None, true),
+            (Kind(K::Unreachable), K::UpstreamFailed, Some(502), false),
+            (Kind(K::ContentFilter), K::ContentFilter, Some(400), true),
+            (Kind(K::ContentFilter), K::ContentFilter, Some(200), true),
+            (Kind(K::ContentFilter), K::UpstreamRefused, Some(400), false),
+            (Status(400), K::ContentFilter, Some(400), true),
+            (Class(4), K::ContentFilter, None, true),
+            (Class(4), K::ContentFilter, Some(200), false),
             (Kind(K::Overloaded), K::UpstreamFailed, Some(529), true),
             (Kind(K::Overloaded), K::UpstreamFailed, Some(500), false),
             (Kind(K::RateLimited), K::UpstreamRateLimited, Some(429), true),
@@ -100,7 +109,14 @@ mod tests {
         for kind in [K::InvalidRequest, K::RateLimited, K::TooLarge, K::Internal, K::NotDurable, K::Unavailable] {
             assert!(is_final(kind), "{kind:?}");
         }
-        for kind in [K::ContextLength, K::UpstreamRefused, K::Overloaded, K::Unreachable, K::UpstreamMisconfigured] {
+        for kind in [
+            K::ContextLength,
+            K::ContentFilter,
+            K::UpstreamRefused,
+            K::Overloaded,
+            K::Unreachable,
+            K::UpstreamMisconfigured,
+        ] {
             assert!(!is_final(kind), "{kind:?}");
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! [`Policy`] draws the arm and says with which probability; [`learn`] makes these probabilities of rewards, [`steer`] of
 //! how the arms stand, [`rules`] of what is known of the call; [`Plan`] walks through retries and fallbacks within
-//! a [`RetryBudget`]. Time and chance come from outside, so every decision can be made again. What is sent where, and
+//! a [`RetryBudget`], and [`hedge`] says when a second request goes out beside a slow one. Time and chance come from outside, so every decision can be made again. What is sent where, and
 //! the balancing among the endpoints of one provider, belong to others.
 
 pub mod backoff;
 pub mod budget;
 pub mod condition;
 pub mod feature;
+pub mod hedge;
 pub mod learn;
 pub mod plan;
 pub mod policy;
@@ -21,6 +22,7 @@ pub mod sticky;
 pub use budget::RetryBudget;
 pub use condition::matches;
 pub use feature::{Facts, Features};
+pub use hedge::{Allowance, Pace};
 pub use plan::{Next, Plan};
 pub use policy::{Policy, PolicyState, StateCell};
 pub use rollout::Rollout;

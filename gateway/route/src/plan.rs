@@ -84,6 +84,12 @@ impl<R: Deref<Target = RouteSpec>> Plan<R> {
         Next::Fallback { variant }
     }
 
+    /// Whether a call that `fault` failed, `elapsed` after it began, has another variant to go to.
+    #[must_use]
+    pub fn has_fallback(&self, fault: &Fault, elapsed: Duration) -> bool {
+        elapsed < self.route.timeouts.total && !condition::is_final(fault.kind) && self.fallback(fault).is_some()
+    }
+
     fn may_retry(&self, fault: &Fault, other_ready: bool) -> bool {
         let asked = fault.retry_after.unwrap_or_default();
         // A queue that is full and says when to come again is not relieved by callers who wait here.

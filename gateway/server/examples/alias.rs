@@ -62,6 +62,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         sticky: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
+        hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
     };
     let arm = Arm {
@@ -76,6 +77,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         context_length: None,
         backend: Arc::new(Nothing),
         gauge: None,
+        pace: None,
     };
     let budget = Arc::new(RetryBudget::new(&spec.retry, Arc::new(SystemClock)));
     Ok(Route {
@@ -83,6 +85,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         spec: Arc::new(spec),
         by_call: None,
         budget,
+        allowance: None,
         arms: vec![arm],
         shadows: Vec::new(),
     })

@@ -12,7 +12,7 @@ use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
 use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
-use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
+use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
 #[derive(Debug)]
@@ -73,6 +73,8 @@ pub struct Route {
     pub by_call: Option<ByCall>,
     /// How much may be tried again.
     pub budget: Arc<RetryBudget>,
+    /// How many second requests may go out beside slow ones, where they may at all.
+    pub allowance: Option<Arc<Allowance>>,
     /// The arms, in the order of `spec.variants`.
     pub arms: Vec<Arm>,
     /// What gets copies of calls.
@@ -134,6 +136,8 @@ pub struct Arm {
     pub backend: Arc<dyn Backend>,
     /// What is measured of it, where that decides.
     pub gauge: Option<Arc<Gauge>>,
+    /// How long its requests take, where a second one may go out beside a slow one.
+    pub pace: Option<Arc<Pace>>,
 }
 
 /// Who may call.

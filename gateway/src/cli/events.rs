@@ -180,11 +180,16 @@ fn line(event: &Event, style: Style) -> String {
     {
         add(format_args!("/{variant}"));
     }
-    if let Some(endpoint) = event.attempts.last().and_then(|attempt| attempt.endpoint.as_ref()) {
+    // Of two that were under way at once, the one that did not lose.
+    let last = event.attempts.iter().rfind(|attempt| attempt.fault.is_none() && !attempt.lost);
+    if let Some(endpoint) = last.or(event.attempts.last()).and_then(|attempt| attempt.endpoint.as_ref()) {
         add(format_args!(" at {endpoint}"));
     }
     if event.attempts.len() > 1 {
         add(format_args!(" after {} tries", event.attempts.len()));
+    }
+    if event.attempts.iter().any(|attempt| attempt.hedge) {
+        add(format_args!(", hedged,"));
     }
     if let Some(usage) = &event.usage {
         add(format_args!(" {}+{} tokens", usage.prompt, usage.completion));
@@ -232,6 +237,15 @@ mod tests {
             "2026-11-23 00:36:10.123 200 ok         chat_completions support/small at a:1 after 2 tries 12+34 tokens $0.001200 210 ms by ann \
              episode e\\u{1b}[2J forged 01931c2e-8f10-7cc3-98c4-dc0c0c07398f\n"
         );
+    }
+
+    #[test]
+    fn a_call_that_was_sent_twice_says_so_and_who_answered() {
+        let mut event = event();
+        event.attempts[0].fault = None;
+        (event.attempts[0].lost, event.attempts[1].hedge) = (true, true);
+        let text = lines(&[event], false, Style::plain()).unwrap();
+        assert!(text.contains("support/small at a:1 after 2 tries, hedged, 12+34 tokens"), "{text}");
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Known {
             "shares_again": again.as_ref().map(|(shares, _)| shares),
             "shares_agree": again.as_ref().map(|(_, is_same)| is_same),
             "policy": self.kept.as_ref().and_then(|kept| kept.policy()).map(|(kind, settings)| json!({kind: settings})),
+            "attempts": self.event.attempts,
             "answered_by": self.event.variant,
         })
     }
@@ -222,12 +223,17 @@ fn learnt(state: &StateEntry) -> String {
 }
 
 fn tried(attempt: &Attempt) -> String {
-    let came =
-        attempt.fault.as_ref().map_or_else(|| "answered".to_owned(), |fault| format!("failed ({})", word(fault)));
+    let beside = if attempt.hedge { ", asked beside the one before that was slow," } else { "" };
+    let came = match &attempt.fault {
+        Some(fault) => format!("failed ({})", word(fault)),
+        None if attempt.lost => "was given up, since the other one answered first,".to_owned(),
+        None => "answered".to_owned(),
+    };
     let at = attempt.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let ms = attempt.us as f64 / 1000.0;
-    format!("  {}{at} {came} after {ms:.1} ms\n", attempt.variant)
+    let cost = attempt.cost_usd.map(|usd| format!("; it cost ${usd:.6} all the same")).unwrap_or_default();
+    format!("  {}{at}{beside} {came} after {ms:.1} ms{cost}\n", attempt.variant)
 }
 
 /// A thing by its name in records.
@@ -236,5 +242,34 @@ fn word(thing: &impl serde::Serialize) -> String {
         Ok(Value::String(name)) => name,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::FaultKind;
+
+    #[test]
+    fn a_try_says_what_came_of_it() {
+        let (us, plain) = (1_500, Attempt::of("small".parse().unwrap()));
+        let at = Some("a:1".parse().unwrap());
+        for (attempt, says) in [
+            (Attempt { us, endpoint: at, ..plain.clone() }, "small at a:1 answered after 1.5 ms"),
+            (
+                Attempt { us, fault: Some(FaultKind::Unreachable), ..plain.clone() },
+                "small failed (unreachable) after 1.5 ms",
+            ),
+            (
+                Attempt { us, lost: true, cost_usd: Some(5e-6), ..plain.clone() },
+                "small was given up, since the other one answered first, after 1.5 ms; it cost $0.000005 all the same",
+            ),
+            (
+                Attempt { us, hedge: true, ..plain.clone() },
+                "small, asked beside the one before that was slow, answered after 1.5 ms",
+            ),
+        ] {
+            assert_eq!(tried(&attempt), format!("  {says}\n"));
+        }
     }
 }

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
-use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec};
+use tidegate_core::spec::{
+    GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec,
+};
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
-use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
+use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 use tidegate_server::Snapshot;
 use tidegate_server::snapshot::{Arm, ByCall, Keyring, Route, ShadowArm};
 
-/// Builds the snapshot of `spec`; retry budgets and what was measured of arms go on from `before`. Prompts that routes name are read.
+/// Builds the snapshot of `spec`; budgets of retries and second requests and what was measured of arms go on from `before`.
+/// Prompts that routes name are read.
 ///
 /// # Errors
 /// A prompt of a route is not there, or another reference leads nowhere, which the check of the configuration should
@@ -41,6 +44,9 @@ pub(crate) fn build(
             }
             PolicySpec::Rules(rules) => built.by_call = Some(ByCall::Rules(Rules::new(rules))),
             PolicySpec::Weighted(_) | PolicySpec::Learned(_) | PolicySpec::Rollout(_) => {}
+        }
+        if let Some(hedge) = &route.hedge {
+            hedged(&mut built, hedge, old, spec);
         }
         routes.insert(name.clone(), Arc::new(built));
     }
@@ -106,6 +112,7 @@ fn built(
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
         by_call: None,
         budget,
+        allowance: None,
         arms: arms.with_context(|| format!("route `{name}`"))?,
         shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
@@ -121,6 +128,23 @@ fn measure(route: &mut Route, spec: &SteeredSpec, old: Option<&Route>, clock: &A
         arm.gauge = Some(kept.unwrap_or_else(|| Arc::new(Gauge::new(spec.gauge, Arc::clone(clock)))));
     }
     Ok(())
+}
+
+/// Lets second requests go out beside slow ones of a route. What was saved up goes on while the hedging is the same one,
+/// and what was measured of an arm while the arm is, too. What runs in this process is never asked twice.
+fn hedged(route: &mut Route, hedge: &HedgeSpec, old: Option<&Route>, spec: &GatewaySpec) {
+    let saved = old.filter(|old| old.spec.hedge.as_ref() == Some(hedge)).and_then(|old| old.allowance.clone());
+    route.allowance = Some(saved.unwrap_or_else(|| Arc::new(Allowance::new(hedge.max_extra))));
+    for (arm, variant) in route.arms.iter_mut().zip(&route.spec.variants) {
+        let provider = spec.providers.get(&arm.provider);
+        if provider.is_none_or(|provider| matches!(provider.kind, ProviderKind::Local(_))) {
+            continue;
+        }
+        let same = |old: &Route| old.spec.variants.iter().position(|known| known == variant);
+        let kept = old.and_then(|old| old.arms.get(same(old)?)?.pace.clone());
+        let kept = kept.filter(|pace| pace.after() == hedge.after);
+        arm.pace = Some(kept.unwrap_or_else(|| Arc::new(Pace::new(hedge.after))));
+    }
 }
 
 /// A shadow of a route: what answers its copies, and who compares.
@@ -166,6 +190,7 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         context_length: model.context_length,
         backend,
         gauge: None,
+        pace: None,
     })
 }
 

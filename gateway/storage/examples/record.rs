@@ -22,13 +22,8 @@ fn event(template: &Event, dice: &dyn Dice) -> Box<Event> {
 }
 
 fn template() -> Event {
-    let attempt = Attempt {
-        variant: "small".parse().unwrap(),
-        endpoint: Some("10.0.0.1:80".parse().unwrap()),
-        fault: None,
-        status: None,
-        us: 900,
-    };
+    let attempt =
+        Attempt { endpoint: Some("10.0.0.1:80".parse().unwrap()), us: 900, ..Attempt::of("small".parse().unwrap()) };
     Event {
         id: InferenceId::from_u128(0),
         unix_ms: 0,

@@ -116,13 +116,16 @@ fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
 
 fn attempts(out: &mut Vec<u8>, attempts: &[Attempt]) -> serde_json::Result<()> {
     let mut before: &[u8] = b",\"attempts\":[";
-    for Attempt { variant, endpoint, fault, status, us } in attempts {
+    for Attempt { variant, endpoint, fault, status, us, hedge, lost, cost_usd } in attempts {
         out.extend_from_slice(before);
         text(out, b"{\"variant\":", Some(variant.as_str()))?;
         text(out, b",\"endpoint\":", endpoint.as_ref().map(AsRef::<str>::as_ref))?;
         number_if(out, b",\"fault\":", fault.as_ref())?;
         number_if(out, b",\"status\":", status.as_ref())?;
         number(out, b",\"us\":", us)?;
+        flag_if(out, b",\"hedge\":", *hedge);
+        flag_if(out, b",\"lost\":", *lost);
+        number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
         out.push(b'}');
         before = b",";
     }
@@ -199,13 +202,14 @@ mod tests {
             sampled: Some(false),
             attempts: vec![
                 Attempt {
-                    variant: "a".parse().unwrap(),
                     endpoint: Some("e:80".parse().unwrap()),
                     fault: Some(FaultKind::UpstreamFailed),
                     status: Some(502),
                     us: 3,
+                    ..Attempt::of("a".parse().unwrap())
                 },
-                Attempt { variant: "b".parse().unwrap(), endpoint: None, fault: None, status: None, us: u64::MAX },
+                Attempt { lost: true, cost_usd: Some(1e-7), ..Attempt::of("b".parse().unwrap()) },
+                Attempt { us: u64::MAX, hedge: true, ..Attempt::of("b".parse().unwrap()) },
             ],
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,

@@ -52,6 +52,7 @@ pub(crate) fn from_success(json: &[u8]) -> Option<Fault> {
         (_, Some("rate_limit_error" | "insufficient_quota" | "too_many_requests"), _)
         | (_, _, Some("rate_limit_exceeded" | "insufficient_quota")) => FaultKind::UpstreamRateLimited,
         (_, Some("invalid_request_error"), _) => FaultKind::UpstreamRefused,
+        _ if said.is_content_filter() => FaultKind::UpstreamRefused,
         (_, Some("authentication_error" | "permission_error" | "not_found_error"), _) => {
             FaultKind::UpstreamMisconfigured
         }
@@ -96,11 +97,18 @@ impl Said {
             || matches!(self.kind.as_deref(), Some("context_length_exceeded" | "exceed_context_size_error"))
     }
 
+    /// OpenAI's words and Azure's for what their rules for content refuse.
+    fn is_content_filter(&self) -> bool {
+        [&self.code, &self.kind]
+            .into_iter()
+            .any(|word| matches!(word.as_deref(), Some("content_filter" | "content_policy_violation")))
+    }
+
     fn fault(&self, kind: FaultKind, status: Option<StatusCode>) -> Fault {
-        let kind = if kind == FaultKind::UpstreamRefused && self.is_context_length() {
-            FaultKind::ContextLength
-        } else {
-            kind
+        let kind = match kind {
+            FaultKind::UpstreamRefused if self.is_context_length() => FaultKind::ContextLength,
+            FaultKind::UpstreamRefused if self.is_content_filter() => FaultKind::ContentFilter,
+            kind => kind,
         };
         let mut fault = match (&self.message, kind) {
             // What providers say about our own credentials is not for callers.
@@ -128,6 +136,7 @@ const fn plain_words(kind: FaultKind) -> &'static str {
         }
         FaultKind::UpstreamRefused => "the provider refused the call and did not say why",
         FaultKind::ContextLength => "the prompt is longer than the model's context; shorten it",
+        FaultKind::ContentFilter => "the provider's filter of contents refuses this call; change what it says",
         _ => "the provider failed to answer; try again",
     }
 }

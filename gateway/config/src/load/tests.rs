@@ -3,9 +3,10 @@
 use super::*;
 use std::fs;
 use std::time::Duration;
+use tidegate_core::FaultKind;
 use tidegate_core::spec::{
-    ArtifactsSpec, AuthSpec, GaugeSpec, Match, Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier,
-    RuleOfRoute, Source, SourceUri, SteerBy, SteeredSpec, When,
+    ArtifactsSpec, AuthSpec, Condition, GaugeSpec, HedgeAfter, HedgeSpec, Match, Measure, PolicySpec, ProviderKind,
+    ProxySpec, Requirement, RiskTier, RuleOfRoute, Source, SourceUri, SteerBy, SteeredSpec, When,
 };
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -375,6 +376,59 @@ fn routes() {
             ("{r: {variants: {x: {model: 3, weight: 4}}}}", "`weight` is not available"),
         ][..7],
     );
+}
+
+#[test]
+fn hedging_is_refused_where_it_can_never_apply() {
+    let of = |hedge: &str| route(&format!("hedge: {hedge}"));
+    for (hedge, fault) in [
+        ("{}", "`after` is missing"),
+        ("{max_extra: 5%}", "`after` is missing"),
+        ("{after: p49}", "not a percentile"),
+        ("{after: p100}", "not a percentile"),
+        ("{after: p99.9}", "not a percentile"),
+        ("{after: p+95}", "not a percentile"),
+        ("{after: 300}", "not a percentile such as `p95` or a duration such as `300ms`: it has no unit"),
+        ("{after: p95, max_extra: 0%}", "no call may be sent twice"),
+        ("{after: p95, max_extra: 105%}", "not between 0 and 100 %"),
+        ("{after: 10m}", "no call takes longer than 600s"),
+        ("{after: p95, most: 5%}", "unknown field `most`"),
+    ] {
+        let found = faults("routes", &of(hedge));
+        assert!(found.len() == 1 && found[0].contains(fault), "{hedge}: {found:#?}");
+    }
+    each(
+        "routes",
+        &[
+            (
+                "{l: {model: l, hedge: {after: p95}}, r: {variants: {a: {model: a}, b: {model: b}}}}",
+                "run in this process",
+            ),
+            (
+                "{l: {variants: {x: {model: l}, y: {model: l}}, hedge: {after: p95}}, r: {variants: {a: {model: a}, b: {model: b}}}}",
+                "run in this process",
+            ),
+        ],
+    );
+    // One of them is elsewhere.
+    let mixed = "{r: {variants: {a: {model: a}, b: {model: b}, l: {model: l}}, hedge: {after: p90}}}";
+    let spec = loaded("routes", mixed).unwrap().spec;
+    let usual = HedgeSpec { after: HedgeAfter::Percentile(90), max_extra: 0.05 };
+    assert_eq!(spec.routes["r"].hedge, Some(usual));
+    let spec = loaded("routes", &of("{after: 300ms, max_extra: 0.1}")).unwrap().spec;
+    let fixed = HedgeSpec { after: HedgeAfter::Time(Duration::from_millis(300)), max_extra: 0.1 };
+    assert_eq!(spec.routes["r"].hedge, Some(fixed));
+    assert_eq!(crate::describe(&spec)["routes"]["r"]["hedge"], serde_json::json!({"after": "300ms", "max_extra": 0.1}));
+}
+
+#[test]
+fn ways_to_fail_have_their_names() {
+    let spec =
+        loaded("routes", &route("fallback: [{when: [connect, content_filter], to: {variant: b}}]")).unwrap().spec;
+    let when = [FaultKind::Unreachable, FaultKind::ContentFilter].map(Condition::Kind);
+    assert_eq!(spec.routes["r"].fallback[0].when, when);
+    let shown = &crate::describe(&spec)["routes"]["r"]["fallback"][0]["when"];
+    assert_eq!(*shown, serde_json::json!(["unreachable", "content_filter"]));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `routes`: what callers name as `model`.
 
 use super::Desk;
+use super::hedge::{self, HedgeFile};
 use super::parameters::{self, ParametersFile};
 use super::policy::{self, PolicyFile, Rewards};
 use super::rollout::{self, RolloutFile};
@@ -37,12 +38,14 @@ record! {
             fallback: Vec<FallbackFile>,
             /// How often a call is tried again at the same variant.
             retry: RetryFile,
+            /// A second request beside one that is slow.
+            hedge: HedgeFile,
             /// How long things may take.
             timeouts: TimeoutFile,
             /// Variants that get copies of calls, and whose answers nobody gets.
             shadow: Vec<ShadowFile>,
         }
-        later { "filters", "cache", "hedge", "match", "description" }
+        later { "filters", "cache", "match", "description" }
     }
 }
 
@@ -95,8 +98,8 @@ record! {
     /// Where a failed call goes.
     FallbackFile {
         required {
-            /// The ways to fail: a status such as `429`, a class such as `5xx`, or `timeout`, `context_length`,
-            /// `unreachable`, `overloaded`, `rate_limited`, `stream_cut`.
+            /// The ways to fail: a status such as `429`, a class such as `5xx`, or `timeout`, `connect` (also called
+            /// `unreachable`), `context_length`, `content_filter`, `overloaded`, `rate_limited`, `stream_cut`.
             when: Vec<At<Condition>>,
             /// Where it goes.
             to: ToFile,
@@ -145,10 +148,13 @@ record! {
     }
 }
 
-const KINDS: [(&str, FaultKind); 6] = [
+/// Where a kind has two names, it is shown by the first one.
+const KINDS: [(&str, FaultKind); 8] = [
     ("timeout", FaultKind::UpstreamTimeout),
     ("context_length", FaultKind::ContextLength),
+    ("content_filter", FaultKind::ContentFilter),
     ("unreachable", FaultKind::Unreachable),
+    ("connect", FaultKind::Unreachable),
     ("overloaded", FaultKind::Overloaded),
     ("rate_limited", FaultKind::RateLimited),
     ("stream_cut", FaultKind::StreamCut),
@@ -204,12 +210,14 @@ pub(crate) fn check(
     }
     let fallback = raw.fallback.iter().flatten().filter_map(|raw| fallback(raw, &arms, desk.notes)).collect();
     let timeouts = timeouts(raw.timeouts.as_ref(), desk.notes);
+    let hedge = raw.hedge.as_ref().and_then(|raw| hedge::check(raw, timeouts.total, desk.notes));
     Some(RouteSpec {
         name: name?,
         policy: policy?,
         sticky: raw.sticky.and_then(|sticky| sticky.by).map(sticky_by),
         fallback,
         retry: retry(raw.retry),
+        hedge,
         timeouts,
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
         variants: arms.specs?,

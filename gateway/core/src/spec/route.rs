@@ -1,6 +1,7 @@
 //! Routes.
 
 use super::feature::FeatureSpec;
+use super::hedge::HedgeSpec;
 use super::reward::RewardSource;
 use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
@@ -24,6 +25,8 @@ pub struct RouteSpec {
     pub fallback: Vec<FallbackSpec>,
     /// How often it is tried again.
     pub retry: RetrySpec,
+    /// When a second request goes out beside one that is slow, where that is wanted.
+    pub hedge: Option<HedgeSpec>,
     /// How long things may take.
     pub timeouts: TimeoutSpec,
     /// What gets copies of calls.

@@ -30,6 +30,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
         sticky: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts, backoff: BACKOFF, budget: 0.2 },
+        hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: 10 * second, idle: 10 * second, total: 60 * second },
     }
 }
@@ -102,6 +103,18 @@ fn the_callers_mistakes_are_never_tried_again_nor_elsewhere() {
     for kind in [FaultKind::InvalidRequest, FaultKind::RateLimited, FaultKind::Forbidden, FaultKind::Internal] {
         assert_eq!(Case::of(route.clone()).fails(kind), Next::GiveUp, "{kind:?}");
     }
+}
+
+#[test]
+fn what_a_filter_withheld_goes_elsewhere_once_and_not_there_again() {
+    let route = falling_back(route(2, 3), &[Condition::Kind(FaultKind::ContentFilter)], 1);
+    let mut case = Case::of(route);
+    let fault = Fault::new(FaultKind::ContentFilter, "");
+    assert!(case.plan.has_fallback(&fault, case.elapsed) && !case.plan.has_fallback(&fault, Duration::from_secs(60)));
+    assert!(!case.plan.has_fallback(&Fault::new(FaultKind::UpstreamRefused, ""), case.elapsed));
+    assert_eq!(case.after(&fault), Next::Fallback { variant: 1 });
+    assert!(!case.plan.has_fallback(&fault, case.elapsed));
+    assert_eq!(case.after(&fault), Next::GiveUp);
 }
 
 #[test]
@@ -181,6 +194,7 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
         FaultKind::StreamCut,
         FaultKind::Overloaded,
         FaultKind::ContextLength,
+        FaultKind::ContentFilter,
         FaultKind::UpstreamRefused,
     ])
 }

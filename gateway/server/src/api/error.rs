@@ -18,6 +18,7 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&'static 
     match fault.kind {
         FaultKind::InvalidRequest => (StatusCode::BAD_REQUEST, INVALID, None),
         FaultKind::ContextLength => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
+        FaultKind::ContentFilter => (StatusCode::BAD_REQUEST, INVALID, Some("content_filter")),
         FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
         FaultKind::Forbidden => (StatusCode::FORBIDDEN, "permission_error", Some("permission_denied")),
         FaultKind::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
@@ -112,6 +113,7 @@ mod tests {
             FaultKind::TooLarge,
             FaultKind::RateLimited,
             FaultKind::UpstreamRefused,
+            FaultKind::ContentFilter,
             FaultKind::Internal,
             FaultKind::NotDurable,
             FaultKind::Unreachable,

@@ -118,6 +118,7 @@ pub(super) const fn fault(kind: FaultKind) -> &'static str {
         FaultKind::UnsupportedMedia => "unsupported_media",
         FaultKind::HeadTooLarge => "head_too_large",
         FaultKind::ContextLength => "context_length",
+        FaultKind::ContentFilter => "content_filter",
         FaultKind::RateLimited => "rate_limited",
         FaultKind::Overloaded => "overloaded",
         FaultKind::Unavailable => "unavailable",

@@ -2,8 +2,9 @@
 //! where a shadow has a place for it.
 
 use crate::path::arrive::Arrived;
+use crate::path::attempt::deadlines;
 use crate::path::prompt::Wanted;
-use crate::path::send::{deadlines, splice};
+use crate::path::send::splice;
 use crate::snapshot::{Route, ShadowArm, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;

@@ -3,10 +3,11 @@
 
 use crate::api::error;
 use crate::body::Sniffer;
+use crate::path::attempt::Sent;
 use crate::path::copy::Copies;
 use crate::path::failed;
 use crate::path::keep::Keep;
-use crate::path::send::{Answered, Sent};
+use crate::path::send::Answered;
 use crate::reply::ReplyBody;
 use bytes::Bytes;
 use http::Response;

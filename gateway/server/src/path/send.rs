@@ -1,24 +1,26 @@
-//! The call goes out: the arm that was picked, then, by the plan, again or elsewhere. Owns the loop of attempts and
-//! what is spliced into the caller's bytes for each.
+//! The call goes out: the arm that was picked, then, by the plan, again or elsewhere. Owns the loop of tries and what is
+//! spliced into the caller's bytes for each.
 
 use crate::body::Splices;
 use crate::path::arrive::Arrived;
+use crate::path::attempt::{self, Begun, Sent, deadlines, since};
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
+use crate::path::hedge::Race;
 use crate::path::keep::Keep;
 use crate::path::parameters;
 use crate::path::prompt::Front;
+use crate::path::withheld;
 use crate::server::Server;
-use crate::snapshot::{Arm, Snapshot};
+use crate::snapshot::{Arm, Route, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tidegate_core::event::Attempt;
-use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
+use std::time::Instant;
+use tidegate_core::port::backend::Call;
 use tidegate_core::port::limits::Standings;
-use tidegate_core::{Api, Caller, EndpointName, Fault, Ledger};
-use tidegate_route::{Gauge, Next, Ride};
+use tidegate_core::{Api, Caller, Clock, Fault, Ledger};
+use tidegate_route::{Next, Ride};
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -39,15 +41,6 @@ pub(crate) struct Answered {
     pub(crate) ride: Option<Ride>,
 }
 
-/// What came of a call.
-#[derive(Debug)]
-pub(crate) enum Sent {
-    /// A whole answer.
-    Whole(Answer),
-    /// A stream whose first event is there.
-    Stream(Frames),
-}
-
 /// Sends the call until an arm answers or the plan gives up.
 ///
 /// # Errors
@@ -63,69 +56,92 @@ pub(crate) async fn send(
     let (admitted, wanted, mut plan) = (planned.admitted, planned.wanted, planned.plan);
     let (route, arrived) = (&admitted.route, &admitted.arrived);
     let outgoing = server.outgoing(headers, ledger);
-    let started = server.ports().clock.now();
-    let (mut avoid, mut failed) = (None, None);
+    let (clock, dice) = (&*server.ports().clock, &*server.ports().dice);
+    let round = Round { route, stream: arrived.scan.stream, started: clock.now(), clock };
+    if let Some(allowance) = &route.allowance {
+        allowance.deposit();
+    }
+    let (mut avoid, mut failed, mut is_first) = (None, None, true);
     loop {
         let arm = &route.arms[plan.current()];
-        ledger.note(|event| {
-            event.variant = Some(arm.name.clone());
-            event.model = Some(arm.model.clone());
-            event.model_version = arm.version;
-            event.provider = Some(arm.provider.clone());
-        });
+        name(arm, ledger);
         // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
         let front = wanted.front(snapshot, arm, arrived, ledger).map_err(|fault| failed.take().unwrap_or(fault))?;
+        let prompt_estimate = arrived.scan.prompt_tokens + front.as_ref().map_or(0, Front::tokens);
         let call = Call {
             api: arrived.api,
             model: arm.model.clone(),
             body: splice(arrived, arm, front.as_ref())?,
             headers: Arc::clone(&outgoing),
             caller: turn(&admitted.caller),
-            deadlines: deadlines(route.spec.timeouts, since(server, started)),
+            deadlines: deadlines(route.spec.timeouts, since(clock, round.started)),
             avoid: avoid.take(),
             taken: None,
         };
-        let began = server.ports().clock.now();
-        match dispatch(arm, call, arrived.scan.stream).await {
-            Ok((sent, ride)) => {
-                ledger.attempt(attempt(arm, sent.endpoint().cloned(), None, since(server, began)), arm.price);
-                let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
-                let (wants_usage, prompt_estimate) =
-                    (arrived.scan.include_usage, arrived.scan.prompt_tokens + front.map_or(0, |front| front.tokens()));
-                let dice = &*server.ports().dice;
-                let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
-                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride });
-            }
-            Err(fault) => {
-                ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
-                tracing::debug!(variant = %arm.name, fault = %fault, "attempt failed");
-                match plan.after(&fault, &route.budget, &*server.ports().dice, since(server, started)) {
-                    Next::GiveUp => return Err(fault),
-                    Next::Again { wait, .. } => {
-                        avoid = fault.endpoint;
-                        tokio::time::sleep(wait).await;
-                    }
-                    Next::Fallback { .. } => failed = Some(fault),
+        let fault = match round.tried(arm, call, is_first, prompt_estimate, ledger).await {
+            Err(fault) => fault,
+            Ok(begun) => match withheld::fault(&route.spec, &begun.sent) {
+                Some(fault) if plan.has_fallback(&fault, since(clock, round.started)) => {
+                    withheld::note(&fault, &begun.sent, arm.price, ledger);
+                    fault
                 }
+                _ => {
+                    let Begun { sent, ride } = begun;
+                    let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
+                    let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
+                    let wants_usage = arrived.scan.include_usage;
+                    return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride });
+                }
+            },
+        };
+        match plan.after(&fault, &route.budget, dice, since(clock, round.started)) {
+            Next::GiveUp => return Err(fault),
+            Next::Again { wait, .. } => {
+                (avoid, is_first) = (fault.endpoint, false);
+                tokio::time::sleep(wait).await;
             }
+            Next::Fallback { .. } => (failed, is_first) = (Some(fault), true),
         }
     }
 }
 
-/// Sends it to an arm, which is measured where that matters; a call that is dropped on the way is measured too.
-async fn dispatch(arm: &Arm, call: Call, stream: bool) -> Result<(Sent, Option<Ride>), Fault> {
-    let mut ride = arm.gauge.as_ref().map(Gauge::begin);
-    let sent = if stream {
-        arm.backend.stream(call).await.map(Sent::Stream)
-    } else {
-        arm.backend.complete(call).await.map(Sent::Whole)
-    };
-    match (&sent, &mut ride) {
-        (Ok(_), Some(ride)) => ride.answered(),
-        (Err(fault), Some(ride)) => ride.failed(fault),
-        (_, None) => {}
+/// What all tries of a call have in common.
+struct Round<'a> {
+    route: &'a Route,
+    stream: bool,
+    started: Instant,
+    clock: &'a dyn Clock,
+}
+
+impl Round<'_> {
+    /// One try at an arm; of the first one there, a second request may go out beside it.
+    async fn tried(
+        &self,
+        arm: &Arm,
+        call: Call,
+        is_first: bool,
+        prompt_estimate: u64,
+        ledger: &mut Ledger,
+    ) -> Result<Begun, Fault> {
+        let &Round { route, stream, started, clock } = self;
+        let (Some(pace), Some(allowance), true) = (&arm.pace, &route.allowance, is_first) else {
+            return attempt::once(arm, call, stream, clock, ledger).await;
+        };
+        let timeouts = route.spec.timeouts;
+        let race = Race { arm, pace, allowance, timeouts, started, prompt_estimate, stream, clock };
+        // Two calls under way need room that others shall not pay for.
+        Box::pin(race.run(call, ledger)).await
     }
-    sent.map(|sent| (sent, ride))
+}
+
+/// Notes which arm is tried.
+fn name(arm: &Arm, ledger: &mut Ledger) {
+    ledger.note(|event| {
+        event.variant = Some(arm.name.clone());
+        event.model = Some(arm.model.clone());
+        event.model_version = arm.version;
+        event.provider = Some(arm.provider.clone());
+    });
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
@@ -154,34 +170,4 @@ pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>) -> Res
         splices.ask_usage(&arrived.scan);
     }
     Ok(splices.apply(&arrived.bytes))
-}
-
-pub(crate) fn deadlines(spec: tidegate_core::spec::TimeoutSpec, spent: Duration) -> Deadlines {
-    let total = spec.total.saturating_sub(spent);
-    Deadlines { connect: spec.connect.min(total), first_token: spec.first_token.min(total), idle: spec.idle, total }
-}
-
-fn since(server: &Server, then: Instant) -> Duration {
-    server.ports().clock.now().saturating_duration_since(then)
-}
-
-fn attempt(arm: &Arm, endpoint: Option<EndpointName>, fault: Option<&Fault>, took: Duration) -> Attempt {
-    Attempt {
-        variant: arm.name.clone(),
-        endpoint,
-        fault: fault.map(|fault| fault.kind),
-        status: fault.and_then(|fault| fault.upstream_status),
-        us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-    }
-}
-
-impl Sent {
-    /// Which endpoint it came from.
-    #[must_use]
-    pub(crate) const fn endpoint(&self) -> Option<&EndpointName> {
-        match self {
-            Self::Whole(answer) => answer.endpoint.as_ref(),
-            Self::Stream(frames) => frames.endpoint.as_ref(),
-        }
-    }
 }

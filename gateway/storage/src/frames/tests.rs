@@ -138,7 +138,11 @@ fn any_event() -> impl Strategy<Value = Event> {
             }),
             attempts: attempts
                 .into_iter()
-                .map(|(us, status)| Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status, us })
+                .map(|(us, status)| {
+                    let (hedge, lost) = (us % 2 == 1, us % 3 == 1);
+                    let cost_usd = lost.then_some(0.1);
+                    Attempt { status, us, hedge, lost, cost_usd, ..Attempt::of("a".parse().unwrap()) }
+                })
                 .collect(),
             ..event(n % 1_000_000_000)
         },

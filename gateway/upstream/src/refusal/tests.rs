@@ -63,6 +63,19 @@ fn a_prompt_that_is_too_long_is_known() {
 }
 
 #[test]
+fn a_filter_of_contents_is_known_by_its_code() {
+    let azure = r#"{"error":{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#;
+    let openai = r#"{"error":{"message":"filtered","type":"invalid_request_error","param":null,"code":"content_policy_violation"}}"#;
+    for body in [azure, openai] {
+        let fault = of(400, body);
+        assert_eq!((fault.kind, &*fault.says), (FaultKind::ContentFilter, "filtered"));
+        assert_eq!(from_success(body.as_bytes()).unwrap().kind, FaultKind::ContentFilter, "within a stream");
+        // A server that fails fails, whatever it says of itself.
+        assert_eq!(of(500, body).kind, FaultKind::UpstreamFailed);
+    }
+}
+
+#[test]
 fn other_shapes_say_the_same() {
     for body in [r#"{"error":"no"}"#, r#"{"detail":"no"}"#, r#"{"object":"error","message":"no","code":400}"#] {
         assert_eq!(of(422, body).says, "no", "{body}");

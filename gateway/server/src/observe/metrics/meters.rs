@@ -42,8 +42,10 @@ impl Sum {
 const OUTCOMES: [&str; 6] = ["ok", "client", "upstream", "us", "cancelled", "panic"];
 /// By the first digit of the status; `none` where none was sent.
 pub(super) const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-const RESULTS: [&str; 9] =
-    ["ok", "unreachable", "timeout", "rate_limited", "refused", "misconfigured", "failed", "cut", "other"];
+const RESULTS: [&str; 10] =
+    ["ok", "unreachable", "timeout", "rate_limited", "refused", "misconfigured", "failed", "cut", "other", "lost"];
+/// Of second requests: whether they answered first.
+const HEDGES: [&str; 2] = ["won", "lost"];
 
 /// Microseconds.
 pub(super) const DURATIONS: [u64; 14] = [
@@ -95,13 +97,14 @@ const fn outcome_of(outcome: Outcome) -> usize {
     }
 }
 
-const fn result_of(fault: Option<FaultKind>) -> usize {
-    match fault {
+const fn result_of(attempt: &Attempt) -> usize {
+    match attempt.fault {
+        None if attempt.lost => 9,
         None => 0,
         Some(FaultKind::Unreachable) => 1,
         Some(FaultKind::UpstreamTimeout) => 2,
         Some(FaultKind::UpstreamRateLimited) => 3,
-        Some(FaultKind::UpstreamRefused | FaultKind::ContextLength) => 4,
+        Some(FaultKind::UpstreamRefused | FaultKind::ContextLength | FaultKind::ContentFilter) => 4,
         Some(FaultKind::UpstreamMisconfigured) => 5,
         Some(FaultKind::UpstreamFailed) => 6,
         Some(FaultKind::StreamCut) => 7,
@@ -129,6 +132,7 @@ struct Timings {
 struct Totals {
     timings: [Timings; Api::ALL.len()],
     cost_usd: Sum,
+    hedges: [Counter; HEDGES.len()],
 }
 
 /// The meters of a route.
@@ -168,8 +172,11 @@ impl RouteMeters {
     pub(super) fn count(&self, event: &Event) {
         let api = index_of(event.api);
         self.of(event.variant.as_ref()).requests[api][outcome_of(event.outcome)][class_of(event.status)].add(1);
-        for Attempt { variant, fault, .. } in &event.attempts {
-            self.of(Some(variant)).attempts[result_of(*fault)].add(1);
+        for attempt in &event.attempts {
+            self.of(Some(&attempt.variant)).attempts[result_of(attempt)].add(1);
+            if attempt.hedge {
+                self.totals.hedges[usize::from(attempt.lost || attempt.fault.is_some())].add(1);
+            }
         }
         let timings = &self.totals.timings[api];
         // What never went out would tell nothing of how long models take.
@@ -209,6 +216,12 @@ pub(super) fn write(routes: &BTreeMap<&str, &RouteMeters>, page: &mut Exposition
             for (result, count) in RESULTS.iter().zip(&meters.attempts).filter(|(_, count)| count.get() > 0) {
                 page.series(&[("route", route), ("variant", variant), ("result", result)], count.get());
             }
+        }
+    }
+    page.counter("tidegate_hedges_total", "Requests that went out beside a slow one, by whether they answered first.");
+    for (route, meters) in routes {
+        for (result, count) in HEDGES.iter().zip(&meters.totals.hedges).filter(|(_, count)| count.get() > 0) {
+            page.series(&[("route", route), ("result", result)], count.get());
         }
     }
     page.counter("tidegate_cost_usd_total", "What calls cost by the price table.");

@@ -13,13 +13,7 @@ fn event(route: Option<&str>, variant: Option<&str>) -> Event {
     let mut event: Event = serde_json::from_value(blank).unwrap();
     event.route = route.map(|name| name.parse().unwrap());
     event.variant = variant.map(|name| name.parse().unwrap());
-    let served = variant.map(|name| Attempt {
-        variant: name.parse().unwrap(),
-        endpoint: None,
-        fault: None,
-        status: None,
-        us: 1,
-    });
+    let served = variant.map(|name| Attempt::of(name.parse().unwrap()));
     event.attempts.extend(served);
     event.usage = Some(Usage { prompt: 5, completion: 70, ..Usage::default() });
     event.cost_usd = Some(0.25);
@@ -98,13 +92,7 @@ fn the_page_parses_and_tells_what_was_observed() {
     }
     metrics.observe(&event(Some("chat"), Some("small")));
     let mut failed = event(Some("chat"), Some("big"));
-    let refused = Attempt {
-        variant: "small".parse().unwrap(),
-        endpoint: None,
-        fault: Some(FaultKind::UpstreamTimeout),
-        status: None,
-        us: 1,
-    };
+    let refused = Attempt { fault: Some(FaultKind::UpstreamTimeout), ..Attempt::of("small".parse().unwrap()) };
     failed.attempts.insert(0, refused);
     (failed.outcome, failed.status) = (Outcome::Fault(FaultKind::StreamCut), 200);
     metrics.observe(&failed);
@@ -128,6 +116,29 @@ fn the_page_parses_and_tells_what_was_observed() {
     assert_eq!(value(&all, "gen_ai_client_operation_duration_seconds_sum", &[chat]), 0.03);
     assert_eq!(value(&all, "gen_ai_server_time_to_first_token_seconds_bucket", &[chat, ("le", "+Inf")]), 2.0);
     assert_eq!(value(&all, "gen_ai_client_token_usage_sum", &[chat, ("gen_ai_token_type", "output")]), 140.0);
+}
+
+#[test]
+fn a_hedge_wins_or_loses_and_the_loser_is_no_success() {
+    let metrics = Metrics::new(routes(&[("chat", &["small"])]));
+    let of = |hedge, lost, fault| Attempt { hedge, lost, fault, ..Attempt::of("small".parse().unwrap()) };
+    let failed = Some(FaultKind::UpstreamFailed);
+    for attempts in [
+        [of(false, true, None), of(true, false, None)],
+        [of(false, false, None), of(true, true, None)],
+        [of(false, false, None), of(true, false, failed)],
+        [of(false, false, failed), of(true, false, None)],
+    ] {
+        metrics.observe(&Event { attempts: attempts.to_vec(), ..event(Some("chat"), Some("small")) });
+    }
+    let all = parse(&metrics.render());
+    for (result, count) in [("won", 2.0), ("lost", 2.0)] {
+        assert_eq!(value(&all, "tidegate_hedges_total", &[("route", "chat"), ("result", result)]), count);
+    }
+    for (result, count) in [("ok", 4.0), ("lost", 2.0), ("failed", 2.0)] {
+        let labels = [("variant", "small"), ("result", result)];
+        assert_eq!(value(&all, "tidegate_upstream_attempts_total", &labels), count);
+    }
 }
 
 #[test]
