@@ -21,6 +21,8 @@ struct Open {
     clock: Arc<dyn Clock>,
     started: Instant,
     price: Option<Price>,
+    /// What was used beside the answer that the caller gets.
+    beside: Amounts,
     reservation: Option<Reservation>,
 }
 
@@ -61,10 +63,21 @@ impl Ledger {
             cost_usd: None,
             first_us: None,
             total_us: 0,
+            checks: None,
             content: None,
         });
         let started = clock.now();
-        Self { open: Some(Open { event, events, clock, started, price: None, reservation: None }) }
+        Self {
+            open: Some(Open {
+                event,
+                events,
+                clock,
+                started,
+                price: None,
+                beside: Amounts::default(),
+                reservation: None,
+            }),
+        }
     }
 
     /// Writes facts in.
@@ -97,6 +110,29 @@ impl Ledger {
         }
     }
 
+    /// Notes the price of what answers, where that is another one than was tried last.
+    pub fn priced(&mut self, price: Option<Price>) {
+        if let Some(open) = &mut self.open {
+            open.price = price;
+        }
+    }
+
+    /// Notes what was used beside the answer that the caller gets: it counts for the limits and the cost.
+    pub fn beside(&mut self, used: Amounts) {
+        if let Some(open) = &mut self.open {
+            open.beside.tokens = open.beside.tokens.saturating_add(used.tokens);
+            open.beside.cost = NanoUsd(open.beside.cost.0.saturating_add(used.cost.0));
+        }
+    }
+
+    /// Takes back what was noted as used beside the answer, since it is the answer now.
+    pub fn not_beside(&mut self, used: Amounts) {
+        if let Some(open) = &mut self.open {
+            open.beside.tokens = open.beside.tokens.saturating_sub(used.tokens);
+            open.beside.cost = NanoUsd(open.beside.cost.0.saturating_sub(used.cost.0));
+        }
+    }
+
     /// Notes that the first byte of the answer's body is there.
     pub fn first_byte(&mut self) {
         if let Some(open) = &mut self.open {
@@ -113,7 +149,7 @@ impl Ledger {
         }
     }
 
-    /// USD, where the price and the tokens are known by now.
+    /// USD of the answer, where the price and the tokens are known by now.
     #[must_use]
     pub fn cost(&self) -> Option<f64> {
         let open = self.open.as_ref()?;
@@ -145,11 +181,16 @@ impl Open {
     fn close(mut self, outcome: Outcome) -> Recorded {
         self.event.total_us = self.elapsed_us();
         self.event.outcome = outcome;
-        if let Some(usage) = self.event.usage {
-            self.event.cost_usd = self.price.map(|price| price.cost(&usage));
+        let usage = self.event.usage;
+        self.event.cost_usd = usage.and_then(|usage| Some(self.price?.cost(&usage)));
+        if self.beside.cost.0 > 0 {
+            self.event.cost_usd = Some(self.event.cost_usd.unwrap_or_default() + self.beside.cost.usd());
+        }
+        if usage.is_some() || self.beside != Amounts::default() {
+            let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
+            let tokens = usage.unwrap_or_default().total().saturating_add(self.beside.tokens);
             if let Some(reservation) = &mut self.reservation {
-                let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
-                reservation.note_used(Amounts { tokens: usage.total(), cost });
+                reservation.note_used(Amounts { tokens, cost });
             }
         }
         drop(self.reservation.take());
@@ -228,6 +269,37 @@ mod tests {
         assert_eq!(events[0].total_us, 7);
     }
 
+    fn attempt() -> Attempt {
+        let variant = "a".parse().unwrap();
+        Attempt { variant, endpoint: None, fault: None, status: None, us: 1, poor: None, cost_usd: None }
+    }
+
+    #[test]
+    fn what_was_used_beside_the_answer_counts_and_can_be_taken_back() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let back = Arc::new(Back::default());
+        let used = Amounts { tokens: 30, cost: NanoUsd(20_000) };
+        for times in 0..3 {
+            let reserved = Amounts { tokens: 100, cost: NanoUsd(100_000) };
+            let mut open = ledger(&kept, &clock);
+            open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
+            open.beside(used);
+            if times > 0 {
+                open.attempt(attempt(), Some(Price { input: 1.0, cached_input: None, output: 2.0 }));
+                open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
+            }
+            if times > 1 {
+                open.not_beside(used);
+            }
+        }
+        let costs: Vec<Option<f64>> = kept.0.lock().unwrap().iter().map(|event| event.cost_usd).collect();
+        assert_eq!(costs, [Some(20e-6), Some(70e-6), Some(50e-6)], "alone, with the answer's, taken back");
+        assert_eq!(
+            back.0.each_ref().map(|back| back.load(Ordering::Relaxed)),
+            [70 + 40 + 70, 80_000 + 30_000 + 50_000]
+        );
+    }
+
     #[test]
     fn the_close_settles_the_reservation_and_reckons_the_cost() {
         let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
@@ -235,7 +307,7 @@ mod tests {
         let reserved = Amounts { tokens: 100, cost: NanoUsd(60_000) };
         let mut open = ledger(&kept, &clock);
         open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
-        let attempt = Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status: None, us: 1 };
+        let attempt = attempt();
         open.attempt(attempt, Some(Price { input: 1.0, cached_input: None, output: 2.0 }));
         open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
         drop(open);

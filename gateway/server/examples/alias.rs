@@ -58,6 +58,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         name: name.clone(),
         variants: vec![variant],
         shadows: Vec::new(),
+        check: Vec::new(),
         policy: PolicySpec::Weighted(vec![1.0]),
         sticky: None,
         fallback: Vec::new(),
@@ -85,6 +86,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         budget,
         arms: vec![arm],
         shadows: Vec::new(),
+        judge: None,
     })
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
+use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
-use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
+use tidegate_core::{Caller, KeyRecord, Ledger, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
 use tidegate_route::{Gauge, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
@@ -77,6 +78,8 @@ pub struct Route {
     pub arms: Vec<Arm>,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowArm>,
+    /// Who says how good answers are, where a cascade asks.
+    pub judge: Option<Arc<dyn Judge>>,
 }
 
 /// What makes the shares of a call.
@@ -134,6 +137,18 @@ pub struct Arm {
     pub backend: Arc<dyn Backend>,
     /// What is measured of it, where that decides.
     pub gauge: Option<Arc<Gauge>>,
+}
+
+impl Arm {
+    /// Notes that a call is at this arm.
+    pub(crate) fn note(&self, ledger: &mut Ledger) {
+        ledger.note(|event| {
+            event.variant = Some(self.name.clone());
+            event.model = Some(self.model.clone());
+            event.model_version = self.version;
+            event.provider = Some(self.provider.clone());
+        });
+    }
 }
 
 /// Who may call.

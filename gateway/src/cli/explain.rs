@@ -222,8 +222,11 @@ fn learnt(state: &StateEntry) -> String {
 }
 
 fn tried(attempt: &Attempt) -> String {
-    let came =
-        attempt.fault.as_ref().map_or_else(|| "answered".to_owned(), |fault| format!("failed ({})", word(fault)));
+    let came = match (&attempt.fault, &attempt.poor) {
+        (Some(fault), _) => format!("failed ({})", word(fault)),
+        (None, Some(poor)) => format!("answered too poorly ({})", word(poor)),
+        (None, None) => "answered".to_owned(),
+    };
     let at = attempt.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let ms = attempt.us as f64 / 1000.0;

@@ -28,6 +28,8 @@ fn template() -> Event {
         fault: None,
         status: None,
         us: 900,
+        poor: None,
+        cost_usd: None,
     };
     Event {
         id: InferenceId::from_u128(0),
@@ -68,6 +70,7 @@ fn template() -> Event {
         cost_usd: Some(0.000_682_5),
         first_us: Some(912),
         total_us: 4321,
+        checks: None,
         content: None,
     }
 }

@@ -3,11 +3,14 @@
 
 use crate::body::Splices;
 use crate::path::arrive::Arrived;
+use crate::path::cascade::{self, Held, Regarded};
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
+use crate::path::examine::Examine;
 use crate::path::keep::Keep;
 use crate::path::parameters;
-use crate::path::prompt::Front;
+use crate::path::permit::Admitted;
+use crate::path::prompt::{Front, Wanted};
 use crate::server::Server;
 use crate::snapshot::{Arm, Snapshot};
 use bytes::Bytes;
@@ -17,8 +20,9 @@ use std::time::{Duration, Instant};
 use tidegate_core::event::Attempt;
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
 use tidegate_core::port::limits::Standings;
+use tidegate_core::spec::RouteSpec;
 use tidegate_core::{Api, Caller, EndpointName, Fault, Ledger};
-use tidegate_route::{Gauge, Next, Ride};
+use tidegate_route::{Gauge, Next, Plan, Ride};
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Answered {
     pub(crate) copies: Copies,
     /// Its way at the arm, where the arm is measured.
     pub(crate) ride: Option<Ride>,
+    /// What looks at its form, where that is wanted.
+    pub(crate) examine: Option<Box<Examine>>,
 }
 
 /// What came of a call.
@@ -48,10 +54,10 @@ pub(crate) enum Sent {
     Stream(Frames),
 }
 
-/// Sends the call until an arm answers or the plan gives up.
+/// Sends the call until an arm answers well enough or the plan gives up.
 ///
 /// # Errors
-/// The last fault, when the plan gives up.
+/// The last fault, when the plan gives up and nothing answered at all.
 pub(crate) async fn send(
     server: &Server,
     snapshot: &Arc<Snapshot>,
@@ -60,56 +66,129 @@ pub(crate) async fn send(
     ledger: &mut Ledger,
 ) -> Result<Answered, Fault> {
     let standings = planned.standings();
-    let (admitted, wanted, mut plan) = (planned.admitted, planned.wanted, planned.plan);
+    let (admitted, wanted, plan) = (planned.admitted, planned.wanted, planned.plan);
     let (route, arrived) = (&admitted.route, &admitted.arrived);
     let outgoing = server.outgoing(headers, ledger);
-    let started = server.ports().clock.now();
-    let (mut avoid, mut failed) = (None, None);
-    loop {
-        let arm = &route.arms[plan.current()];
-        ledger.note(|event| {
-            event.variant = Some(arm.name.clone());
-            event.model = Some(arm.model.clone());
-            event.model_version = arm.version;
-            event.provider = Some(arm.provider.clone());
-        });
-        // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
-        let front = wanted.front(snapshot, arm, arrived, ledger).map_err(|fault| failed.take().unwrap_or(fault))?;
-        let call = Call {
-            api: arrived.api,
-            model: arm.model.clone(),
-            body: splice(arrived, arm, front.as_ref())?,
-            headers: Arc::clone(&outgoing),
-            caller: turn(&admitted.caller),
-            deadlines: deadlines(route.spec.timeouts, since(server, started)),
-            avoid: avoid.take(),
-            taken: None,
-        };
-        let began = server.ports().clock.now();
-        match dispatch(arm, call, arrived.scan.stream).await {
-            Ok((sent, ride)) => {
-                ledger.attempt(attempt(arm, sent.endpoint().cloned(), None, since(server, began)), arm.price);
-                let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
-                let (wants_usage, prompt_estimate) =
-                    (arrived.scan.include_usage, arrived.scan.prompt_tokens + front.map_or(0, |front| front.tokens()));
-                let dice = &*server.ports().dice;
-                let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
-                return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride });
-            }
-            Err(fault) => {
-                ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
-                tracing::debug!(variant = %arm.name, fault = %fault, "attempt failed");
-                match plan.after(&fault, &route.budget, &*server.ports().dice, since(server, started)) {
-                    Next::GiveUp => return Err(fault),
-                    Next::Again { wait, .. } => {
-                        avoid = fault.endpoint;
-                        tokio::time::sleep(wait).await;
+    let mut tries =
+        Tries { server, snapshot, admitted: &admitted, wanted: &wanted, outgoing: &outgoing, plan, held: None };
+    let Got { sent, front, ride } = match tries.walk(ledger).await {
+        Ok(got) => got,
+        // A poor answer is better than none.
+        Err(fault) => tries.held(ledger).ok_or(fault)?,
+    };
+    let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
+    let wants_usage = arrived.scan.include_usage;
+    let prompt_estimate = arrived.scan.prompt_tokens + front;
+    let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, &*server.ports().dice);
+    let examine = Examine::of(&route.spec, arrived);
+    Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride, examine })
+}
+
+/// The tries of one call.
+struct Tries<'a> {
+    server: &'a Server,
+    snapshot: &'a Snapshot,
+    admitted: &'a Admitted,
+    wanted: &'a Wanted,
+    outgoing: &'a Arc<HeaderMap>,
+    plan: Plan<Arc<RouteSpec>>,
+    /// The newest answer that was too poor.
+    held: Option<Held>,
+}
+
+/// An answer that the caller gets.
+struct Got {
+    sent: Sent,
+    /// Tokens of the prompt that stood before the caller's messages.
+    front: u64,
+    ride: Option<Ride>,
+}
+
+impl Tries<'_> {
+    async fn walk(&mut self, ledger: &mut Ledger) -> Result<Got, Fault> {
+        let (server, route, arrived) = (self.server, &self.admitted.route, &self.admitted.arrived);
+        let started = server.ports().clock.now();
+        let (mut avoid, mut failed) = (None, None::<Fault>);
+        loop {
+            let index = self.plan.current();
+            let arm = &route.arms[index];
+            arm.note(ledger);
+            // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
+            let front = self.wanted.front(self.snapshot, arm, arrived, ledger);
+            let front = front.map_err(|fault| failed.take().unwrap_or(fault))?;
+            let call = Call {
+                api: arrived.api,
+                model: arm.model.clone(),
+                body: splice(arrived, arm, front.as_ref())?,
+                headers: Arc::clone(self.outgoing),
+                caller: turn(&self.admitted.caller),
+                deadlines: deadlines(route.spec.timeouts, since(server, started)),
+                avoid: avoid.take(),
+                taken: None,
+            };
+            let began = server.ports().clock.now();
+            let sent = dispatch(arm, call, arrived.scan.stream).await;
+            let spent = since(server, started);
+            let further = self.plan.escalates_to(spent);
+            match regarded(self.admitted, sent, further.map(|_| spent)).await {
+                Ok((regarded, ride)) => {
+                    ledger.beside(regarded.judge);
+                    let tried = attempt(arm, regarded.sent.endpoint().cloned(), None, since(server, began));
+                    let front = front.map_or(0, |front| front.tokens());
+                    match (regarded.poor, further) {
+                        (Some(why), Some(next)) => {
+                            let cost_usd = regarded.usd(arm);
+                            ledger.attempt(Attempt { poor: Some(why), cost_usd, ..tried }, arm.price);
+                            self.held = Some(regarded.held((index, arm), front, ledger));
+                            self.plan.escalate(next);
+                        }
+                        _ => {
+                            ledger.attempt(tried, arm.price);
+                            return Ok(Got { sent: regarded.sent, front, ride });
+                        }
                     }
-                    Next::Fallback { .. } => failed = Some(fault),
+                }
+                Err(fault) => {
+                    ledger.attempt(attempt(arm, fault.endpoint.clone(), Some(&fault), since(server, began)), arm.price);
+                    tracing::debug!(variant = %arm.name, fault = %fault, "attempt failed");
+                    match self.plan.after(&fault, &route.budget, &*server.ports().dice, since(server, started)) {
+                        Next::GiveUp => return Err(fault),
+                        Next::Again { wait, .. } => {
+                            avoid = fault.endpoint;
+                            tokio::time::sleep(wait).await;
+                        }
+                        Next::Fallback { .. } => failed = Some(fault),
+                    }
                 }
             }
         }
     }
+
+    /// The newest poor answer, where there is one.
+    fn held(&mut self, ledger: &mut Ledger) -> Option<Got> {
+        let held = self.held.take()?;
+        let arm = &self.admitted.route.arms[held.arm];
+        let (sent, front) = held.released(arm, ledger);
+        Some(Got { sent, front, ride: None })
+    }
+}
+
+/// Looks at an answer, `spent` after the call began, where another variant could give a better one.
+async fn regarded(
+    admitted: &Admitted,
+    sent: Result<(Sent, Option<Ride>), Fault>,
+    spent: Option<Duration>,
+) -> Result<(Regarded, Option<Ride>), Fault> {
+    let (sent, ride) = sent?;
+    let route = &admitted.route;
+    let regarded = match spent {
+        None => Regarded::passed(sent),
+        Some(spent) => {
+            let remaining = route.spec.timeouts.total.saturating_sub(spent);
+            cascade::regard(route, &admitted.arrived, sent, remaining).await?
+        }
+    };
+    Ok((regarded, ride))
 }
 
 /// Sends it to an arm, which is measured where that matters; a call that is dropped on the way is measured too.
@@ -172,6 +251,8 @@ fn attempt(arm: &Arm, endpoint: Option<EndpointName>, fault: Option<&Fault>, too
         fault: fault.map(|fault| fault.kind),
         status: fault.and_then(|fault| fault.upstream_status),
         us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        poor: None,
+        cost_usd: None,
     }
 }
 

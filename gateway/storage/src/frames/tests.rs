@@ -138,7 +138,15 @@ fn any_event() -> impl Strategy<Value = Event> {
             }),
             attempts: attempts
                 .into_iter()
-                .map(|(us, status)| Attempt { variant: "a".parse().unwrap(), endpoint: None, fault: None, status, us })
+                .map(|(us, status)| Attempt {
+                    variant: "a".parse().unwrap(),
+                    endpoint: None,
+                    fault: None,
+                    status,
+                    us,
+                    poor: None,
+                    cost_usd: None,
+                })
                 .collect(),
             ..event(n % 1_000_000_000)
         },

@@ -6,7 +6,7 @@ use crate::observe::histogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tidegate_core::event::Attempt;
+use tidegate_core::event::{Attempt, Poor};
 use tidegate_core::{Api, Event, FaultKind, Outcome, Side, VariantName};
 
 /// A number that only grows.
@@ -114,6 +114,8 @@ const fn result_of(fault: Option<FaultKind>) -> usize {
 struct VariantMeters {
     requests: [[[Counter; CLASSES.len()]; OUTCOMES.len()]; Api::ALL.len()],
     attempts: [Counter; RESULTS.len()],
+    /// Answers that were too poor, by why.
+    poor: [Counter; Poor::ALL.len()],
 }
 
 /// What a route counts for one interface.
@@ -168,8 +170,12 @@ impl RouteMeters {
     pub(super) fn count(&self, event: &Event) {
         let api = index_of(event.api);
         self.of(event.variant.as_ref()).requests[api][outcome_of(event.outcome)][class_of(event.status)].add(1);
-        for Attempt { variant, fault, .. } in &event.attempts {
-            self.of(Some(variant)).attempts[result_of(*fault)].add(1);
+        for Attempt { variant, fault, poor, .. } in &event.attempts {
+            let meters = self.of(Some(variant));
+            meters.attempts[result_of(*fault)].add(1);
+            if let Some(count) = poor.and_then(|poor| meters.poor.get(poor as usize)) {
+                count.add(1);
+            }
         }
         let timings = &self.totals.timings[api];
         // What never went out would tell nothing of how long models take.
@@ -208,6 +214,17 @@ pub(super) fn write(routes: &BTreeMap<&str, &RouteMeters>, page: &mut Exposition
         for (variant, meters) in meters.each_variant() {
             for (result, count) in RESULTS.iter().zip(&meters.attempts).filter(|(_, count)| count.get() > 0) {
                 page.series(&[("route", route), ("variant", variant), ("result", result)], count.get());
+            }
+        }
+    }
+    page.counter(
+        "tidegate_escalations_total",
+        "Answers that were too poor, so that the next variant was asked, by why.",
+    );
+    for (route, meters) in routes {
+        for (variant, meters) in meters.each_variant() {
+            for (why, count) in Poor::ALL.iter().zip(&meters.poor).filter(|(_, count)| count.get() > 0) {
+                page.series(&[("route", route), ("variant", variant), ("reason", why.label())], count.get());
             }
         }
     }

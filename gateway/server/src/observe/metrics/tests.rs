@@ -19,6 +19,8 @@ fn event(route: Option<&str>, variant: Option<&str>) -> Event {
         fault: None,
         status: None,
         us: 1,
+        poor: None,
+        cost_usd: None,
     });
     event.attempts.extend(served);
     event.usage = Some(Usage { prompt: 5, completion: 70, ..Usage::default() });
@@ -104,6 +106,8 @@ fn the_page_parses_and_tells_what_was_observed() {
         fault: Some(FaultKind::UpstreamTimeout),
         status: None,
         us: 1,
+        poor: None,
+        cost_usd: None,
     };
     failed.attempts.insert(0, refused);
     (failed.outcome, failed.status) = (Outcome::Fault(FaultKind::StreamCut), 200);
