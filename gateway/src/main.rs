@@ -6,6 +6,7 @@ mod learning;
 mod pull;
 mod replay;
 mod rollouts;
+mod second;
 mod serve;
 mod shadows;
 mod terminal;

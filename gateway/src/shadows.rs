@@ -3,10 +3,7 @@
 
 mod account;
 mod compare;
-mod reading;
-mod second;
 mod taker;
 
 pub(crate) use account::Accounts;
-pub(crate) use second::Second;
 pub(crate) use taker::{Asked, Taker};

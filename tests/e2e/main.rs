@@ -10,6 +10,8 @@ mod admin_models;
 #[cfg(test)]
 mod baselines;
 #[cfg(test)]
+mod cascade;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contextual;

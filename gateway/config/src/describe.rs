@@ -1,6 +1,7 @@
 //! The configuration in force as JSON, for people: with its defaults, without its secrets. Owns what is left out.
 
 mod by_call;
+mod cascade;
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -288,6 +289,7 @@ fn route(spec: &RouteSpec) -> Value {
             StickyBy::Key => json!("key"),
             StickyBy::Tenant => json!("tenant"),
         }})),
+        "checks": spec.check.iter().map(|check| check.as_str()).collect::<Vec<_>>(),
         "fallback": spec.fallback.iter().map(|fallback| json!({
             "when": fallback.when.iter().map(|when| condition(*when)).collect::<Vec<_>>(),
             "to": {"variant": name_of(fallback.to)},
@@ -324,6 +326,7 @@ fn policy(spec: &RouteSpec) -> Value {
         PolicySpec::Rollout(_) => return Value::Null,
         PolicySpec::Steered(by) => return by_call::steered(by, spec),
         PolicySpec::Rules(by) => return by_call::rules(by, spec),
+        PolicySpec::Cascade(by) => return cascade::cascade(by, spec),
         PolicySpec::Learned(learned) => learned,
     };
     let LearnedSpec { rule, features, reward, explore, min_share, half_life } = learned;

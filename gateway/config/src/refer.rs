@@ -108,6 +108,11 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
             let variants =
                 route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
             let shadows = route.shadow.iter().flatten().flat_map(ShadowFile::models);
+            let judges = match &route.policy {
+                Some(PolicyFile::Cascade(cascade)) => Some(cascade.models()),
+                _ => None,
+            };
+            let shadows = shadows.chain(judges.into_iter().flatten());
             route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref())).chain(shadows)
         })
         .collect()

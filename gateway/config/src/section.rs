@@ -2,6 +2,7 @@
 //! what goes across sections is `refer`'s.
 
 pub(crate) mod artifacts;
+pub(crate) mod cascade;
 pub(crate) mod feature;
 pub(crate) mod governance;
 pub(crate) mod hedge;

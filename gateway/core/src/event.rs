@@ -1,8 +1,8 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
 use crate::{
-    Api, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp, ProviderName, RouteName,
-    SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp, ProviderName,
+    RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub struct Attempt {
     /// Whether it was given up since another one, which was under way beside it, answered first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// Why its answer was too poor, where the call went on for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poor: Option<Poor>,
     /// USD that it cost although its answer was of no use: of one that was given up, its prompt by our estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
@@ -52,7 +55,76 @@ impl Attempt {
     /// A try at this arm that served, of which nothing else is known.
     #[must_use]
     pub const fn of(variant: VariantName) -> Self {
-        Self { variant, endpoint: None, fault: None, status: None, us: 0, hedge: false, lost: false, cost_usd: None }
+        Self {
+            variant,
+            endpoint: None,
+            fault: None,
+            status: None,
+            us: 0,
+            hedge: false,
+            lost: false,
+            poor: None,
+            cost_usd: None,
+        }
+    }
+}
+
+/// Why an answer was too poor: a closed set, so it may be a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Poor {
+    /// It ended because it was long enough.
+    Length,
+    /// A filter took it away.
+    ContentFilter,
+    /// The model declined.
+    Refusal,
+    /// It said nothing.
+    Empty,
+    /// Its text was no JSON.
+    InvalidJson,
+    /// It called a tool that was not offered, or not as that wants it.
+    InvalidToolCall,
+    /// It was too short.
+    TooShort,
+    /// It had a text in it that says so.
+    Contains,
+    /// Its tokens were too improbable.
+    Unsure,
+    /// A judge said so.
+    Judged,
+}
+
+impl Poor {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Length,
+        Self::ContentFilter,
+        Self::Refusal,
+        Self::Empty,
+        Self::InvalidJson,
+        Self::InvalidToolCall,
+        Self::TooShort,
+        Self::Contains,
+        Self::Unsure,
+        Self::Judged,
+    ];
+
+    /// Its name in records and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::ContentFilter => "content_filter",
+            Self::Refusal => "refusal",
+            Self::Empty => "empty",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidToolCall => "invalid_tool_call",
+            Self::TooShort => "too_short",
+            Self::Contains => "contains",
+            Self::Unsure => "unsure",
+            Self::Judged => "judged",
+        }
     }
 }
 
@@ -187,6 +259,9 @@ pub struct Event {
     pub first_us: Option<u64>,
     /// Microseconds in all.
     pub total_us: u64,
+    /// Whether the form of the answer is right, where its route has that looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,

@@ -21,6 +21,8 @@ struct Open {
     clock: Arc<dyn Clock>,
     started: Instant,
     price: Option<Price>,
+    /// What was used beside the answer that the caller gets.
+    beside: Amounts,
     reservation: Option<Reservation>,
 }
 
@@ -61,10 +63,21 @@ impl Ledger {
             cost_usd: None,
             first_us: None,
             total_us: 0,
+            checks: None,
             content: None,
         });
         let started = clock.now();
-        Self { open: Some(Open { event, events, clock, started, price: None, reservation: None }) }
+        Self {
+            open: Some(Open {
+                event,
+                events,
+                clock,
+                started,
+                price: None,
+                beside: Amounts::default(),
+                reservation: None,
+            }),
+        }
     }
 
     /// Writes facts in.
@@ -94,6 +107,29 @@ impl Ledger {
             // Nearly every call has one.
             open.event.attempts.reserve_exact(1);
             open.event.attempts.push(attempt);
+        }
+    }
+
+    /// Notes the price of what answers, where that is another one than was tried last.
+    pub fn priced(&mut self, price: Option<Price>) {
+        if let Some(open) = &mut self.open {
+            open.price = price;
+        }
+    }
+
+    /// Notes what was used beside the answer that the caller gets: it counts for the limits and the cost.
+    pub fn beside(&mut self, used: Amounts) {
+        if let Some(open) = &mut self.open {
+            open.beside.tokens = open.beside.tokens.saturating_add(used.tokens);
+            open.beside.cost = NanoUsd(open.beside.cost.0.saturating_add(used.cost.0));
+        }
+    }
+
+    /// Takes back what was noted as used beside the answer, since it is the answer now.
+    pub fn not_beside(&mut self, used: Amounts) {
+        if let Some(open) = &mut self.open {
+            open.beside.tokens = open.beside.tokens.saturating_sub(used.tokens);
+            open.beside.cost = NanoUsd(open.beside.cost.0.saturating_sub(used.cost.0));
         }
     }
 
@@ -146,7 +182,8 @@ impl Open {
     fn cost(&self) -> Option<f64> {
         let answer = self.event.usage.and_then(|usage| Some(self.price?.cost(&usage)));
         let wasted = self.event.attempts.iter().filter_map(|attempt| attempt.cost_usd);
-        answer.into_iter().chain(wasted).reduce(|sum, cost| sum + cost)
+        let beside = (self.beside.cost.0 > 0).then(|| self.beside.cost.usd());
+        answer.into_iter().chain(wasted).chain(beside).reduce(|sum, cost| sum + cost)
     }
 
     fn close(mut self, outcome: Outcome) -> Recorded {
@@ -154,7 +191,7 @@ impl Open {
         self.event.outcome = outcome;
         self.event.cost_usd = self.cost();
         if let Some(reservation) = &mut self.reservation {
-            let tokens = self.event.usage.map_or(0, |usage| usage.total());
+            let tokens = self.event.usage.map_or(0, |usage| usage.total()).saturating_add(self.beside.tokens);
             let cost = self.event.cost_usd.map_or(NanoUsd::default(), NanoUsd::from_usd);
             reservation.note_used(Amounts { tokens, cost });
         }
@@ -232,6 +269,35 @@ mod tests {
             [Outcome::Ok, Outcome::Cancelled, Outcome::Panic]
         );
         assert_eq!(events[0].total_us, 7);
+    }
+
+    #[test]
+    fn what_was_used_beside_the_answer_counts_and_can_be_taken_back() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let back = Arc::new(Back::default());
+        let used = Amounts { tokens: 30, cost: NanoUsd(20_000) };
+        for times in 0..3 {
+            let reserved = Amounts { tokens: 100, cost: NanoUsd(100_000) };
+            let mut open = ledger(&kept, &clock);
+            open.hold(Reservation::new(Standings::default(), reserved, Some(Box::new(Arc::clone(&back)))));
+            open.beside(used);
+            if times > 0 {
+                open.attempt(
+                    Attempt::of("a".parse().unwrap()),
+                    Some(Price { input: 1.0, cached_input: None, output: 2.0 }),
+                );
+                open.usage(Usage { prompt: 10, completion: 20, ..Usage::default() }, false);
+            }
+            if times > 1 {
+                open.not_beside(used);
+            }
+        }
+        let costs: Vec<Option<f64>> = kept.0.lock().unwrap().iter().map(|event| event.cost_usd).collect();
+        assert_eq!(costs, [Some(20e-6), Some(70e-6), Some(50e-6)], "alone, with the answer's, taken back");
+        assert_eq!(
+            back.0.each_ref().map(|back| back.load(Ordering::Relaxed)),
+            [70 + 40 + 70, 80_000 + 30_000 + 50_000]
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod once;
 pub mod percent;
 pub mod port;
 pub mod prompt;
+pub mod said;
 pub mod secret;
 pub mod spec;
 pub mod state_id;
@@ -37,6 +38,7 @@ pub use name::{
     VariantName,
 };
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
+pub use said::{Checks, Said};
 pub use secret::Secret;
 pub use state_id::StateId;
 pub use trace::{SpanId, TraceId};

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod backend;
 pub mod blobs;
 pub mod events;
+pub mod judge;
 pub mod learning;
 pub mod limits;
 pub mod models;

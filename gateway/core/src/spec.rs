@@ -1,6 +1,7 @@
 //! The checked configuration: what organs are built from. Owns its shape; reading YAML and finding faults is the
 //! configuration crate's, and only that makes these values.
 
+pub mod cascade;
 pub mod events;
 pub mod feature;
 mod governance;
@@ -20,6 +21,7 @@ pub mod shared;
 pub mod steer;
 pub mod telemetry;
 
+pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};

@@ -28,6 +28,7 @@ fn route(arms: u32) -> Result<RouteSpec, Box<dyn std::error::Error>> {
         name: "route".parse()?,
         variants: (0..arms).map(arm).collect::<Result<_, _>>()?,
         shadows: Vec::new(),
+        check: Vec::new(),
         policy: PolicySpec::Weighted((0..arms).map(|_| 1.0 / f64::from(arms)).collect()),
         sticky: None,
         fallback: Vec::new(),

@@ -1,12 +1,14 @@
 //! Pure choice: which arm of a route serves a call, and what is tried next when it fails.
 //!
 //! [`Policy`] draws the arm and says with which probability; [`learn`] makes these probabilities of rewards, [`steer`] of
-//! how the arms stand, [`rules`] of what is known of the call; [`Plan`] walks through retries and fallbacks within
-//! a [`RetryBudget`], and [`hedge`] says when a second request goes out beside a slow one. Time and chance come from outside, so every decision can be made again. What is sent where, and
+//! how the arms stand, [`rules`] of what is known of the call; [`Plan`] walks through retries and fallbacks within a
+//! [`RetryBudget`], [`cascade`] says which answers are too poor, and [`hedge`] when a second request goes out beside a slow
+//! one. Time and chance come from outside, so every decision can be made again. What is sent where, and
 //! the balancing among the endpoints of one provider, belong to others.
 
 pub mod backoff;
 pub mod budget;
+pub mod cascade;
 pub mod condition;
 pub mod feature;
 pub mod hedge;

@@ -10,13 +10,14 @@
 //!    goes first: another variant serves now.
 //! 3. The first fallback that names the fault and leads to a variant not tried yet. It has its own tries, costs
 //!    nothing of the budget (the number of variants bounds it) and needs no wait.
+//! 4. In a cascade, the next variant of its order, as if the answer had been too poor.
 
 use crate::budget::RetryBudget;
 use crate::{backoff, condition};
 use std::ops::Deref;
 use std::time::Duration;
 use tidegate_core::fault::Retry;
-use tidegate_core::spec::route::RouteSpec;
+use tidegate_core::spec::{CascadeSpec, PolicySpec, RouteSpec};
 use tidegate_core::{Dice, Fault, FaultKind};
 
 /// What to do after a try failed.
@@ -78,10 +79,32 @@ impl<R: Deref<Target = RouteSpec>> Plan<R> {
                 return Next::Again { variant: self.variant, wait };
             }
         }
-        let Some(variant) = fallback else { return Next::GiveUp };
+        let Some(variant) = fallback.or_else(|| self.further()) else { return Next::GiveUp };
+        self.go_on(variant);
+        Next::Fallback { variant }
+    }
+
+    /// The index of the variant that answers next where the answer of the current one is too poor, `elapsed` after the call
+    /// began: in a cascade the next one of its order that was not tried yet, while there is time.
+    #[must_use]
+    pub fn escalates_to(&self, elapsed: Duration) -> Option<usize> {
+        self.further().filter(|_| elapsed < self.route.timeouts.total)
+    }
+
+    /// The answer of the current variant is too poor: the next one is `variant`, from [`Plan::escalates_to`].
+    pub fn escalate(&mut self, variant: usize) {
+        self.go_on(variant);
+    }
+
+    fn go_on(&mut self, variant: usize) {
         self.left.push(std::mem::replace(&mut self.variant, variant));
         self.tries = 1;
-        Next::Fallback { variant }
+    }
+
+    fn further(&self) -> Option<usize> {
+        let PolicySpec::Cascade(CascadeSpec { order, .. }) = &self.route.policy else { return None };
+        let at = order.iter().position(|variant| *variant == self.variant)?;
+        order[at + 1..].iter().copied().find(|variant| !self.left.contains(variant))
     }
 
     /// Whether a call that `fault` failed, `elapsed` after it began, has another variant to go to.

@@ -58,6 +58,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         name: name.clone(),
         variants: vec![variant],
         shadows: Vec::new(),
+        check: Vec::new(),
         policy: PolicySpec::Weighted(vec![1.0]),
         sticky: None,
         fallback: Vec::new(),
@@ -88,6 +89,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         allowance: None,
         arms: vec![arm],
         shadows: Vec::new(),
+        judge: None,
     })
 }
 

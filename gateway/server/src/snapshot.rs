@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
+use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
-use tidegate_core::{Caller, KeyRecord, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
+use tidegate_core::{Caller, KeyRecord, Ledger, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
@@ -79,6 +80,8 @@ pub struct Route {
     pub arms: Vec<Arm>,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowArm>,
+    /// Who says how good answers are, where a cascade asks.
+    pub judge: Option<Arc<dyn Judge>>,
 }
 
 /// What makes the shares of a call.
@@ -138,6 +141,18 @@ pub struct Arm {
     pub gauge: Option<Arc<Gauge>>,
     /// How long its requests take, where a second one may go out beside a slow one.
     pub pace: Option<Arc<Pace>>,
+}
+
+impl Arm {
+    /// Notes that a call is at this arm.
+    pub(crate) fn note(&self, ledger: &mut Ledger) {
+        ledger.note(|event| {
+            event.variant = Some(self.name.clone());
+            event.model = Some(self.model.clone());
+            event.model_version = self.version;
+            event.provider = Some(self.provider.clone());
+        });
+    }
 }
 
 /// Who may call.

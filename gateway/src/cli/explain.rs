@@ -224,10 +224,11 @@ fn learnt(state: &StateEntry) -> String {
 
 fn tried(attempt: &Attempt) -> String {
     let beside = if attempt.hedge { ", asked beside the one before that was slow," } else { "" };
-    let came = match &attempt.fault {
-        Some(fault) => format!("failed ({})", word(fault)),
-        None if attempt.lost => "was given up, since the other one answered first,".to_owned(),
-        None => "answered".to_owned(),
+    let came = match (&attempt.fault, &attempt.poor) {
+        (Some(fault), _) => format!("failed ({})", word(fault)),
+        (None, Some(poor)) => format!("answered too poorly ({})", word(poor)),
+        (None, None) if attempt.lost => "was given up, since the other one answered first,".to_owned(),
+        (None, None) => "answered".to_owned(),
     };
     let at = attempt.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "for people")]

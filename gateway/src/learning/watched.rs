@@ -56,5 +56,6 @@ fn ended(event: &Event, has_rewards: bool) -> Option<Ended> {
         first: event.first_us.map(seconds),
         cost: event.cost_usd,
         tokens,
+        checks: event.checks.unwrap_or_default(),
     })
 }

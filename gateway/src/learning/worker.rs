@@ -15,7 +15,7 @@ use tidegate_core::event::Regarded;
 use tidegate_core::port::learning::{About, Feedback, Taken};
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{GatewaySpec, Implicit, RewardSource, RewardSpec, RouteSpec};
-use tidegate_core::{Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
+use tidegate_core::{Checks, Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
 use tidegate_storage::EventReader;
 use tidegate_storage::learning::{LearningLog, Learnt, RewardEntry};
@@ -62,6 +62,8 @@ pub(super) struct Ended {
     /// USD.
     pub(super) cost: Option<f64>,
     pub(super) tokens: Option<f64>,
+    /// Whether the form of its answer was right.
+    pub(super) checks: Checks,
 }
 
 /// A value that a caller gave.
@@ -240,6 +242,8 @@ impl Worker {
             RewardSource::Call(Implicit::FirstToken) => ended.first,
             RewardSource::Call(Implicit::Cost) => ended.cost,
             RewardSource::Call(Implicit::Tokens) => ended.tokens,
+            RewardSource::Call(Implicit::ValidJson) => ended.checks.json.map(|is| f64::from(u8::from(is))),
+            RewardSource::Call(Implicit::ValidToolCall) => ended.checks.tool_calls.map(|is| f64::from(u8::from(is))),
         };
         let reward = seat.learned.reward.name().into();
         let (route, id, at) = (ended.route, ended.id, self.clock.unix_ms());

@@ -191,12 +191,18 @@ fn known(event: &Event, implicit: Implicit, drawn: Option<&VariantName>) -> Vec<
     let seconds = |us: u64| Duration::from_micros(us).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
     let value = match implicit {
-        Implicit::Error => Some(f64::from(u8::from(!is_ok || event.variant.as_ref() != drawn))),
+        // One whose answer was too poor has not failed: another was asked for a better one.
+        Implicit::Error => {
+            let is_elsewhere = event.variant.as_ref() != drawn && !event.attempts.iter().any(|one| one.poor.is_some());
+            Some(f64::from(u8::from(!is_ok || is_elsewhere)))
+        }
         _ if !is_ok => None,
         Implicit::Latency => Some(seconds(event.total_us)),
         Implicit::FirstToken => event.first_us.map(seconds),
         Implicit::Cost => event.cost_usd,
         Implicit::Tokens => event.usage.map(|usage| usage.total() as f64),
+        Implicit::ValidJson => event.checks.and_then(|checks| checks.json).map(|is| f64::from(u8::from(is))),
+        Implicit::ValidToolCall => event.checks.and_then(|checks| checks.tool_calls).map(|is| f64::from(u8::from(is))),
     };
     value.map(|value| (event.unix_ms + event.total_us / 1000, value)).into_iter().collect()
 }

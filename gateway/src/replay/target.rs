@@ -48,6 +48,12 @@ pub(crate) enum TargetFault {
          (`weighted`) or a policy that learns, or let the rules serve and compare with `tidegate experiment`"
     )]
     Rules(String),
+    /// They are of what the answers said.
+    #[error(
+        "the policy `cascade` of `{0}` goes by what answers say, which is known of those alone that were given: replay shares \
+         (`weighted`) or a policy that learns, or let the cascade serve and compare with `tidegate experiment`"
+    )]
+    Cascade(String),
     /// It cannot learn.
     #[error("the policy of `{0}` cannot learn: {1}")]
     Broken(String, String),
@@ -82,6 +88,7 @@ pub(crate) fn targets(
         PolicySpec::Learned(_) => Err(TargetFault::Learns(route.name.to_string())),
         PolicySpec::Steered(steered) => Err(TargetFault::Steered(route.name.to_string(), steered.by.word())),
         PolicySpec::Rules(_) => Err(TargetFault::Rules(route.name.to_string())),
+        PolicySpec::Cascade(_) => Err(TargetFault::Cascade(route.name.to_string())),
         PolicySpec::Rollout(_) => Err(TargetFault::Rollout(route.name.to_string())),
     }
 }

@@ -74,13 +74,6 @@ fn add(paths: &mut Vec<Arc<str>>, path: &str) {
     }
 }
 
-/// The cosine of two vectors, in `[-1, 1]`; `None` where one of them has no direction or their lengths differ.
-pub(super) fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let (norm_a, norm_b) = (dot(a, a).sqrt(), dot(b, b).sqrt());
-    (a.len() == b.len() && norm_a > 0.0 && norm_b > 0.0).then(|| (dot(a, b) / (norm_a * norm_b)).clamp(-1.0, 1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,12 +102,5 @@ mod tests {
         assert_eq!(fields("[1, 2]", "[1]", 0.5), [Arc::from("")]);
         let many = format!("[{}]", vec!["1"; 50].join(","));
         assert_eq!(fields(&many, &many.replace('1', "2"), 0.0).len(), MOST);
-    }
-
-    #[test]
-    fn a_cosine_needs_directions() {
-        assert_eq!(cosine(&[1.0, 0.0], &[0.0, 2.0]), Some(0.0));
-        assert!((cosine(&[1.0, 2.0], &[2.0, 4.0]).unwrap() - 1.0).abs() < 1e-12);
-        assert_eq!((cosine(&[0.0], &[1.0]), cosine(&[1.0], &[1.0, 2.0])), (None, None));
     }
 }

@@ -3,15 +3,14 @@
 
 use super::account::{Account, Accounts};
 use super::compare::compare;
-use super::reading::{self, Said};
-use super::second::Second;
+use crate::second::Second;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::shadow::{Copied, Place, Shadow};
 use tidegate_core::spec::ShadowSpec;
-use tidegate_core::{Fault, Price, RouteName};
+use tidegate_core::{Fault, Price, RouteName, Said};
 use tidegate_server::observe::shadows::{Counted, ShadowCounts, ShadowOutcome};
 use tidegate_storage::shadows::ShadowEntry;
 use tokio::sync::Semaphore;
@@ -118,11 +117,12 @@ impl Inner {
         };
         match answered {
             Ok(parts) => {
-                let (said, got) = (reading::read(&parts), reading::read(&primary.answer));
+                let (said, got) = (Said::read(&parts), Said::read(&primary.answer));
                 entry.usd[0] = self.asked.price.and_then(|price| Some(price.cost(&said.usage?)));
                 self.account.spend(entry.usd[0].unwrap_or_default(), entry.at);
-                let mut compared = compare(&said.text, &got.text, self.spec.compare.numeric_tolerance);
-                (compared.similarity, compared.judged) = self.second(&request, &said, &got).await;
+                let (own, theirs) = (said.first(), got.first());
+                let mut compared = compare(&own, &theirs, self.spec.compare.numeric_tolerance);
+                (compared.similarity, compared.judged) = self.second(&request, &own, &theirs).await;
                 entry.compared = Some(compared);
                 self.account.count(ShadowOutcome::Compared);
             }
@@ -153,7 +153,7 @@ impl Inner {
     }
 
     /// What others say of both answers; nothing where they cannot be asked.
-    async fn second(&self, request: &[u8], said: &Said, got: &Said) -> (Option<f64>, Option<f64>) {
+    async fn second(&self, request: &[u8], said: &str, got: &str) -> (Option<f64>, Option<f64>) {
         let or_none = |asked: Result<Option<f64>, Fault>| {
             asked.unwrap_or_else(|fault| {
                 tracing::warn!(route = %self.route, %fault, "two answers cannot be compared by a model");
@@ -162,10 +162,10 @@ impl Inner {
         };
         let mut found = (None, None);
         if let Some(embedding) = &self.asked.embedding {
-            found.0 = or_none(embedding.similarity(&said.text, &got.text).await);
+            found.0 = or_none(embedding.similarity(said, got).await);
         }
         if let Some(judge) = &self.asked.judge {
-            found.1 = or_none(judge.judged(request, &got.text, &said.text).await);
+            found.1 = or_none(judge.judged(request, got, said).await);
         }
         found
     }

@@ -5,7 +5,7 @@ use crate::rollouts::Rollouts;
 use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::sync::Arc;
-use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec};
+use tidegate_core::spec::{CascadeSpec, GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_route::StateCell;
 
 /// Those who decide.
@@ -26,7 +26,9 @@ impl Deciders {
     /// The route has no arm, or what is kept of its rollout cannot be read.
     pub(crate) fn states(&self, route: &RouteSpec) -> anyhow::Result<StateCell> {
         let states = match &route.policy {
-            PolicySpec::Weighted(shares) => StateCell::fixed(shares).map_err(Into::into),
+            PolicySpec::Weighted(shares) | PolicySpec::Cascade(CascadeSpec { shares, .. }) => {
+                StateCell::fixed(shares).map_err(Into::into)
+            }
             // Each call has shares of its own.
             PolicySpec::Steered(_) | PolicySpec::Rules(_) => {
                 StateCell::fixed(&vec![1.0; route.variants.len()]).map_err(Into::into)

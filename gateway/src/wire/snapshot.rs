@@ -2,15 +2,17 @@
 
 use super::deciders::Deciders;
 use super::parts::Parts;
-use crate::shadows::{Asked, Second, Taker};
+use crate::second::{ModelJudge, Second};
+use crate::shadows::{Asked, Taker};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
+use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{
-    GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec,
+    CascadeSpec, GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec,
 };
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
@@ -43,6 +45,9 @@ pub(crate) fn build(
                 measure(&mut built, steered, old, clock).with_context(|| format!("route `{name}`"))?;
             }
             PolicySpec::Rules(rules) => built.by_call = Some(ByCall::Rules(Rules::new(rules))),
+            PolicySpec::Cascade(cascade) => {
+                built.judge = judge(cascade, spec, parts).with_context(|| format!("route `{name}`"))?;
+            }
             PolicySpec::Weighted(_) | PolicySpec::Learned(_) | PolicySpec::Rollout(_) => {}
         }
         if let Some(hedge) = &route.hedge {
@@ -111,11 +116,19 @@ fn built(
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
         by_call: None,
+        judge: None,
         budget,
         allowance: None,
         arms: arms.with_context(|| format!("route `{name}`"))?,
         shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
+}
+
+/// Who says how good the answers of a cascade are, where it asks.
+fn judge(cascade: &CascadeSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Option<Arc<dyn Judge>>> {
+    let Some(asked) = &cascade.judge else { return Ok(None) };
+    let price = spec.models.get(&asked.model).and_then(|model| model.price);
+    Ok(Some(Arc::new(ModelJudge::new(second(&asked.model, spec, parts)?, price, asked.timeout))))
 }
 
 /// Has the arms of a route measured, and decided by that. An arm that is the same one as before keeps its gauge.

@@ -40,6 +40,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         cost_usd,
         first_us,
         total_us,
+        checks,
         content,
     } = event;
     raw(out, b"{\"id\":\"", &id.encode());
@@ -80,6 +81,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
     number_if(out, b",\"first_us\":", first_us.as_ref())?;
     number(out, b",\"total_us\":", total_us)?;
+    number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"content\":", content.as_ref())?;
     out.push(b'}');
     Ok(())
@@ -116,7 +118,7 @@ fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
 
 fn attempts(out: &mut Vec<u8>, attempts: &[Attempt]) -> serde_json::Result<()> {
     let mut before: &[u8] = b",\"attempts\":[";
-    for Attempt { variant, endpoint, fault, status, us, hedge, lost, cost_usd } in attempts {
+    for Attempt { variant, endpoint, fault, status, us, hedge, lost, poor, cost_usd } in attempts {
         out.extend_from_slice(before);
         text(out, b"{\"variant\":", Some(variant.as_str()))?;
         text(out, b",\"endpoint\":", endpoint.as_ref().map(AsRef::<str>::as_ref))?;
@@ -125,6 +127,7 @@ fn attempts(out: &mut Vec<u8>, attempts: &[Attempt]) -> serde_json::Result<()> {
         number(out, b",\"us\":", us)?;
         flag_if(out, b",\"hedge\":", *hedge);
         flag_if(out, b",\"lost\":", *lost);
+        number_if(out, b",\"poor\":", poor.as_ref())?;
         number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
         out.push(b'}');
         before = b",";
@@ -184,8 +187,8 @@ mod tests {
     use crate::testing;
     use proptest::prelude::*;
     use std::sync::Arc;
-    use tidegate_core::event::Content;
-    use tidegate_core::{FaultKind, SpanId};
+    use tidegate_core::event::{Content, Poor};
+    use tidegate_core::{Checks, FaultKind, SpanId};
 
     fn agrees(event: &Event) {
         let mut ours = Vec::new();
@@ -208,9 +211,15 @@ mod tests {
                     us: 3,
                     ..Attempt::of("a".parse().unwrap())
                 },
-                Attempt { lost: true, cost_usd: Some(1e-7), ..Attempt::of("b".parse().unwrap()) },
+                Attempt {
+                    lost: true,
+                    poor: Some(Poor::InvalidJson),
+                    cost_usd: Some(1e-7),
+                    ..Attempt::of("b".parse().unwrap())
+                },
                 Attempt { us: u64::MAX, hedge: true, ..Attempt::of("b".parse().unwrap()) },
             ],
+            checks: Some(Checks { json: Some(false), tool_calls: None }),
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

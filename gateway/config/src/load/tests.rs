@@ -5,8 +5,9 @@ use std::fs;
 use std::time::Duration;
 use tidegate_core::FaultKind;
 use tidegate_core::spec::{
-    ArtifactsSpec, AuthSpec, Condition, GaugeSpec, HedgeAfter, HedgeSpec, Match, Measure, PolicySpec, ProviderKind,
-    ProxySpec, Requirement, RiskTier, RuleOfRoute, Source, SourceUri, SteerBy, SteeredSpec, When,
+    ArtifactsSpec, AuthSpec, CascadeSpec, Condition, GaugeSpec, HedgeAfter, HedgeSpec, Implicit, JudgeSpec, Match,
+    Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, RuleOfRoute, Source, SourceUri, SteerBy,
+    SteeredSpec, Weakness, When,
 };
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -492,6 +493,58 @@ fn policies_that_look_at_variants_have_their_settings_and_prices() {
     let spec = load_str(&priced, Path::new("x.yaml"), &env).unwrap().spec;
     let PolicySpec::Steered(cost) = &spec.routes["r"].policy else { panic!("another policy") };
     assert_eq!(cost.by, SteerBy::Cost { max_latency: Some(Duration::from_secs(2)) });
+}
+
+#[test]
+fn a_cascade_has_an_order_and_what_is_too_poor() {
+    let of = |fields: &str| route(&format!("policy: {{cascade: {{{fields}}}}}"));
+    let cascade = |fields: &str| {
+        let PolicySpec::Cascade(cascade) = loaded("routes", &of(fields)).unwrap().spec.routes["r"].policy.clone()
+        else {
+            panic!("another policy");
+        };
+        cascade
+    };
+    let judge = JudgeSpec { model: "l".parse().unwrap(), below: 0.7, timeout: Duration::from_secs(2) };
+    let given = cascade(
+        "order: [b, a], explore: 10%, escalate: [length, empty, {shorter_than: 9}, {contains: [\"I CAN'T\"]}, \
+         {confidence_below: 60%}, {judge: {model: l, below: 70%, timeout: 2s}}]",
+    );
+    let escalate = vec![
+        Weakness::Length,
+        Weakness::Empty,
+        Weakness::ShorterThan(9),
+        Weakness::Contains(vec!["i can't".to_owned()]),
+        Weakness::ConfidenceBelow(0.6),
+    ];
+    let mut expected = CascadeSpec { order: vec![1, 0], shares: vec![0.05, 0.95], escalate, judge: Some(judge) };
+    assert_eq!(given, expected);
+    expected.judge = None;
+    let usual = cascade("escalate: [refusal, {judge: {model: l}}]");
+    assert_eq!((usual.order, usual.shares, usual.escalate), (vec![0, 1], vec![0.99, 0.01], vec![Weakness::Refusal]));
+    assert_eq!(usual.judge.unwrap().below, 0.5);
+    for (fields, fault) in [
+        ("order: [a, b]", "`escalate` is missing"),
+        ("escalate: []", "no answer is ever too poor"),
+        ("escalate: [short]", "short"),
+        ("escalate: [empty], order: [a]", "a cascade of one variant"),
+        ("escalate: [empty], order: [a, c]", "no variant `c`"),
+        ("escalate: [empty], order: [a, b, a]", "stands in this order twice"),
+        ("escalate: [{contains: []}]", "`contains` names no text"),
+        ("escalate: [{confidence_below: 0%}]", "is never below 0"),
+        ("escalate: [{judge: {model: l}}, {judge: {model: l}}]", "a second judge can never apply"),
+        ("escalate: [{judge: {model: nope}}]", "there is no model `nope`"),
+    ] {
+        each("routes", &[(&of(fields), fault)]);
+    }
+    let spec = loaded("routes", &route("checks: [valid_json, valid_tool_call]")).unwrap().spec;
+    assert!(spec.routes["r"].looks_at(Implicit::ValidJson) && !spec.routes["l"].looks_at(Implicit::ValidJson));
+    let spec = loaded("routes", &route("policy: {ucb1: {reward: valid_json}}")).unwrap().spec;
+    assert!(spec.routes["r"].looks_at(Implicit::ValidJson) && !spec.routes["r"].looks_at(Implicit::ValidToolCall));
+    each(
+        "routes",
+        &[(&route("checks: [latency]"), "not a form of answers"), (&route("checks: [valid_jsn]"), "not a form")],
+    );
 }
 
 #[test]

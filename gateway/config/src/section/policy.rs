@@ -2,6 +2,7 @@
 //! at the arms is `steer`'s, and what arms there are the route's.
 
 use super::Desk;
+use super::cascade::{self, CascadeFile};
 use super::feature::{self, FeatureFile};
 use super::route::Arms;
 use super::rules::{self, RuleFile};
@@ -46,10 +47,12 @@ choice! {
             LeastBusy(LeastBusyFile) = "least_busy",
             /// The variant that is cheapest for the call.
             Cost(CostFile) = "cost",
+            /// Variants in an order: the next one answers where an answer is too poor.
+            Cascade(CascadeFile) = "cascade",
             /// By the first rule that the call fits; the last one has no `when`.
             Rules(Vec<RuleFile>) = "rules",
         }
-        later { "ucb", "cascade", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
+        later { "ucb", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
     }
 }
 
@@ -57,7 +60,8 @@ record! {
     /// The arm of the largest mean reward, but for a share that is spread evenly.
     EpsilonFile {
         required {
-            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
         }
         optional {
@@ -77,7 +81,8 @@ record! {
     /// The arm of the largest upper bound of its mean reward.
     UcbFile {
         required {
-            /// What it learns from: one of `rewards` that is a `boolean` or has a `range`, or `error`.
+            /// What it learns from: one of `rewards` that is a `boolean` or has a `range`, or `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
         }
         optional {
@@ -95,7 +100,8 @@ record! {
     /// Each arm by the probability that it is the best.
     ThompsonFile {
         required {
-            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
         }
         optional {
@@ -111,7 +117,8 @@ record! {
     /// The spread that finds the best arm soonest; then that arm.
     TrackFile {
         required {
-            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
         }
         optional {
@@ -129,7 +136,8 @@ record! {
     /// The arm of the largest upper bound of the mean reward of calls like this one.
     LinUcbFile {
         required {
-            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
             /// What of a call it regards, 64 numbers at most.
             features: Vec<FeatureFile>,
@@ -152,7 +160,8 @@ record! {
     /// Each arm by the probability that it is the best for calls like this one.
     LinearThompsonFile {
         required {
-            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`.
+            /// What it learns from: one of `rewards`, or `latency`, `first_token`, `cost`, `tokens`, `error`,
+            /// `valid_json`, `valid_tool_call`.
             reward: At<RewardName>,
             /// What of a call it regards, 64 numbers at most.
             features: Vec<FeatureFile>,
@@ -196,6 +205,7 @@ pub(crate) fn check(
         Some(PolicyFile::Latency(raw)) => return Some(PolicySpec::Steered(steer::latency(raw, arms, notes))),
         Some(PolicyFile::Rules(raw)) => return rules::check(raw, arms, has_keys, at, notes).map(PolicySpec::Rules),
         Some(PolicyFile::LeastBusy(raw)) => return steer::least_busy(raw, arms, notes).map(PolicySpec::Steered),
+        Some(PolicyFile::Cascade(raw)) => return cascade::check(raw, arms, notes).map(PolicySpec::Cascade),
         Some(PolicyFile::Cost(raw)) => return Some(PolicySpec::Steered(steer::cost(raw, arms, notes))),
         Some(PolicyFile::EpsilonGreedy(raw)) => Learned {
             here: raw.here(),

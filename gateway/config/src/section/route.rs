@@ -14,7 +14,7 @@ use crate::suggest::nearest;
 use http::HeaderName;
 use std::time::Duration;
 use tidegate_core::spec::{
-    Condition, FallbackSpec, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
+    Condition, FallbackSpec, Implicit, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
 };
 use tidegate_core::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
@@ -44,6 +44,9 @@ record! {
             timeouts: TimeoutFile,
             /// Variants that get copies of calls, and whose answers nobody gets.
             shadow: Vec<ShadowFile>,
+            /// Which forms of answers are looked at and recorded, beside what the policy learns from: `valid_json`,
+            /// `valid_tool_call`.
+            checks: Vec<At<Implicit>>,
         }
         later { "filters", "cache", "match", "description" }
     }
@@ -192,6 +195,27 @@ impl Scalar for Condition {
     }
 }
 
+impl Scalar for Implicit {
+    const WHAT: &'static str = "a form of answers that is looked at";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let forms = || Self::ALL.into_iter().filter(|implicit| implicit.is_of_form());
+        forms().find(|form| form.as_str() == text).ok_or_else(|| {
+            let names: Vec<&str> = forms().map(Self::as_str).collect();
+            if Self::ALL.iter().any(|implicit| implicit.as_str() == text) {
+                return Flaw::default().mend(format!("every call has `{text}`: leave it out here"));
+            }
+            let meant = nearest(text, names.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+            Flaw::default().mend(meant.unwrap_or_else(|| format!("write one of {}", names.join(", "))))
+        })
+    }
+
+    fn schema() -> schemars::Schema {
+        let names: Vec<&str> = Self::ALL.into_iter().filter(|form| form.is_of_form()).map(Self::as_str).collect();
+        schemars::json_schema!({"enum": names})
+    }
+}
+
 /// The route of an entry. Whether its models are there is `refer`'s question.
 pub(crate) fn check(
     item: Item<RouteFile>,
@@ -219,6 +243,7 @@ pub(crate) fn check(
         retry: retry(raw.retry),
         hedge,
         timeouts,
+        check: raw.checks.iter().flatten().map(|check| check.value).collect(),
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
         variants: arms.specs?,
     })

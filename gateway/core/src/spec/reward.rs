@@ -58,11 +58,16 @@ pub enum Implicit {
     Tokens,
     /// Whether the arm failed.
     Error,
+    /// Whether the answer's text is JSON.
+    ValidJson,
+    /// Whether the tools that the answer calls were offered, and are called as they want it.
+    ValidToolCall,
 }
 
 impl Implicit {
     /// Every one.
-    pub const ALL: [Self; 5] = [Self::Latency, Self::FirstToken, Self::Cost, Self::Tokens, Self::Error];
+    pub const ALL: [Self; 7] =
+        [Self::Latency, Self::FirstToken, Self::Cost, Self::Tokens, Self::Error, Self::ValidJson, Self::ValidToolCall];
 
     /// Its name in configurations and records.
     #[must_use]
@@ -73,6 +78,8 @@ impl Implicit {
             Self::Cost => "cost",
             Self::Tokens => "tokens",
             Self::Error => "error",
+            Self::ValidJson => "valid_json",
+            Self::ValidToolCall => "valid_tool_call",
         }
     }
 
@@ -80,16 +87,31 @@ impl Implicit {
     #[must_use]
     pub const fn kind(self) -> RewardKind {
         match self {
-            Self::Error => RewardKind::Boolean,
+            Self::Error | Self::ValidJson | Self::ValidToolCall => RewardKind::Boolean,
             Self::Latency | Self::FirstToken | Self::Cost | Self::Tokens => RewardKind::Float(None),
         }
+    }
+
+    /// Which values are better.
+    #[must_use]
+    pub const fn goal(self) -> Goal {
+        match self {
+            Self::ValidJson | Self::ValidToolCall => Goal::Maximize,
+            Self::Latency | Self::FirstToken | Self::Cost | Self::Tokens | Self::Error => Goal::Minimize,
+        }
+    }
+
+    /// Whether answers have to be looked into for it.
+    #[must_use]
+    pub const fn is_of_form(self) -> bool {
+        matches!(self, Self::ValidJson | Self::ValidToolCall)
     }
 }
 
 /// Where a learner's reward comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RewardSource {
-    /// The call itself; less of it is better.
+    /// The call itself.
     Call(Implicit),
     /// Callers.
     Feedback(RewardSpec),
@@ -118,7 +140,7 @@ impl RewardSource {
     #[must_use]
     pub const fn goal(&self) -> Goal {
         match self {
-            Self::Call(_) => Goal::Minimize,
+            Self::Call(implicit) => implicit.goal(),
             Self::Feedback(spec) => spec.goal,
         }
     }
@@ -155,6 +177,8 @@ mod tests {
         assert!(cost.oriented(0.1) > cost.oriented(0.2) && cost.range().is_none());
         let error = RewardSource::Call(Implicit::Error);
         assert_eq!((error.oriented(0.0), error.oriented(1.0), error.range()), (1.0, 0.0, Some((0.0, 1.0))));
+        let json = RewardSource::Call(Implicit::ValidJson);
+        assert_eq!((json.oriented(1.0), json.oriented(0.0)), (1.0, 0.0));
         let spec = RewardSpec {
             name: "stars".parse().unwrap(),
             kind: RewardKind::Float(Some((1.0, 5.0))),

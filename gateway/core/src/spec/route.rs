@@ -1,8 +1,9 @@
 //! Routes.
 
+use super::cascade::CascadeSpec;
 use super::feature::FeatureSpec;
 use super::hedge::HedgeSpec;
-use super::reward::RewardSource;
+use super::reward::{Implicit, RewardSource};
 use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
 use super::shadow::ShadowSpec;
@@ -31,6 +32,18 @@ pub struct RouteSpec {
     pub timeouts: TimeoutSpec,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowSpec>,
+    /// Which forms of answers are looked at, beside what the policy learns from.
+    pub check: Vec<Implicit>,
+}
+
+impl RouteSpec {
+    /// Whether this form of answers is looked at: it is wished, or the policy learns from it.
+    #[must_use]
+    pub fn looks_at(&self, form: Implicit) -> bool {
+        let is_learnt =
+            matches!(&self.policy, PolicySpec::Learned(learned) if learned.reward == RewardSource::Call(form));
+        is_learnt || self.check.contains(&form)
+    }
 }
 
 /// One arm of a route.
@@ -66,6 +79,8 @@ pub enum PolicySpec {
     Steered(SteeredSpec),
     /// By what is known of the call.
     Rules(RulesSpec),
+    /// By an order, in which the next one answers where an answer is too poor.
+    Cascade(CascadeSpec),
     /// By shares that go from one arm to another, step by step.
     Rollout(RolloutSpec),
 }

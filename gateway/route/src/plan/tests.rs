@@ -8,6 +8,7 @@ use tidegate_core::FaultKind;
 use tidegate_core::clock::ManualClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::spec::route::{Condition, FallbackSpec, PolicySpec, RetrySpec, TimeoutSpec, VariantSpec};
+use tidegate_core::spec::{CascadeSpec, Weakness};
 
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -26,6 +27,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
         name: "support".parse().unwrap(),
         variants: (0..variants).map(arm).collect(),
         shadows: Vec::new(),
+        check: Vec::new(),
         policy: PolicySpec::Weighted(shares),
         sticky: None,
         fallback: Vec::new(),
@@ -197,6 +199,36 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
         FaultKind::ContentFilter,
         FaultKind::UpstreamRefused,
     ])
+}
+
+/// A route whose arms answer in this order.
+fn cascade(order: &[usize]) -> RouteSpec {
+    let mut shares = vec![0.0; order.len()];
+    shares[order[0]] = 1.0;
+    let spec = CascadeSpec { order: order.to_vec(), shares, escalate: vec![Weakness::Empty], judge: None };
+    RouteSpec { policy: PolicySpec::Cascade(spec), ..route(order.len(), 1) }
+}
+
+#[test]
+fn a_cascade_goes_on_in_its_order_from_poor_answers_and_from_faults() {
+    let (budget, dice) = (budget(0.0), SplitMix::seeded(3));
+    let second = Duration::from_secs(1);
+    let mut plan = Plan::new(Arc::new(cascade(&[2, 0, 1])), 2, &budget);
+    assert_eq!(plan.escalates_to(second), Some(0));
+    assert_eq!(plan.escalates_to(60 * second), None, "its time is up");
+    plan.escalate(0);
+    let fault = Fault::new(FaultKind::UpstreamFailed, "");
+    assert_eq!(plan.after(&fault, &budget, &dice, second), Next::Fallback { variant: 1 });
+    assert_eq!((plan.current(), plan.escalates_to(second)), (1, None), "the last one answers for all");
+    assert_eq!(plan.after(&fault, &budget, &dice, second), Next::GiveUp);
+    // A fallback goes first; one that was tried by it is left out.
+    let spec = falling_back(cascade(&[0, 1, 2]), &[Condition::Class(5)], 2);
+    let mut plan = Plan::new(Arc::new(spec), 0, &budget);
+    assert_eq!(plan.after(&fault, &budget, &dice, second), Next::Fallback { variant: 2 });
+    assert_eq!(plan.escalates_to(second), None);
+    let mine = Fault::new(FaultKind::InvalidRequest, "");
+    assert_eq!(Plan::new(Arc::new(cascade(&[0, 1])), 0, &budget).after(&mine, &budget, &dice, second), Next::GiveUp);
+    assert_eq!(Plan::new(Arc::new(route(2, 1)), 0, &budget).escalates_to(second), None, "others know no order");
 }
 
 proptest! {

@@ -3,7 +3,8 @@
 //! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
 //! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`prompt`] (what stands before
 //! its messages) → [`choose`] (policy → plan) → [`send`] (try, try again, fall back; each [`attempt`] perhaps in a race of
-//! two, [`hedge`]) → [`reply`] (JSON or events, then [`copy`] for shadows) → the ledger closes.
+//! two, [`hedge`]; in a [`cascade`] go on from poor answers) → [`reply`] (JSON or events, which [`examine`] looks at, then
+//! [`copy`] for shadows) → the ledger closes.
 //!
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
@@ -11,8 +12,10 @@
 pub(crate) mod arrive;
 pub(crate) mod attempt;
 pub(crate) mod caller;
+pub(crate) mod cascade;
 pub(crate) mod choose;
 pub(crate) mod copy;
+pub(crate) mod examine;
 pub(crate) mod facts;
 pub(crate) mod hedge;
 pub(crate) mod keep;

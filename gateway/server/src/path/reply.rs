@@ -5,6 +5,7 @@ use crate::api::error;
 use crate::body::Sniffer;
 use crate::path::attempt::Sent;
 use crate::path::copy::Copies;
+use crate::path::examine::Examine;
 use crate::path::failed;
 use crate::path::keep::Keep;
 use crate::path::send::Answered;
@@ -27,7 +28,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Sends an answer that has begun.
 pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.first_byte();
-    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies, ride } = answered;
+    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies, ride, mut examine } = answered;
     let mut response = match sent {
         Sent::Whole(answer) => {
             if let Some(usage) = answer.usage {
@@ -40,6 +41,10 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             keep.end(&mut ledger);
             copies.part(&answer.body);
             copies.send(&ledger);
+            if let Some(examine) = &mut examine {
+                examine.part(&answer.body);
+                examine.end(&mut ledger);
+            }
             ledger.note(|event| (event.status, event.answer_bytes) = (200, answer.body.len() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
@@ -60,6 +65,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                 keep,
                 copies,
                 ride,
+                examine,
                 ledger: Some(ledger),
                 waiting: None,
             };
@@ -170,6 +176,7 @@ pub(crate) struct EventStream {
     keep: Keep,
     copies: Copies,
     ride: Option<Ride>,
+    examine: Option<Box<Examine>>,
     ledger: Option<Ledger>,
     waiting: Option<(BoxFuture<'static, Result<(), Fault>>, Bytes)>,
 }
@@ -255,6 +262,9 @@ impl EventStream {
         self.keep.end(&mut ledger);
         if outcome == Outcome::Ok {
             self.copies.send(&ledger);
+            if let Some(examine) = &mut self.examine {
+                examine.end(&mut ledger);
+            }
         }
         match ledger.close(outcome) {
             Recorded::Acknowledged(wait) => {

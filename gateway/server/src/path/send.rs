@@ -4,23 +4,27 @@
 use crate::body::Splices;
 use crate::path::arrive::Arrived;
 use crate::path::attempt::{self, Begun, Sent, deadlines, since};
+use crate::path::cascade::{self, Held, Regarded};
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
+use crate::path::examine::Examine;
 use crate::path::hedge::Race;
 use crate::path::keep::Keep;
 use crate::path::parameters;
-use crate::path::prompt::Front;
+use crate::path::permit::Admitted;
+use crate::path::prompt::{Front, Wanted};
 use crate::path::withheld;
 use crate::server::Server;
 use crate::snapshot::{Arm, Route, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidegate_core::port::backend::Call;
 use tidegate_core::port::limits::Standings;
-use tidegate_core::{Api, Caller, Clock, Fault, Ledger};
-use tidegate_route::{Next, Ride};
+use tidegate_core::spec::RouteSpec;
+use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, Ledger};
+use tidegate_route::{Next, Plan, Ride};
 
 /// An answer that has begun.
 #[derive(Debug)]
@@ -39,12 +43,14 @@ pub(crate) struct Answered {
     pub(crate) copies: Copies,
     /// Its way at the arm, where the arm is measured.
     pub(crate) ride: Option<Ride>,
+    /// What looks at its form, where that is wanted.
+    pub(crate) examine: Option<Box<Examine>>,
 }
 
-/// Sends the call until an arm answers or the plan gives up.
+/// Sends the call until an arm answers well enough or the plan gives up.
 ///
 /// # Errors
-/// The last fault, when the plan gives up.
+/// The last fault, when the plan gives up and nothing answered at all.
 pub(crate) async fn send(
     server: &Server,
     snapshot: &Arc<Snapshot>,
@@ -53,56 +59,144 @@ pub(crate) async fn send(
     ledger: &mut Ledger,
 ) -> Result<Answered, Fault> {
     let standings = planned.standings();
-    let (admitted, wanted, mut plan) = (planned.admitted, planned.wanted, planned.plan);
+    let (admitted, wanted, plan) = (planned.admitted, planned.wanted, planned.plan);
     let (route, arrived) = (&admitted.route, &admitted.arrived);
     let outgoing = server.outgoing(headers, ledger);
     let (clock, dice) = (&*server.ports().clock, &*server.ports().dice);
-    let round = Round { route, stream: arrived.scan.stream, started: clock.now(), clock };
     if let Some(allowance) = &route.allowance {
         allowance.deposit();
     }
-    let (mut avoid, mut failed, mut is_first) = (None, None, true);
-    loop {
-        let arm = &route.arms[plan.current()];
-        name(arm, ledger);
-        // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
-        let front = wanted.front(snapshot, arm, arrived, ledger).map_err(|fault| failed.take().unwrap_or(fault))?;
-        let prompt_estimate = arrived.scan.prompt_tokens + front.as_ref().map_or(0, Front::tokens);
-        let call = Call {
-            api: arrived.api,
-            model: arm.model.clone(),
-            body: splice(arrived, arm, front.as_ref())?,
-            headers: Arc::clone(&outgoing),
-            caller: turn(&admitted.caller),
-            deadlines: deadlines(route.spec.timeouts, since(clock, round.started)),
-            avoid: avoid.take(),
-            taken: None,
-        };
-        let fault = match round.tried(arm, call, is_first, prompt_estimate, ledger).await {
-            Err(fault) => fault,
-            Ok(begun) => match withheld::fault(&route.spec, &begun.sent) {
-                Some(fault) if plan.has_fallback(&fault, since(clock, round.started)) => {
-                    withheld::note(&fault, &begun.sent, arm.price, ledger);
-                    fault
+    let round = Round { route, stream: arrived.scan.stream, started: clock.now(), clock };
+    let mut tries =
+        Tries { round, dice, snapshot, admitted: &admitted, wanted: &wanted, outgoing: &outgoing, plan, held: None };
+    let Got { sent, front, ride } = match tries.walk(ledger).await {
+        Ok(got) => got,
+        // A poor answer is better than none.
+        Err(fault) => tries.held(ledger).ok_or(fault)?,
+    };
+    let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
+    let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
+    let examine = Examine::of(&route.spec, arrived);
+    let wants_usage = arrived.scan.include_usage;
+    let prompt_estimate = arrived.scan.prompt_tokens + front;
+    Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride, examine })
+}
+
+/// The tries of one call.
+struct Tries<'a> {
+    round: Round<'a>,
+    dice: &'a dyn Dice,
+    snapshot: &'a Snapshot,
+    admitted: &'a Admitted,
+    wanted: &'a Wanted,
+    outgoing: &'a Arc<HeaderMap>,
+    plan: Plan<Arc<RouteSpec>>,
+    /// The newest answer that was too poor.
+    held: Option<Held>,
+}
+
+/// An answer that the caller gets.
+struct Got {
+    sent: Sent,
+    /// Tokens of the prompt that stood before the caller's messages.
+    front: u64,
+    ride: Option<Ride>,
+}
+
+impl Tries<'_> {
+    async fn walk(&mut self, ledger: &mut Ledger) -> Result<Got, Fault> {
+        let Round { route, .. } = self.round;
+        let arrived = &self.admitted.arrived;
+        let (mut avoid, mut failed, mut is_first) = (None, None::<Fault>, true);
+        loop {
+            let index = self.plan.current();
+            let arm = &route.arms[index];
+            arm.note(ledger);
+            // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
+            let front = self.wanted.front(self.snapshot, arm, arrived, ledger);
+            let front = front.map_err(|fault| failed.take().unwrap_or(fault))?;
+            let call = self.call(arm, front.as_ref(), avoid.take())?;
+            let front = front.as_ref().map_or(0, Front::tokens);
+            let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
+            let further = self.plan.escalates_to(self.round.spent());
+            let fault = match regarded(&self.round, arrived, tried, further.is_some(), ledger).await {
+                Err(fault) => fault,
+                Ok((regarded, ride)) => match (regarded.poor, further) {
+                    (Some(why), Some(next)) => {
+                        self.held = Some(regarded.held(why, (index, arm), front, ledger));
+                        self.plan.escalate(next);
+                        is_first = true;
+                        continue;
+                    }
+                    _ => match self.withheld(arm, &regarded.sent, ledger) {
+                        Some(fault) => fault,
+                        None => return Ok(Got { sent: regarded.sent, front, ride }),
+                    },
+                },
+            };
+            match self.plan.after(&fault, &route.budget, self.dice, self.round.spent()) {
+                Next::GiveUp => return Err(fault),
+                Next::Again { wait, .. } => {
+                    (avoid, is_first) = (fault.endpoint, false);
+                    tokio::time::sleep(wait).await;
                 }
-                _ => {
-                    let Begun { sent, ride } = begun;
-                    let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
-                    let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
-                    let wants_usage = arrived.scan.include_usage;
-                    return Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride });
-                }
-            },
-        };
-        match plan.after(&fault, &route.budget, dice, since(clock, round.started)) {
-            Next::GiveUp => return Err(fault),
-            Next::Again { wait, .. } => {
-                (avoid, is_first) = (fault.endpoint, false);
-                tokio::time::sleep(wait).await;
+                Next::Fallback { .. } => (failed, is_first) = (Some(fault), true),
             }
-            Next::Fallback { .. } => (failed, is_first) = (Some(fault), true),
         }
     }
+
+    fn call(&self, arm: &Arm, front: Option<&Front>, avoid: Option<EndpointName>) -> Result<Call, Fault> {
+        let arrived = &self.admitted.arrived;
+        Ok(Call {
+            api: arrived.api,
+            model: arm.model.clone(),
+            body: splice(arrived, arm, front)?,
+            headers: Arc::clone(self.outgoing),
+            caller: turn(&self.admitted.caller),
+            deadlines: deadlines(self.round.route.spec.timeouts, self.round.spent()),
+            avoid,
+            taken: None,
+        })
+    }
+
+    /// The fault that an answer is which a filter withheld, where the call can go elsewhere then.
+    fn withheld(&self, arm: &Arm, sent: &Sent, ledger: &mut Ledger) -> Option<Fault> {
+        let fault = withheld::fault(&self.round.route.spec, sent)?;
+        if !self.plan.has_fallback(&fault, self.round.spent()) {
+            return None;
+        }
+        withheld::note(&fault, sent, arm.price, ledger);
+        Some(fault)
+    }
+
+    /// The newest poor answer, where there is one.
+    fn held(&mut self, ledger: &mut Ledger) -> Option<Got> {
+        let held = self.held.take()?;
+        let arm = &self.round.route.arms[held.arm];
+        let (sent, front) = held.released(arm, ledger);
+        Some(Got { sent, front, ride: None })
+    }
+}
+
+/// Looks at an answer that another variant could better.
+async fn regarded(
+    round: &Round<'_>,
+    arrived: &Arrived,
+    tried: Result<Begun, Fault>,
+    is_further: bool,
+    ledger: &mut Ledger,
+) -> Result<(Regarded, Option<Ride>), Fault> {
+    let Begun { sent, ride } = tried?;
+    if !is_further {
+        return Ok((Regarded::passed(sent), ride));
+    }
+    let remaining = round.route.spec.timeouts.total.saturating_sub(round.spent());
+    let regarded = cascade::regard(round.route, arrived, sent, remaining).await;
+    match &regarded {
+        Ok(regarded) => ledger.beside(regarded.judge),
+        Err(fault) => cascade::broke(fault, ledger),
+    }
+    Ok((regarded?, ride))
 }
 
 /// What all tries of a call have in common.
@@ -114,6 +208,11 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// How long the call took so far.
+    fn spent(&self) -> Duration {
+        since(self.clock, self.started)
+    }
+
     /// One try at an arm; of the first one there, a second request may go out beside it.
     async fn tried(
         &self,
@@ -132,16 +231,6 @@ impl Round<'_> {
         // Two calls under way need room that others shall not pay for.
         Box::pin(race.run(call, ledger)).await
     }
-}
-
-/// Notes which arm is tried.
-fn name(arm: &Arm, ledger: &mut Ledger) {
-    ledger.note(|event| {
-        event.variant = Some(arm.name.clone());
-        event.model = Some(arm.model.clone());
-        event.model_version = arm.version;
-        event.provider = Some(arm.provider.clone());
-    });
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.

@@ -27,12 +27,25 @@ impl Known {
                 name("from"),
                 name("to")
             ),
+            ("cascade", ..) => self.why_cascaded(settings),
             ("rules", ..) => self.why_ruled(settings),
             ("latency" | "least_busy" | "cost", ..) => format!("because {}", self.why_steered(kind, settings)),
             (_, Some(learned), Some(state)) => format!("because {}", self.why_learnt(&learned, state)),
             (_, Some(_), None) => "by what had been learnt, but its state is in no log that is kept".to_owned(),
             (kind, None, _) => format!("by `{kind}`, which this version of the program does not know"),
         }
+    }
+
+    /// Of a cascade: where it begins.
+    fn why_cascaded(&self, settings: &Value) -> String {
+        let first = settings["order"][0].as_str().unwrap_or("?");
+        let explore = settings["explore"].as_f64().unwrap_or_default();
+        if self.name(self.decision.arm) != first {
+            return format!("because {} of the calls begin at any variant of the cascade", percent(explore));
+        }
+        let spread =
+            if explore > 0.0 { format!(", but for {} that begin anywhere", percent(explore)) } else { String::new() };
+        format!("because the cascade begins with it{spread}")
     }
 
     /// Of rules: those whose shares the call had.

@@ -6,7 +6,7 @@ use crate::observe::histogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tidegate_core::event::Attempt;
+use tidegate_core::event::{Attempt, Poor};
 use tidegate_core::{Api, Event, FaultKind, Outcome, Side, VariantName};
 
 /// A number that only grows.
@@ -117,6 +117,8 @@ const fn result_of(attempt: &Attempt) -> usize {
 struct VariantMeters {
     requests: [[[Counter; CLASSES.len()]; OUTCOMES.len()]; Api::ALL.len()],
     attempts: [Counter; RESULTS.len()],
+    /// Answers that were too poor, by why.
+    poor: [Counter; Poor::ALL.len()],
 }
 
 /// What a route counts for one interface.
@@ -173,7 +175,11 @@ impl RouteMeters {
         let api = index_of(event.api);
         self.of(event.variant.as_ref()).requests[api][outcome_of(event.outcome)][class_of(event.status)].add(1);
         for attempt in &event.attempts {
-            self.of(Some(&attempt.variant)).attempts[result_of(attempt)].add(1);
+            let meters = self.of(Some(&attempt.variant));
+            meters.attempts[result_of(attempt)].add(1);
+            if let Some(count) = attempt.poor.and_then(|poor| meters.poor.get(poor as usize)) {
+                count.add(1);
+            }
             if attempt.hedge {
                 self.totals.hedges[usize::from(attempt.lost || attempt.fault.is_some())].add(1);
             }
@@ -222,6 +228,17 @@ pub(super) fn write(routes: &BTreeMap<&str, &RouteMeters>, page: &mut Exposition
     for (route, meters) in routes {
         for (result, count) in HEDGES.iter().zip(&meters.totals.hedges).filter(|(_, count)| count.get() > 0) {
             page.series(&[("route", route), ("result", result)], count.get());
+        }
+    }
+    page.counter(
+        "tidegate_escalations_total",
+        "Answers that were too poor, so that the next variant was asked, by why.",
+    );
+    for (route, meters) in routes {
+        for (variant, meters) in meters.each_variant() {
+            for (why, count) in Poor::ALL.iter().zip(&meters.poor).filter(|(_, count)| count.get() > 0) {
+                page.series(&[("route", route), ("variant", variant), ("reason", why.label())], count.get());
+            }
         }
     }
     page.counter("tidegate_cost_usd_total", "What calls cost by the price table.");
