@@ -9,12 +9,16 @@ use tidegate_core::event::Regarded;
 use tidegate_core::spec::RewardKind;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::route::{LearnedSpec, RuleSpec};
-use tidegate_core::{RouteName, StateId, VariantName};
+use tidegate_core::{InferenceId, RouteName, StateId, VariantName};
 use tidegate_route::StateCell;
 use tidegate_route::learn::{
     Heard, LearnFault, Learner, LinearRule, LinearTally, Mixing, Rule, Sums, Tally, Told, Values,
 };
+use tidegate_storage::learning::calls::{CallReward, Calls};
 use tidegate_storage::learning::{HeardEntry, Learnt, RewardEntry, StateEntry, SumsEntry};
+
+/// Room for so many waiting rewards is kept.
+const WAITING_KEPT: usize = 4096;
 
 /// A route that learns.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(super) struct Seat {
     /// Rewards that the published state lacks, and since when.
     pub(super) lacks: u32,
     pub(super) since: Option<Instant>,
+    /// Rewards that calls said of themselves, not yet written down.
+    waiting: Vec<CallReward>,
 }
 
 /// What is known of a route's arms before its learner is there.
@@ -93,7 +99,7 @@ impl Seat {
             }
         }
         let cell = StateCell::new(learner.state()?);
-        Ok(Self { learned: learned.clone(), variants, learner, cell, lacks: 0, since: None })
+        Ok(Self { learned: learned.clone(), variants, learner, cell, lacks: 0, since: None, waiting: Vec::new() })
     }
 
     /// What is known of its arms.
@@ -110,10 +116,42 @@ impl Seat {
         }
     }
 
-    /// Folds a reward as it was given; whether it changed what is known.
-    pub(super) fn fold(&mut self, variant: &VariantName, value: f64, regarded: Option<&Regarded>) -> bool {
+    /// Folds a reward as it was given.
+    pub(super) fn fold(&mut self, variant: &VariantName, value: f64, regarded: Option<&Regarded>) {
         let arm = self.variants.iter().position(|name| name == variant);
-        arm.is_some_and(|arm| fold(&mut self.learner, &self.learned, arm, value, regarded))
+        if arm.is_some_and(|arm| fold(&mut self.learner, &self.learned, arm, value, regarded)) {
+            self.lacks += 1;
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Takes a reward that a call says of itself, to be written down and folded with others. What is no finite number would
+    /// change nothing, and has no form in the log.
+    pub(super) fn take(&mut self, id: InferenceId, variant: &VariantName, value: f64, regarded: Option<Regarded>) {
+        let arm = self.variants.iter().position(|name| name == variant).filter(|_| value.is_finite());
+        self.waiting.extend(arm.map(|arm| CallReward(id, arm, value, regarded)));
+    }
+
+    /// The rewards that wait, as they are written down; `None` where none does.
+    pub(super) fn waiting<'a>(&'a self, route: &'a RouteName) -> Option<Calls<'a>> {
+        let (reward, variants, rewards) = (self.learned.reward.name(), &self.variants, &self.waiting);
+        (!rewards.is_empty()).then_some(Calls { route, reward, variants, rewards })
+    }
+
+    /// Folds the rewards that wait, in the order in which they were written down.
+    pub(super) fn fold_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let declared = FeatureSpec::id_of(&self.learned.features);
+        for CallReward(_, arm, value, regarded) in self.waiting.drain(..) {
+            let is_folded = fold_declared(&mut self.learner, &self.learned, declared, (arm, value, regarded.as_ref()));
+            self.lacks += u32::from(is_folded);
+        }
+        self.waiting.shrink_to(WAITING_KEPT);
+        if self.lacks > 0 {
+            self.since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Knows what others tell; how many rewards of theirs are new.
@@ -208,7 +246,16 @@ pub(crate) fn fold(
     value: f64,
     regarded: Option<&Regarded>,
 ) -> bool {
-    let declared = FeatureSpec::id_of(&learned.features);
+    fold_declared(learner, learned, FeatureSpec::id_of(&learned.features), (arm, value, regarded))
+}
+
+/// The same, where the declaration's name is known already: to make it costs more than to fold.
+fn fold_declared(
+    learner: &mut Learner,
+    learned: &LearnedSpec,
+    declared: Option<StateId>,
+    (arm, value, regarded): (usize, f64, Option<&Regarded>),
+) -> bool {
     let features = match (declared, regarded) {
         (None, _) => &[][..],
         (Some(declared), Some(regarded)) if regarded.of == declared => &regarded.features,

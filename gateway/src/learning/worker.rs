@@ -1,6 +1,8 @@
 //! The thread that learns: takes what calls and callers tell, writes it down, folds it, publishes states. Owns the pace of
 //! publishing and what becomes of a value that comes too early, too late or twice.
 
+mod ended;
+
 use super::calls::{Arm, Calls};
 use super::saying::{check, entry, is_young, once};
 use super::seat::{Later, Restored, Seat};
@@ -14,11 +16,11 @@ use std::time::{Duration, Instant};
 use tidegate_core::event::Regarded;
 use tidegate_core::port::learning::{About, Feedback, Taken};
 use tidegate_core::spec::route::LearnedSpec;
-use tidegate_core::spec::{GatewaySpec, Implicit, RewardSource, RewardSpec, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, RewardSpec, RouteSpec};
 use tidegate_core::{Checks, Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
-use tidegate_storage::EventReader;
 use tidegate_storage::learning::{LearningLog, Learnt, RewardEntry};
+use tidegate_storage::{EventReader, StoreFault};
 use tokio::sync::oneshot;
 
 /// A state is published after so many rewards …
@@ -29,6 +31,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(20);
 /// How long feedback waits for the end of the call that it is about: a caller may have seen the last byte before us.
 const EARLY: Duration = Duration::from_secs(2);
+/// Room for so many calls that ended is kept.
+const ENDED_KEPT: usize = 4096;
 /// How many keys of feedback are known again.
 const KEYS: usize = 100_000;
 
@@ -183,6 +187,8 @@ impl Worker {
 
     /// Works until told to stop.
     pub(super) fn run(this: &Mutex<Self>, messages: &Receiver<Message>, ended: &Mutex<Vec<Ended>>) {
+        // Lies in the place of what is taken, so that no call pays for room that is there already.
+        let mut taken = Vec::new();
         loop {
             let first = messages.recv_timeout(TICK);
             let mut worker = this.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,8 +201,9 @@ impl Worker {
                 }
             }
             // Taken behind the messages: a value comes after the end of its call.
-            let ended = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
-            worker.work(ended, batch);
+            std::mem::swap(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner), &mut taken);
+            worker.work(&mut taken, batch);
+            taken.shrink_to(ENDED_KEPT);
             worker.publish(is_over);
             if is_over {
                 return;
@@ -204,10 +211,10 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, ended: Vec<Ended>, batch: Vec<Message>) {
+    pub(super) fn work(&mut self, ended: &mut Vec<Ended>, batch: Vec<Message>) {
         let mut said = std::mem::take(&mut self.early);
         let mut heard = Vec::new();
-        let entries: Vec<Learnt> = ended.into_iter().filter_map(|ended| self.ended(ended)).collect();
+        ended.drain(..).for_each(|one| self.ended(one));
         for message in batch {
             match message {
                 Message::Said(one) => said.push(*one),
@@ -215,8 +222,7 @@ impl Worker {
                 Message::Stop => {}
             }
         }
-        self.write(&entries, false);
-        self.fold(&entries);
+        self.learn();
         for (route, reward, told) in heard {
             self.hear(&route, &reward, &told);
         }
@@ -225,39 +231,12 @@ impl Worker {
         }
     }
 
-    /// Remembers a call; its reward, where its route learns from calls themselves.
-    fn ended(&mut self, ended: Ended) -> Option<Learnt> {
-        let variant = self.routes.get(&ended.route)?.get(ended.arm)?.clone();
-        let (route, regarded) = (ended.route.clone(), ended.regarded);
-        let arm =
-            Arm { id: ended.id, route, variant: variant.clone(), tenant: ended.tenant, regarded: regarded.clone() };
-        self.calls.add(arm, ended.episode);
-        let seat = self.seats.get(&ended.route)?;
-        let value = match &seat.learned.reward {
-            RewardSource::Feedback(_) => None,
-            // The decision is judged: an arm whose call another had to answer has failed.
-            RewardSource::Call(Implicit::Error) => Some(f64::from(u8::from(!ended.is_ok || ended.answered != variant))),
-            RewardSource::Call(_) if !ended.is_ok => None,
-            RewardSource::Call(Implicit::Latency) => Some(ended.latency),
-            RewardSource::Call(Implicit::FirstToken) => ended.first,
-            RewardSource::Call(Implicit::Cost) => ended.cost,
-            RewardSource::Call(Implicit::Tokens) => ended.tokens,
-            RewardSource::Call(Implicit::ValidJson) => ended.checks.json.map(|is| f64::from(u8::from(is))),
-            RewardSource::Call(Implicit::ValidToolCall) => ended.checks.tool_calls.map(|is| f64::from(u8::from(is))),
-        };
-        let reward = seat.learned.reward.name().into();
-        let (route, id, at) = (ended.route, ended.id, self.clock.unix_ms());
-        value.map(|value| Learnt::Reward(RewardEntry { at, route, variant, reward, value, id, regarded }))
-    }
-
     /// Folds what was written down.
     fn fold(&mut self, entries: &[Learnt]) {
         for entry in entries {
             let Learnt::Reward(one) = entry else { continue };
-            let Some(seat) = self.seats.get_mut(&one.route) else { continue };
-            if seat.fold(&one.variant, one.value, one.regarded.as_ref()) {
-                seat.lacks += 1;
-                seat.since.get_or_insert_with(Instant::now);
+            if let Some(seat) = self.seats.get_mut(&one.route) {
+                seat.fold(&one.variant, one.value, one.regarded.as_ref());
             }
         }
     }
@@ -386,18 +365,23 @@ impl Worker {
         self.write(&entries, is_over);
     }
 
-    /// Writes entries down; whether that went well. Where nothing is kept it did.
+    /// Writes entries down; whether that went well. Where nothing is kept, or there is none, it did.
     fn write(&mut self, entries: &[Learnt], is_synced: bool) -> bool {
-        let Some(log) = &mut self.log else { return true };
+        let Some(log) = self.log.as_mut().filter(|_| !entries.is_empty()) else { return true };
         let written = log.append(self.clock.unix_ms(), entries, is_synced);
-        match (&written, self.is_lost) {
-            (Err(fault), false) => tracing::error!(%fault, "what is learnt cannot be written down"),
-            (Ok(()), true) => tracing::info!("what is learnt is written down again"),
-            _ => {}
-        }
-        self.is_lost = written.is_err();
-        written.is_ok()
+        self.is_lost = is_lost(&written, self.is_lost);
+        !self.is_lost
     }
+}
+
+/// Whether what is learnt is lost now; says so where that is new.
+fn is_lost(written: &Result<(), StoreFault>, was_lost: bool) -> bool {
+    match (written, was_lost) {
+        (Err(fault), false) => tracing::error!(%fault, "what is learnt cannot be written down"),
+        (Ok(()), true) => tracing::info!("what is learnt is written down again"),
+        _ => {}
+    }
+    written.is_err()
 }
 
 /// Publishes what a seat knows; what is to be written down of it.

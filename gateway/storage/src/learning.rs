@@ -1,8 +1,12 @@
 //! What learners learnt from, kept beside the records of calls: each reward that was folded and each state that was
 //! published, in that order, so that a learner goes on where it was and a decision can be reckoned anew. Owns what the
-//! entries are.
+//! entries are; how rewards of many calls stand in one line is [`calls`]'s.
 
+pub mod calls;
+
+use crate::StoreFault;
 use crate::lines::Lines;
+use calls::Calls;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -122,12 +126,42 @@ pub struct FeedbackEntry {
 }
 
 /// The log.
-pub type LearningLog = Lines<Learnt>;
+#[derive(Debug)]
+pub struct LearningLog(Lines<Learnt>);
+
+impl LearningLog {
+    /// Writes entries of one moment; with `is_synced` they are on disk when this returns.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn append(&mut self, now_ms: u64, entries: &[Learnt], is_synced: bool) -> Result<(), StoreFault> {
+        self.0.append(now_ms, entries, is_synced)
+    }
+
+    /// Writes rewards that calls said of themselves, in their short form: many cost little. They are read as entries.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn append_calls(&mut self, now_ms: u64, calls: &[Calls<'_>]) -> Result<(), StoreFault> {
+        self.0.append_as(now_ms, calls.iter().flat_map(|calls| calls.lines(now_ms)), false)
+    }
+
+    /// All entries in their order; lines that a kill cut off are none.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read(&self, mut each: impl FnMut(Learnt)) -> Result<(), StoreFault> {
+        self.0.read_lines(0, |line| match serde_json::from_slice(line) {
+            Ok(entry) => each(entry),
+            Err(_) => calls::read(line, &mut each),
+        })
+    }
+}
 
 /// The log in this folder of an event store.
 #[must_use]
 pub fn log_at(folder: &Path) -> LearningLog {
-    Lines::at(folder.join("learning"))
+    LearningLog(Lines::at(folder.join("learning")))
 }
 
 #[cfg(test)]

@@ -11,11 +11,15 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+/// So much room for lines is kept from one append to the next.
+const BUFFER_KEPT: usize = 1 << 20;
+
 /// A log of entries of one kind.
 #[derive(Debug)]
 pub struct Lines<Entry> {
     folder: PathBuf,
     open: Option<(Day, File)>,
+    buffer: Vec<u8>,
     entries: PhantomData<fn() -> Entry>,
 }
 
@@ -23,7 +27,7 @@ impl<Entry: Serialize + DeserializeOwned> Lines<Entry> {
     /// The log in this folder; it is made with the first entry.
     #[must_use]
     pub const fn at(folder: PathBuf) -> Self {
-        Self { folder, open: None, entries: PhantomData }
+        Self { folder, open: None, buffer: Vec::new(), entries: PhantomData }
     }
 
     /// Writes entries of one moment; with `is_synced` they are on disk when this returns.
@@ -31,21 +35,45 @@ impl<Entry: Serialize + DeserializeOwned> Lines<Entry> {
     /// # Errors
     /// They cannot be written.
     pub fn append(&mut self, now_ms: u64, entries: &[Entry], is_synced: bool) -> Result<(), StoreFault> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let folder = self.folder.clone();
-        let wrong = StoreFault::io("write to", &folder);
-        let mut bytes = Vec::new();
-        for entry in entries {
-            if let Err(error) = serde_json::to_writer(&mut bytes, entry) {
-                return Err(wrong(io::Error::other(error)));
+        self.append_as(now_ms, entries, is_synced)
+    }
+
+    /// Writes lines of another form than an entry's: of one moment, and on disk with `is_synced`.
+    pub(crate) fn append_as(
+        &mut self,
+        now_ms: u64,
+        lines: impl IntoIterator<Item: Serialize>,
+        is_synced: bool,
+    ) -> Result<(), StoreFault> {
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
+        let written = self.encode(lines, &mut bytes).and_then(|()| self.write(now_ms, &bytes, is_synced));
+        bytes.shrink_to(BUFFER_KEPT);
+        self.buffer = bytes;
+        written
+    }
+
+    fn encode(&self, lines: impl IntoIterator<Item: Serialize>, bytes: &mut Vec<u8>) -> Result<(), StoreFault> {
+        for line in lines {
+            if let Err(error) = serde_json::to_writer(&mut *bytes, &line) {
+                return Err(StoreFault::io("write to", &self.folder)(io::Error::other(error)));
             }
             bytes.push(b'\n');
         }
+        Ok(())
+    }
+
+    fn write(&mut self, now_ms: u64, bytes: &[u8], is_synced: bool) -> Result<(), StoreFault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let file = self.file(Day::of_ms(now_ms))?;
-        let written = file.write_all(&bytes).and_then(|()| if is_synced { file.sync_data() } else { Ok(()) });
-        written.map_err(wrong)
+        let written = file.write_all(bytes).and_then(|()| if is_synced { file.sync_data() } else { Ok(()) });
+        if written.is_err() {
+            // Opened again, its last line is looked at: a part of one must not spoil the next.
+            self.open = None;
+        }
+        written.map_err(StoreFault::io("write to", &self.folder))
     }
 
     fn file(&mut self, day: Day) -> Result<&mut File, StoreFault> {
@@ -79,14 +107,20 @@ impl<Entry: Serialize + DeserializeOwned> Lines<Entry> {
     /// # Errors
     /// A file cannot be read.
     pub fn read_since(&self, since_ms: u64, mut each: impl FnMut(Entry)) -> Result<(), StoreFault> {
+        self.read_lines(since_ms, |line| {
+            if let Ok(entry) = serde_json::from_slice(line) {
+                each(entry);
+            }
+        })
+    }
+
+    /// The lines of the day of this moment and all later ones, whatever is in them.
+    pub(crate) fn read_lines(&self, since_ms: u64, mut each: impl FnMut(&[u8])) -> Result<(), StoreFault> {
         let first = self.folder.join(format!("{}.jsonl", Day::of_ms(since_ms)));
         for path in self.paths()?.into_iter().filter(|path| since_ms == 0 || *path >= first) {
             let file = File::open(&path).map_err(StoreFault::io("open", &path))?;
             for line in BufReader::new(file).split(b'\n') {
-                let line = line.map_err(StoreFault::io("read", &path))?;
-                if let Ok(entry) = serde_json::from_slice(&line) {
-                    each(entry);
-                }
+                each(&line.map_err(StoreFault::io("read", &path))?);
             }
         }
         Ok(())
