@@ -22,6 +22,8 @@ mod experiments;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod imports;

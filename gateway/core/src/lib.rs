@@ -33,8 +33,8 @@ pub use fault::{Fault, FaultKind, Side};
 pub use id::InferenceId;
 pub use ledger::Ledger;
 pub use name::{
-    EndpointName, KeyId, ModelName, MonitorName, Principal, ProviderName, ReplicaId, RewardName, RouteName, Tenant,
-    VariantName,
+    EndpointName, KeyId, LabelName, ModelName, MonitorName, Principal, ProviderName, ReplicaId, RewardName, RouteName,
+    Tenant, VariantName,
 };
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
 pub use secret::Secret;
