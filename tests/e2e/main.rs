@@ -69,6 +69,8 @@ mod shared_rollouts;
 #[cfg(test)]
 mod steering;
 #[cfg(test)]
+mod sticky;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod strict;
