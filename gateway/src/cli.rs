@@ -15,6 +15,7 @@ mod prompt;
 mod registry;
 mod replay;
 mod rollout;
+mod said;
 mod when;
 
 use crate::terminal::Style;

@@ -9,11 +9,13 @@ mod said;
 mod states;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
+pub(crate) use experiment::{
+    Against, Experiment, Guard, Measure, RailWords, Words, asked, experiment, least_of, rail_of,
+};
 #[cfg(test)]
-pub(crate) use experiment::{Arm, Moment};
-pub(crate) use experiment::{Asking, Experiment, asked, control_of, experiment, least_of};
+pub(crate) use experiment::{Arm, Cuped, Moment, Needed};
 pub(crate) use history::{History, Past, drawn_again};
 pub(crate) use kept::{Kept, kept_form, kept_of_states};
 pub(crate) use mount::ExperimentMount;

@@ -85,7 +85,7 @@ async fn a_poor_answer_is_replaced_by_that_of_the_next_variant_and_counted() {
     let page = shop.gateway.admin().get("/metrics").await.text();
     let line = "tidegate_escalations_total{route=\"mock\",variant=\"small\",reason=\"contains\"} 1";
     assert!(page.contains(line), "{page}");
-    let explained = shop.home.run(&["explain", poor["id"].as_str().unwrap()]).out();
+    let explained = shop.home.run(&["explain", poor["id"].as_str().unwrap(), "--config", "config.yaml"]).out();
     assert!(
         explained.contains("the cascade begins with it") && explained.contains("too poorly (contains)"),
         "{explained}"

@@ -24,6 +24,8 @@ mod experiments;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hedging;
@@ -70,6 +72,8 @@ mod shared_learning;
 mod shared_rollouts;
 #[cfg(test)]
 mod steering;
+#[cfg(test)]
+mod sticky;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -293,7 +293,8 @@ mod tests {
             }
         }
         let costs: Vec<Option<f64>> = kept.0.lock().unwrap().iter().map(|event| event.cost_usd).collect();
-        assert_eq!(costs, [Some(20e-6), Some(70e-6), Some(50e-6)], "alone, with the answer's, taken back");
+        let nano: Vec<u64> = costs.iter().map(|cost| NanoUsd::from_usd(cost.unwrap()).0).collect();
+        assert_eq!(nano, [20_000, 70_000, 50_000], "alone, with the answer's, taken back");
         assert_eq!(
             back.0.each_ref().map(|back| back.load(Ordering::Relaxed)),
             [70 + 40 + 70, 80_000 + 30_000 + 50_000]

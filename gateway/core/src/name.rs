@@ -121,6 +121,8 @@ texts! { NameFault:
     Tenant by check
     /// A value by which the arms of a route are compared.
     RewardName by check
+    /// What the classes of a label are of, such as `topic`.
+    LabelName by check
     /// Something that watches traffic.
     MonitorName by check
     /// One process of those that serve together.

@@ -11,6 +11,7 @@
 mod unit;
 
 use crate::compare::Estimate;
+use crate::cuped::Pairs;
 use std::collections::HashMap;
 use unit::{ByUnit, Unit};
 
@@ -157,6 +158,32 @@ impl Units {
         self.arms.get(arm).map_or(0.0, |sums| sums.n)
     }
 
+    /// The mean of a unit's values in an arm.
+    #[must_use]
+    pub fn mean_of(&self, arm: usize, unit: u64) -> Option<f64> {
+        let (sums, of) = (self.arms.get(arm)?, self.seen.get(&(arm, unit))?);
+        Some(sums.origin + of.sum / of.n)
+    }
+
+    /// Each arm's units beside their means in the one arm of `past`, for [`crate::cuped::adjust`], and how many of them have
+    /// one. A unit's metric is its linear part of the arm's ratio, `r + (S − r N) U / Σ N`: its mean over the units is the
+    /// mean of [`Self::estimate`], and its variance that one's, too (Deng, Knoblich, Lu 2018). Whoever has no past stands
+    /// where those who have one lie on average, and so takes nothing out.
+    #[must_use]
+    pub fn beside(&self, past: &Self) -> (Vec<Pairs>, f64) {
+        let known = self.seen.keys().filter_map(|(_, unit)| past.mean_of(0, *unit));
+        let (met, sum) = known.fold((0.0, 0.0), |(met, sum), mean| (met + 1.0, sum + mean));
+        let middle = if met > 0.0 { sum / met } else { 0.0 };
+        let mut pairs = vec![Pairs::default(); self.arms.len()];
+        for (&(arm, unit), of) in &self.seen {
+            let (Some(sums), Some(pair)) = (self.arms.get(arm), pairs.get_mut(arm)) else { continue };
+            let off = sums.sum / sums.n;
+            let metric = sums.origin + off + (of.sum - off * of.n) * sums.units / sums.n;
+            pair.add(past.mean_of(0, unit).map_or(0.0, |mean| mean - middle), metric);
+        }
+        (pairs, met)
+    }
+
     /// The mean over an arm's values, and how well it is known; `None` where there is none.
     #[must_use]
     pub fn estimate(&self, arm: usize) -> Option<Estimate> {
@@ -259,6 +286,36 @@ mod tests {
         let mut small = Units::with_room(1, 0);
         small.merge(&units);
         assert_eq!((small.left_out(), small.estimate(0)), (6, None));
+    }
+
+    #[test]
+    fn what_units_did_before_stands_beside_them_and_leaves_the_mean() {
+        let (mut now, mut past) = (Units::among(2), Units::among(1));
+        for unit in 0..400u32 {
+            let own = f64::from(unit * 7 % 13);
+            // Every fourth has no past.
+            if unit % 4 > 0 {
+                (0..2).for_each(|_| {
+                    past.add(0, u64::from(unit), 100.0 + own);
+                });
+            }
+            (0..=unit % 3).for_each(|nth| {
+                now.add((unit % 2) as usize, u64::from(unit), own + f64::from(nth) + 1e-3 * f64::from(unit % 5));
+            });
+        }
+        assert_eq!(past.mean_of(0, 1), Some(107.0));
+        assert_eq!((past.mean_of(0, 0), past.mean_of(1, 1)), (None, None));
+        let (pairs, met) = now.beside(&past);
+        assert_eq!(met, 300.0);
+        // Without regard to the past it is the estimate of before; with regard to it, less scatters.
+        let plain = crate::cuped::adjust(&now.beside(&Units::among(1)).0);
+        let adjusted = crate::cuped::adjust(&pairs);
+        for arm in 0..2 {
+            assert!(close(plain.arms[arm], now.estimate(arm), 1.0), "{:?} {:?}", plain.arms[arm], now.estimate(arm));
+            let (got, was) = (adjusted.arms[arm].unwrap(), now.estimate(arm).unwrap());
+            assert!(got.variance < 0.7 * was.variance && (got.mean - was.mean).abs() < 1.0, "{got:?} {was:?}");
+        }
+        assert!(adjusted.reduction > 0.3 && plain.reduction == 0.0, "{adjusted:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How many units an experiment needs. Owns the formulas.
 
 use crate::alpha::Alpha;
-use crate::compare::Design;
+use crate::compare::{Design, LEAST, Pair};
 use crate::normal;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,25 @@ pub fn needed_n_at_every_look(baseline: Baseline, least: Change, design: Design,
     needed(baseline, least, power, |n| design.line(2.0 * n) + beyond)
 }
 
+/// How many units `(control, treatment)` need in all until a difference of at least that size is seen at one of the looks,
+/// with the probability `power`, where further units come to the arms in the numbers and with the scatter of those of now:
+/// they have to become `g` times as many, with `g = V (line(g N) + z_power)² / δ²` for the variance `V` of the difference
+/// and `N` units of both. `None` where the change is 0 or nothing is known of the scatter yet.
+#[must_use]
+pub fn needed_of(pair: &Pair, least: Change, design: Design, power: f64) -> Option<(f64, f64)> {
+    let (change, beyond) = (least.of(pair.control.mean), normal::exceeded(1.0 - power));
+    if !(change > 0.0 && change.is_finite() && pair.is_known() && power > 0.0 && power < 1.0) {
+        return None;
+    }
+    let (_, error) = pair.against(1.0);
+    let fewest = LEAST / pair.control.units.min(pair.treatment.units);
+    let mut times = 1.0f64;
+    for _ in 0..50 {
+        times = (error * (design.line(times * pair.units()) + beyond) / change).powi(2).max(fewest);
+    }
+    times.is_finite().then(|| ((times * pair.control.units).ceil(), (times * pair.treatment.units).ceil()))
+}
+
 /// The smallest `n` with `n ≥ 2 σ² q(n)² / δ²`; `q` changes slowly, so that going on from what it asks for ends soon.
 fn needed(baseline: Baseline, least: Change, power: f64, quantiles: impl Fn(f64) -> f64) -> Option<f64> {
     let change = least.of(baseline.mean);
@@ -69,6 +88,25 @@ fn needed(baseline: Baseline, least: Change, power: f64, quantiles: impl Fn(f64)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Estimate;
+
+    #[test]
+    fn arms_of_one_size_need_what_is_needed_of_each() {
+        let of = |units: f64, mean: f64| Estimate { units, mean, variance: 0.25 / units };
+        let design = Design::new(Alpha::FIVE_PERCENT);
+        let pair = Pair { control: of(200.0, 0.5), treatment: of(200.0, 0.5) };
+        let each = needed_n_at_every_look(Baseline { mean: 0.5, variance: 0.25 }, Change::Relative(0.1), design, 0.8);
+        let (control, treatment) = needed_of(&pair, Change::Relative(0.1), design, 0.8).unwrap();
+        assert!((control / each.unwrap() - 1.0).abs() < 0.01 && control == treatment, "{control} {each:?}");
+        // A small arm costs more units in all, and none needs fewer than anything is said of.
+        let uneven = Pair { control: of(900.0, 0.5), treatment: of(100.0, 0.5) };
+        let (large, small) = needed_of(&uneven, Change::Absolute(0.05), design, 0.8).unwrap();
+        assert!(large + small > 2.0 * control && (large / small - 9.0).abs() < 0.1, "{large} {small}");
+        assert_eq!(needed_of(&uneven, Change::Absolute(9.0), design, 0.8), Some((900.0, 100.0)));
+        for (pair, change) in [(pair, 0.0), (Pair { control: of(20.0, 0.5), ..pair }, 0.1)] {
+            assert_eq!(needed_of(&pair, Change::Absolute(change), design, 0.8), None);
+        }
+    }
 
     #[test]
     fn the_rule_of_thumb_is_sixteen_variances_over_the_square() {

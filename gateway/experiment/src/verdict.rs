@@ -9,6 +9,7 @@ use crate::interval::Interval;
 use crate::power::{Baseline, Change, needed_n_at_every_look};
 use crate::sample_ratio::{Alarm, Drawn, SampleRatio};
 use serde::Serialize;
+pub use words::shown;
 
 /// What one wants to know of two arms.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +91,7 @@ impl Verdict {
 }
 
 /// How probable it should be to see a difference that matters.
-const POWER: f64 = 0.8;
+pub const POWER: f64 = 0.8;
 
 impl Question {
     /// Answers it. `ratio` and the alarm that was looked at with it say whether the arms got what they were to get.

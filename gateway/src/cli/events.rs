@@ -1,8 +1,11 @@
 //! `tidegate events`: the records of calls, read from the event store beside the gateway that writes it.
 
+use super::said::{Saying, said_of};
 use super::{QUICKSTART, Wrong, load, print, when};
 use crate::terminal::{Style, harmless};
 use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +23,7 @@ Examples:
   tidegate events tail --follow --route smollm2
   tidegate events tail -n 1000 --outcome fault --json | jq .attempts")]
     Tail(TailArguments),
-    /// Show all that is known of one call
+    /// Show all that is known of one call, and what callers said of it
     Show {
         /// The call's id: `x-request-id` of its answer
         id: InferenceId,
@@ -89,6 +92,16 @@ impl Store {
     }
 }
 
+/// All that is known of a call.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    event: Event,
+    /// What callers said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    feedback: Vec<Value>,
+}
+
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -100,7 +113,9 @@ impl Events {
                 let event = store.open()?.get(id)?;
                 let event = event
                     .ok_or_else(|| anyhow::anyhow!("there is no record of {id}; it may be older than the retention"))?;
-                print(&format!("{}\n", serde_json::to_string_pretty(&event)?))
+                let feedback = said_of(&store.folder()?, &event)?.iter().map(Saying::json).collect();
+                let shown = Shown { event, feedback };
+                print(&format!("{}\n", serde_json::to_string_pretty(&shown)?))
             }
             Self::Configuration { hash, store } => {
                 let kept = Configurations::at(&store.folder()?).get(&hash)?;
@@ -209,7 +224,7 @@ fn line(event: &Event, style: Style) -> String {
 }
 
 /// The name that a closed set's value has in JSON.
-fn word(value: &impl serde::Serialize) -> String {
+fn word(value: &impl Serialize) -> String {
     let json = serde_json::to_value(value).unwrap_or_default();
     json.as_str().unwrap_or_default().to_owned()
 }

@@ -5,6 +5,7 @@
 mod why;
 
 use super::events::Store;
+use super::said::{Saying, said_of};
 use super::{print, when};
 use crate::replay::{History, Kept, drawn_again, reckoned, same_bits};
 use crate::terminal::{Style, harmless};
@@ -43,6 +44,8 @@ struct Known {
     again: Option<usize>,
     state: Option<StateEntry>,
     kept: Option<Kept>,
+    /// What callers said of the call.
+    said: Vec<Saying>,
 }
 
 impl Explain {
@@ -79,7 +82,8 @@ impl Known {
         };
         let named: Vec<Option<&VariantName>> = arms.iter().map(Option::as_ref).collect();
         let again = drawn_again(&decision, &named);
-        Ok(Some(Self { event, decision, arms, again, state, kept }))
+        let said = said_of(folder, &event)?;
+        Ok(Some(Self { event, decision, arms, again, state, kept, said }))
     }
 
     fn name(&self, arm: usize) -> String {
@@ -124,6 +128,7 @@ impl Known {
             "policy": self.kept.as_ref().and_then(|kept| kept.policy()).map(|(kind, settings)| json!({kind: settings})),
             "attempts": self.event.attempts,
             "answered_by": self.event.variant,
+            "feedback": self.said.iter().map(Saying::json).collect::<Vec<_>>(),
         })
     }
 
@@ -153,6 +158,7 @@ impl Known {
         if self.event.outcome != Outcome::Ok {
             add(format!("  it ended as {}\n", word(&self.event.outcome)));
         }
+        self.said.iter().for_each(|one| add(one.line()));
         out
     }
 

@@ -11,7 +11,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::learning::{Feedback, Learning, Taken};
+use tidegate_core::port::learning::{Feedback, Learning, Saying, Taken};
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{GatewaySpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind};
@@ -28,6 +28,8 @@ pub(crate) struct Learners {
     queue: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     has_rewards: AtomicBool,
+    /// Whether somebody said something since the start that nobody learns from.
+    has_notes: AtomicBool,
     /// Calls that ended since the thread looked last. It looks by itself, so that no call pays for waking it.
     ended: Arc<Mutex<Vec<Ended>>>,
     board: Arc<Board>,
@@ -55,7 +57,15 @@ impl Learners {
         let told = Arc::clone(&ended);
         let thread =
             thread.spawn(move || Worker::run(&working, &messages, &told)).context("a thread for the learners")?;
-        Ok(Self { worker, queue, thread: Mutex::new(Some(thread)), has_rewards: AtomicBool::new(false), ended, board })
+        Ok(Self {
+            worker,
+            queue,
+            thread: Mutex::new(Some(thread)),
+            has_rewards: AtomicBool::new(false),
+            has_notes: AtomicBool::new(false),
+            ended,
+            board,
+        })
     }
 
     /// The cell that a route draws from: the one before where it learns the same, else one that begins with what is known
@@ -79,9 +89,10 @@ impl Learners {
         self.has_rewards.store(!spec.rewards.is_empty(), Ordering::Relaxed);
     }
 
-    /// Whether callers may say of any call how good it was.
-    pub(super) fn has_rewards(&self) -> bool {
-        self.has_rewards.load(Ordering::Relaxed)
+    /// Whether callers may say of any call how good it was, or say other things of calls: then calls are remembered, so that
+    /// they need not be looked for among the records.
+    pub(super) fn hears_of_any(&self) -> bool {
+        self.has_rewards.load(Ordering::Relaxed) || self.has_notes.load(Ordering::Relaxed)
     }
 
     /// Tells of a call that ended; never blocks.
@@ -107,8 +118,11 @@ impl Learners {
 
 impl Learning for Learners {
     fn take(&self, feedback: Feedback) -> BoxFuture<'_, Result<Taken, Fault>> {
+        if !matches!(feedback.said, Saying::Reward(..)) {
+            self.has_notes.store(true, Ordering::Relaxed);
+        }
         let (answer, answered) = tokio::sync::oneshot::channel();
-        let sent = self.queue.try_send(Message::Said(Box::new(Said { feedback, since: None, answer })));
+        let sent = self.queue.try_send(Message::Said(Box::new(Said { feedback, since: None, looked: None, answer })));
         Box::pin(async move {
             let busy = || Fault::new(FaultKind::Unavailable, "feedback cannot be taken now: send it again in a moment");
             sent.map_err(|_| busy())?;

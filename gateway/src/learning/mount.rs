@@ -1,23 +1,24 @@
-//! `POST /v1/feedback`: what callers say of answers. Owns the body's form.
+//! `POST /v1/feedback`: what callers say of answers. Owns the request and its answer; the form of what is said is
+//! [`form`](super::form)'s.
 
+use super::form::feedback;
 use super::learners::Learners;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::learning::{About, Feedback, Giver, Learning as _, RewardValue};
+use tidegate_core::port::learning::Learning as _;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::prompts::Reach;
-use tidegate_core::{Caller, Fault, FaultKind, InferenceId, RewardName, Role};
+use tidegate_core::{Caller, Fault, FaultKind, Role};
 use tidegate_server::mounted::refusal;
 
 const PATH: &str = "/v1/feedback";
 /// The largest body taken.
 const LARGEST: usize = 1024 * 1024;
-/// The most values of one body.
+/// The most of them in one body.
 const MOST: usize = 1000;
 
 /// Takes feedback.
@@ -39,12 +40,12 @@ impl FeedbackMount {
             .map_err(|e| Fault::new(FaultKind::InvalidRequest, format!("the body is no JSON: {e}")))?;
         let Value::Array(all) = parsed else { return self.take(caller, parsed, key).await };
         if all.len() > MOST {
-            let says = format!("a body has at most {MOST} values: send several");
+            let says = format!("a body has at most {MOST} feedbacks: send several bodies");
             return Err(Fault::new(FaultKind::InvalidRequest, says));
         }
         let mut answers = Vec::with_capacity(all.len());
         for (at, one) in all.into_iter().enumerate() {
-            // Each value of a body is a request of its own, and known again by its place.
+            // Each of a body is a request of its own, and known again by its place.
             let key = key.as_ref().map(|key| format!("{key}#{at}"));
             answers.push(match self.take(caller, one, key).await {
                 Ok(taken) => taken,
@@ -57,44 +58,13 @@ impl FeedbackMount {
     async fn take(&self, caller: &Caller, said: Value, key: Option<String>) -> Result<Value, Fault> {
         let feedback = feedback(caller, said, key)?;
         let taken = self.learners.take(feedback).await?;
-        Ok(json!({"object": "feedback", "learnt": taken.learnt, "was_known": taken.was_known}))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Said {
-    inference_id: Option<String>,
-    episode_id: Option<String>,
-    reward: String,
-    value: Value,
-    idempotency_key: Option<String>,
-}
-
-fn feedback(caller: &Caller, said: Value, key: Option<String>) -> Result<Feedback, Fault> {
-    let said: Said = serde_json::from_value(said).map_err(|e| {
-        let says = format!("feedback is {{inference_id or episode_id, reward, value}}: {e}");
-        Fault::new(FaultKind::InvalidRequest, says)
-    })?;
-    let about = match (said.inference_id, said.episode_id) {
-        (Some(id), None) => {
-            About::Inference(id.parse::<InferenceId>().map_err(|e| Fault::field("inference_id", e.to_string()))?)
+        let mut answer = json!({"object": "feedback", "learnt": taken.learnt, "was_known": taken.was_known});
+        if let Some(noted) = taken.noted {
+            answer["kept"] = json!(noted.kept);
+            answer["late"] = json!(noted.is_late);
         }
-        (None, Some(episode)) => About::Episode(episode.into()),
-        _ => return Err(Fault::field("inference_id", "feedback has either `inference_id` or `episode_id`")),
-    };
-    let value = match said.value {
-        Value::Bool(is) => RewardValue::Boolean(is),
-        Value::Number(number) => RewardValue::Float(number.as_f64().unwrap_or(f64::NAN)),
-        _ => return Err(Fault::field("value", "`value` is true, false or a number")),
-    };
-    Ok(Feedback {
-        about,
-        reward: said.reward.parse::<RewardName>().map_err(|e| Fault::field("reward", e.to_string()))?,
-        value,
-        key: said.idempotency_key.or(key).map(Into::into),
-        by: Giver { id: caller.0.id.clone(), principal: caller.0.principal.clone(), tenant: caller.0.tenant.clone() },
-    })
+        Ok(answer)
+    }
 }
 
 impl Mount for FeedbackMount {

@@ -24,17 +24,17 @@ impl Watched {
 impl Events for Watched {
     fn record(&self, event: Box<Event>) -> Recorded {
         self.deciders.rollouts.see(&event);
-        if let Some(ended) = ended(&event, self.deciders.learners.has_rewards()) {
+        if let Some(ended) = ended(&event, self.deciders.learners.hears_of_any()) {
             self.deciders.learners.tell(ended);
         }
         self.store.record(event)
     }
 }
 
-/// What is told of a call; `None` where its route does not learn and nobody may judge it, or where its end says nothing of
+/// What is told of a call; `None` where its route does not learn and nobody says anything of it, or where its end says nothing of
 /// the arm: the caller left, or was wrong himself.
-fn ended(event: &Event, has_rewards: bool) -> Option<Ended> {
-    let decision = event.decision.as_ref().filter(|decision| has_rewards || decision.state.is_some())?;
+fn ended(event: &Event, any: bool) -> Option<Ended> {
+    let decision = event.decision.as_ref().filter(|decision| any || decision.state.is_some())?;
     match event.outcome {
         Outcome::Cancelled | Outcome::Panic => return None,
         Outcome::Fault(kind) if kind.side() == Side::Client => return None,

@@ -1,26 +1,31 @@
 //! The thread that learns: takes what calls and callers tell, writes it down, folds it, publishes states. Owns the pace of
-//! publishing and what becomes of a value that comes too early, too late or twice.
+//! publishing and what becomes of a value that comes too early, too late or twice; which calls it is about is [`finding`]'s,
+//! and what nobody learns from [`noting`]'s.
 
 mod ended;
+mod finding;
+mod noting;
 
 use super::calls::{Arm, Calls};
-use super::saying::{check, entry, is_young, once};
+use super::keys::Keys;
+use super::saying::{check, entry, is_young, not_kept, once, unknown};
 use super::seat::{Later, Restored, Seat};
 use super::told::{Arms, Board};
 use crate::rollouts::Rollouts;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::event::Regarded;
-use tidegate_core::port::learning::{About, Feedback, Taken};
+use tidegate_core::port::learning::{Feedback, RewardValue, Saying, Taken};
 use tidegate_core::spec::route::LearnedSpec;
-use tidegate_core::spec::{GatewaySpec, RewardSpec, RouteSpec};
+use tidegate_core::spec::{ContentPolicy, GatewaySpec, RewardSpec, RouteSpec};
 use tidegate_core::{Checks, Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
 use tidegate_route::StateCell;
+use tidegate_storage::StoreFault;
 use tidegate_storage::learning::{LearningLog, Learnt, RewardEntry};
-use tidegate_storage::{EventReader, StoreFault};
+use tidegate_storage::notes::{NoteLog, notes_at};
 use tokio::sync::oneshot;
 
 /// A state is published after so many rewards …
@@ -33,8 +38,8 @@ const TICK: Duration = Duration::from_millis(20);
 const EARLY: Duration = Duration::from_secs(2);
 /// Room for so many calls that ended is kept.
 const ENDED_KEPT: usize = 4096;
-/// How many keys of feedback are known again.
-const KEYS: usize = 100_000;
+/// How often its episode is looked for among the records meanwhile: that reads files.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -76,6 +81,8 @@ pub(super) struct Said {
     pub(super) feedback: Feedback,
     /// Since when it waits for its call's end.
     pub(super) since: Option<Instant>,
+    /// When its episode was looked for among the records of calls.
+    pub(super) looked: Option<Instant>,
     pub(super) answer: oneshot::Sender<Result<Taken, Fault>>,
 }
 
@@ -90,9 +97,16 @@ pub(super) struct Worker {
     restored: HashMap<(RouteName, Arc<str>), Restored>,
     calls: Calls,
     early: Vec<Said>,
-    keys: HashMap<String, String>,
-    order: VecDeque<String>,
+    keys: Keys,
     log: Option<LearningLog>,
+    notes: Option<NoteLog>,
+    /// What is kept of content, and how long.
+    content: ContentPolicy,
+    retention: Option<Duration>,
+    /// The day on which notes were last looked through, counted from 1970.
+    tidied: u64,
+    /// Whether somebody said something since the start that nobody learns from.
+    has_notes: bool,
     events: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     is_lost: bool,
@@ -115,9 +129,13 @@ impl Worker {
             restored: HashMap::new(),
             calls: Calls::default(),
             early: Vec::new(),
-            keys: HashMap::new(),
-            order: VecDeque::new(),
+            keys: Keys::default(),
             log: None,
+            notes: events.map(notes_at),
+            content: ContentPolicy::None,
+            retention: None,
+            tidied: 0,
+            has_notes: false,
             events: events.map(Path::to_owned),
             clock,
             is_lost: false,
@@ -127,6 +145,7 @@ impl Worker {
             log.read(|entry| worker.restore(entry))?;
             worker.log = Some(log);
         }
+        worker.restore_notes()?;
         Ok(worker)
     }
 
@@ -141,25 +160,16 @@ impl Worker {
                 of.later.push(Later::from(one));
             }
             Learnt::Feedback(one) => {
-                if let Some((key, content)) = one.once {
-                    self.note_key(key, content);
+                if let Some(once) = one.once {
+                    self.keys.add(once);
                 }
             }
         }
     }
 
-    fn note_key(&mut self, key: String, content: String) {
-        self.order.push_back(key.clone());
-        self.keys.insert(key, content);
-        if self.order.len() > KEYS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-        }
-    }
-
     pub(super) fn declare(&mut self, spec: &GatewaySpec) {
         self.rewards.clone_from(&spec.rewards);
+        (self.content, self.retention, self.tidied) = (spec.events.content, spec.events.retention, 0);
         let arms = |route: &RouteSpec| route.variants.iter().map(|variant| variant.name.clone()).collect();
         self.routes = spec.routes.iter().map(|(name, route)| (name.clone(), arms(route))).collect();
     }
@@ -205,6 +215,7 @@ impl Worker {
             worker.work(&mut taken, batch);
             taken.shrink_to(ENDED_KEPT);
             worker.publish(is_over);
+            worker.tidy();
             if is_over {
                 return;
             }
@@ -253,7 +264,11 @@ impl Worker {
     }
 
     fn said(&mut self, mut said: Said) {
-        match self.take(&said.feedback) {
+        let looks = said.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if looks {
+            said.looked = Some(Instant::now());
+        }
+        match self.take(&said.feedback, looks) {
             Ok(Some(taken)) => drop(said.answer.send(Ok(taken))),
             Ok(None) => {
                 let since = *said.since.get_or_insert_with(Instant::now);
@@ -268,30 +283,37 @@ impl Worker {
         }
     }
 
-    /// Takes a value; `None` where its call is not known.
-    fn take(&mut self, feedback: &Feedback) -> Result<Option<Taken>, Fault> {
-        let spec = self.rewards.get(&feedback.reward).cloned().ok_or_else(|| self.unknown(&feedback.reward))?;
-        check(&spec, feedback)?;
-        let once = once(feedback);
-        if let Some((key, content)) = &once
-            && let Some(before) = self.keys.get(key)
-        {
-            if before == content {
-                return Ok(Some(Taken { learnt: Vec::new(), was_known: true }));
-            }
-            let says = "this idempotency key was sent with another value before: take a new one for each";
-            return Err(Fault::new(FaultKind::Conflict, says));
+    /// Takes what a caller says; `None` where its call is not known. Whether an episode may be looked for in the store.
+    fn take(&mut self, feedback: &Feedback, looks: bool) -> Result<Option<Taken>, Fault> {
+        match &feedback.said {
+            Saying::Reward(reward, value) => self.take_reward(feedback, reward, *value, looks),
+            Saying::Label(..) | Saying::Demonstration(_) => self.take_note(feedback, looks),
         }
-        let arms = self.arms(feedback);
+    }
+
+    fn take_reward(
+        &mut self,
+        feedback: &Feedback,
+        reward: &RewardName,
+        value: RewardValue,
+        looks: bool,
+    ) -> Result<Option<Taken>, Fault> {
+        let spec = self.rewards.get(reward).cloned().ok_or_else(|| unknown(reward, &self.rewards))?;
+        check(&spec, &feedback.about, value)?;
+        let once = once(feedback);
+        if self.keys.knows(once.as_ref())? {
+            return Ok(Some(Taken { learnt: Vec::new(), was_known: true, noted: None }));
+        }
+        let arms = self.arms(feedback, looks);
         if arms.is_empty() {
             return Ok(None);
         }
-        let (at, value) = (self.clock.unix_ms(), feedback.value.number());
+        let (at, value) = (self.clock.unix_ms(), value.number());
         let window = u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX);
-        let mut entries = vec![Learnt::Feedback(entry(feedback, at, once.clone()))];
+        let mut entries = vec![Learnt::Feedback(entry(feedback, reward.as_str(), value, at, once.clone()))];
         let (mut learnt, mut judged) = (Vec::new(), Vec::new());
         for arm in arms {
-            let learns = |seat: &Seat| seat.learned.reward.name() == feedback.reward.as_str();
+            let learns = |seat: &Seat| seat.learned.reward.name() == reward.as_str();
             let is_late = at.saturating_sub(arm.id.unix_ms()) > window;
             if is_late {
                 continue;
@@ -301,53 +323,22 @@ impl Worker {
                 continue;
             }
             learnt.push(arm.route.clone());
-            let reward = feedback.reward.as_str().into();
+            let reward = reward.as_str().into();
             let Arm { route, variant, id, regarded, .. } = arm;
             entries.push(Learnt::Reward(RewardEntry { at, route, variant, reward, value, id, regarded }));
         }
         if !self.write(&entries, true) {
-            let says = "the value cannot be kept now: send it again in a moment";
-            return Err(Fault::new(FaultKind::Unavailable, says));
+            return Err(not_kept());
         }
-        if let Some((key, content)) = once {
-            self.note_key(key, content);
+        if let Some(once) = once {
+            self.keys.add(once);
         }
         for (route, variant) in judged {
-            self.rollouts.judge(&route, &variant, &feedback.reward, value);
+            self.rollouts.judge(&route, &variant, reward, value);
         }
         self.fold(&entries);
         learnt.dedup();
-        Ok(Some(Taken { learnt, was_known: false }))
-    }
-
-    fn unknown(&self, name: &RewardName) -> Fault {
-        let known: Vec<&str> = self.rewards.keys().map(RewardName::as_str).collect();
-        let says = format!("there is no reward `{name}`; the configuration declares {}", known.join(", "));
-        Fault::field("reward", says)
-    }
-
-    /// The arms that a value is about: of an episode each once, however many calls it had.
-    fn arms(&self, feedback: &Feedback) -> Vec<Arm> {
-        let mut arms = match &feedback.about {
-            About::Inference(id) => self.calls.of(*id).cloned().or_else(|| self.recorded(*id)).into_iter().collect(),
-            About::Episode(episode) => self.calls.of_episode(episode),
-        };
-        arms.retain(|arm| arm.tenant.as_ref().is_none_or(|tenant| *tenant == feedback.by.tenant));
-        let mut seen = Vec::new();
-        arms.retain(|arm| {
-            let of = (arm.route.clone(), arm.variant.clone());
-            !seen.contains(&of) && {
-                seen.push(of);
-                true
-            }
-        });
-        arms
-    }
-
-    /// The arm of a call that is only recorded.
-    fn recorded(&self, id: InferenceId) -> Option<Arm> {
-        let event = EventReader::open(self.events.as_deref()?).ok()?.get(id).ok()??;
-        Arm::of(&event, self.routes.get(event.route.as_ref()?)?)
+        Ok(Some(Taken { learnt, was_known: false, noted: None }))
     }
 
     /// Publishes the states that are due.

@@ -1,6 +1,6 @@
 //! `GET /admin/v1/experiments/{route}`: a route as an experiment. Owns the path and the query.
 
-use super::experiment::{Asking, asked, control_of, experiment, least_of};
+use super::experiment::{Words, experiment, least_of, rail_of};
 use crate::wire::Reloader;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
@@ -35,25 +35,46 @@ impl ExperimentMount {
         let spec = self.reloader.get().and_then(Weak::upgrade).ok_or_else(gone)?.spec();
         let found = spec.routes.iter().find(|(name, _)| name.as_str() == route).map(|(_, found)| found.clone());
         let found = found.ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no route `{route}`")))?;
-        let (mut reward, mut control, mut since, mut least) = (None, None, 0, None);
-        for (name, value) in pairs(query) {
-            match name.as_str() {
-                "reward" => reward = Some(value),
-                "control" => control = Some(value),
-                "since_ms" => {
-                    let wrong = |_| Fault::field("since_ms", "since_ms is a moment in milliseconds since 1970");
-                    since = value.parse().map_err(wrong)?;
-                }
-                "least" => least = Some(least_of(&value).map_err(|says| Fault::field("least", says))?),
-                _ => return Err(Fault::field(name, "the query has reward, control, since_ms and least, and no other")),
-            }
-        }
-        let reward = asked(&spec, &found, reward.as_deref()).map_err(|says| Fault::field("reward", says))?;
-        let control = control_of(&found, control.as_deref()).map_err(|says| Fault::field("control", says))?;
-        let asking = Asking { reward, control, since, least };
+        let asking = words(query)?.of(&spec, &found).map_err(|(word, says)| Fault::field(in_query(word), says))?;
         let reading = move || experiment(&folder, &found, &asking);
         let shown = tokio::task::spawn_blocking(reading).await.map_err(Fault::internal)?;
         serde_json::to_vec(&shown.map_err(|error| Fault::internal(format!("{error:#}")))?).map_err(Fault::internal)
+    }
+}
+
+/// What a query asks.
+fn words(query: &str) -> Result<Words, Fault> {
+    let moment = |name: &'static str, value: &str| {
+        value.parse().map_err(|_| Fault::field(name, format!("{name} is a moment in milliseconds since 1970")))
+    };
+    let change = |name: &'static str, value: &str| least_of(value).map_err(|says| Fault::field(name, says));
+    let mut words = Words::default();
+    for (name, value) in pairs(query) {
+        match name.as_str() {
+            "reward" => words.reward = Some(value),
+            "control" => words.control = Some(value),
+            "since_ms" => words.since = moment("since_ms", &value)?,
+            "covariate_since_ms" => words.covariate_since = Some(moment("covariate_since_ms", &value)?),
+            "least" => words.least = Some(change("least", &value)?),
+            "effect" => words.effect = Some(change("effect", &value)?),
+            "guardrail" => {
+                words.guardrails.push(rail_of(&value).map_err(|says| Fault::field("guardrail", says))?);
+            }
+            _ => {
+                let says = "the query has reward, control, since_ms, covariate_since_ms, least, effect and guardrail (again \
+                            for each), and no other";
+                return Err(Fault::field(name, says));
+            }
+        }
+    }
+    Ok(words)
+}
+
+/// What a word is called in the query: moments say there of what they are counted.
+const fn in_query(word: &'static str) -> &'static str {
+    match word.as_bytes() {
+        b"covariate_since" => "covariate_since_ms",
+        _ => word,
     }
 }
 

@@ -4,43 +4,43 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::port::events::{Events as _, Recorded};
-use tidegate_core::spec::{PolicySpec, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_core::{Event, InferenceId, StateId};
 use tidegate_storage::configurations::Configurations;
 use tidegate_storage::learning::{FeedbackEntry, Learnt, RewardEntry, StateEntry, SumsEntry, log_at};
 use tidegate_storage::{EventStore, Options};
 
 /// The folder of a store.
-pub(super) struct Shop {
+pub(crate) struct Shop {
     folder: tempfile::TempDir,
 }
 
 /// A call.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) at: u64,
-    pub(super) arm: usize,
-    pub(super) shares: Vec<f64>,
-    pub(super) draw: f64,
-    pub(super) sticky: bool,
-    pub(super) state: Option<StateId>,
-    pub(super) episode: Option<&'static str>,
-    pub(super) tenant: Option<&'static str>,
-    pub(super) is_ok: bool,
+pub(crate) struct Call {
+    pub(crate) at: u64,
+    pub(crate) arm: usize,
+    pub(crate) shares: Vec<f64>,
+    pub(crate) draw: f64,
+    pub(crate) sticky: bool,
+    pub(crate) state: Option<StateId>,
+    pub(crate) episode: Option<&'static str>,
+    pub(crate) tenant: Option<&'static str>,
+    pub(crate) is_ok: bool,
 }
 
 impl Call {
-    pub(super) fn at(at: u64) -> Self {
+    pub(crate) fn at(at: u64) -> Self {
         let shares = vec![0.5, 0.5];
         Self { at, arm: 0, shares, draw: 0.25, sticky: false, state: None, episode: None, tenant: None, is_ok: true }
     }
 
-    pub(super) fn id(&self) -> InferenceId {
+    pub(crate) fn id(&self) -> InferenceId {
         // A UUIDv7 begins with its time.
         InferenceId::from_u128(u128::from(self.at) << 80 | 7 << 76 | 2 << 62 | u128::from(self.at))
     }
 
-    pub(super) fn event(&self) -> Event {
+    pub(crate) fn event(&self) -> Event {
         let name = ["a", "b", "c"][self.arm];
         let outcome = if self.is_ok { json!("ok") } else { json!({"fault": "upstream_failed"}) };
         serde_json::from_value(json!({
@@ -56,7 +56,7 @@ impl Call {
     }
 
     /// What a caller said of it.
-    pub(super) fn judged(&self, at: u64, value: f64) -> Learnt {
+    pub(crate) fn judged(&self, at: u64, value: f64) -> Learnt {
         Learnt::Feedback(FeedbackEntry {
             at,
             id: Some(self.id()),
@@ -71,20 +71,20 @@ impl Call {
 }
 
 impl Shop {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Keeps the configuration that all calls name.
-    pub(super) fn configured(&self, text: &str) {
+    pub(crate) fn configured(&self, text: &str) {
         Configurations::at(self.folder()).keep("00ff", text).unwrap();
     }
 
-    pub(super) fn called(&self, calls: &[Call]) {
+    pub(crate) fn called(&self, calls: &[Call]) {
         let (store, _) = EventStore::open(self.folder(), Options::default()).unwrap();
         for call in calls {
             assert!(matches!(store.record(Box::new(call.event())), Recorded::Queued));
@@ -92,11 +92,11 @@ impl Shop {
         store.close();
     }
 
-    pub(super) fn said(&self, entries: &[Learnt]) {
+    pub(crate) fn said(&self, entries: &[Learnt]) {
         log_at(self.folder()).append(1_000, entries, true).unwrap();
     }
 
-    pub(super) fn state(&self, name: &[u8], shares: [f64; 2]) -> Learnt {
+    pub(crate) fn state(&self, name: &[u8], shares: [f64; 2]) -> Learnt {
         Learnt::State(StateEntry {
             at: 1,
             route: "r".parse().unwrap(),
@@ -113,19 +113,24 @@ impl Shop {
 }
 
 /// The route `r` under this policy.
-pub(super) fn route(policy: &str) -> RouteSpec {
+pub(crate) fn route(policy: &str) -> RouteSpec {
+    loaded(policy).routes.into_values().next().unwrap()
+}
+
+/// A configuration of it, with a reward that callers give.
+pub(crate) fn loaded(policy: &str) -> GatewaySpec {
     let text = format!(
         "listeners: {{public: {{address: \"127.0.0.1:0\"}}}}\n\
          providers: {{p: {{openai: {{endpoints: [{{url: \"http://127.0.0.1:1\"}}]}}}}}}\n\
          models: {{m: {{provider: p, model: x}}}}\n\
+         rewards: {{solved: {{kind: boolean}}}}\n\
          routes: {{r: {{variants: {{a: {{model: m}}, b: {{model: m}}}}, policy: {policy}}}}}\n"
     );
-    let loaded = tidegate_config::load_str(&text, Path::new("c.yaml"), &|_| None).unwrap();
-    loaded.spec.routes.into_values().next().unwrap()
+    tidegate_config::load_str(&text, Path::new("c.yaml"), &|_| None).unwrap().spec
 }
 
 /// A log of three states with rewards between, as a learner of the reward `error` with this half-life writes it.
-pub(super) fn learnt(half_life: u32) -> Vec<Learnt> {
+pub(crate) fn learnt(half_life: u32) -> Vec<Learnt> {
     let PolicySpec::Learned(learned) =
         route(&format!("{{thompson: {{reward: error, half_life: {half_life}}}}}")).policy
     else {

@@ -150,8 +150,16 @@ impl LearningLog {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn read(&self, mut each: impl FnMut(Learnt)) -> Result<(), StoreFault> {
-        self.0.read_lines(0, |line| match serde_json::from_slice(line) {
+    pub fn read(&self, each: impl FnMut(Learnt)) -> Result<(), StoreFault> {
+        self.read_since(0, each)
+    }
+
+    /// The entries of the day of this moment and all later ones.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read_since(&self, since_ms: u64, mut each: impl FnMut(Learnt)) -> Result<(), StoreFault> {
+        self.0.read_lines(since_ms, |line| match serde_json::from_slice(line) {
             Ok(entry) => each(entry),
             Err(_) => calls::read(line, &mut each),
         })

@@ -11,6 +11,7 @@
 //! segments/0000000007.log, .idx            frames; the index is there once the segment is sealed
 //! tables/day=2026-01-31/route=NAME/7.parquet
 //! learning/2026-01-31.jsonl                rewards and states of routes that learn
+//! notes/2026-01-31.jsonl                   labels and demonstrations, which go when the records of their day do
 //! anchors.jsonl                            heads of the registry's audit log
 //! configurations/HASH.json                 the configurations that records name
 //! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
@@ -35,6 +36,7 @@ pub mod lines;
 mod listing;
 mod log;
 mod manifest;
+pub mod notes;
 mod queue;
 mod reader;
 mod recovery;

@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// So much room for lines is kept from one append to the next.
 const BUFFER_KEPT: usize = 1 << 20;
@@ -126,6 +127,23 @@ impl<Entry: Serialize + DeserializeOwned> Lines<Entry> {
         Ok(())
     }
 
+    /// Drops the days that ended so long ago; tells how many.
+    ///
+    /// # Errors
+    /// A file cannot be deleted.
+    pub fn expire(&self, now_ms: u64, retention: Duration) -> Result<usize, StoreFault> {
+        let retention = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+        let first = self.folder.join(format!("{}.jsonl", Day::of_ms(now_ms.saturating_sub(retention))));
+        let past: Vec<PathBuf> = self.paths()?.into_iter().filter(|path| *path < first).collect();
+        for path in &past {
+            fs::remove_file(path).map_err(StoreFault::io("delete", path))?;
+        }
+        if !past.is_empty() {
+            sync_folder(&self.folder).map_err(StoreFault::io("sync", &self.folder))?;
+        }
+        Ok(past.len())
+    }
+
     /// The files, the oldest first.
     fn paths(&self) -> Result<Vec<PathBuf>, StoreFault> {
         let listed = match fs::read_dir(&self.folder) {
@@ -167,6 +185,21 @@ mod tests {
         let mut found = Vec::new();
         log.read_since(since, |entry| found.push(entry)).unwrap();
         found
+    }
+
+    #[test]
+    fn days_go_when_they_ended_so_long_ago() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = log(folder.path());
+        (20u32..24).for_each(|day| log.append(u64::from(day) * DAY, &[f64::from(day)], false).unwrap());
+        let two = Duration::from_millis(2 * DAY);
+        assert_eq!(log.expire(23 * DAY - 1, two).unwrap(), 0);
+        assert_eq!((log.expire(23 * DAY, two).unwrap(), all(&log, 0)), (1, vec![21.0, 22.0, 23.0]));
+        assert_eq!(log.expire(23 * DAY, Duration::MAX).unwrap(), 0);
+        assert_eq!(log.expire(99 * DAY, two).unwrap(), 3);
+        // It is written on, whatever has gone.
+        log.append(99 * DAY, &[1.0], false).unwrap();
+        assert_eq!(all(&log, 0), [1.0]);
     }
 
     #[test]

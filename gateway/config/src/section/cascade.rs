@@ -157,7 +157,10 @@ fn shares(order: &[usize], explore: f64, arms: usize) -> Option<Vec<f64>> {
     for arm in order {
         *shares.get_mut(*arm)? = even;
     }
-    *shares.get_mut(*order.first()?)? += 1.0 - explore;
+    // What the others leave, so that the sum is 1 to the last bit that can be had.
+    #[expect(clippy::cast_precision_loss, reason = "a route has few variants")]
+    let others = even * (order.len() - 1) as f64;
+    *shares.get_mut(*order.first()?)? = 1.0 - others;
     Some(shares)
 }
 

@@ -1,12 +1,13 @@
 //! The port to those who learn from rewards: what callers say of calls that were answered.
 
 use super::BoxFuture;
-use crate::{Fault, InferenceId, KeyId, Principal, RewardName, RouteName, Tenant};
+use crate::{Fault, InferenceId, KeyId, LabelName, Principal, RewardName, RouteName, Tenant};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Takes what callers say of answers.
 pub trait Learning: Send + Sync + std::fmt::Debug {
-    /// Takes a value; when it resolves, the value is on disk, and said again under its key it is taken once.
+    /// Takes feedback; when it resolves, it is on disk, and said again under its key it is taken once.
     ///
     /// # Errors
     /// `NotFound` for a call that is not known here, `InvalidRequest` for a value that its reward does not take,
@@ -14,19 +15,28 @@ pub trait Learning: Send + Sync + std::fmt::Debug {
     fn take(&self, feedback: Feedback) -> BoxFuture<'_, Result<Taken, Fault>>;
 }
 
-/// A value that a caller gives for a call or an episode.
+/// What a caller says of a call or an episode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
     /// What it is about.
     pub about: About,
-    /// Which reward.
-    pub reward: RewardName,
-    /// How good it was.
-    pub value: RewardValue,
+    /// What he says.
+    pub said: Saying,
     /// Under which the caller may say it again.
     pub key: Option<Arc<str>>,
     /// Who says so.
     pub by: Giver,
+}
+
+/// What feedback says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Saying {
+    /// How good it was, by a reward.
+    Reward(RewardName, RewardValue),
+    /// Of which class it is, and of what that is a class.
+    Label(LabelName, Arc<str>),
+    /// The answer that would have been right: a text, an object or an array.
+    Demonstration(serde_json::Value),
 }
 
 /// What feedback is about.
@@ -76,4 +86,29 @@ pub struct Taken {
     pub learnt: Vec<RouteName>,
     /// Whether it was taken before under its key.
     pub was_known: bool,
+    /// What became of what nobody learns from; nothing of a reward.
+    pub noted: Option<Noted>,
+}
+
+/// What became of a label or a demonstration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// How much of it is kept.
+    pub kept: Kept,
+    /// Whether it came later than rewards count that say nothing of it.
+    pub is_late: bool,
+}
+
+/// How much of a thing is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// That it was said.
+    Nothing,
+    /// Its digest.
+    Hash,
+    /// It, with each text replaced by its length.
+    Redacted,
+    /// All of it.
+    Full,
 }

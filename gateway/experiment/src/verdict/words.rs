@@ -65,8 +65,9 @@ fn missing(f: &mut Formatter<'_>, p: f64, arms: &[Drawn]) -> Result {
     write!(f, " (p = {p:.1e} at every look). Find out where the others are lost, and begin anew.")
 }
 
-/// Three digits that say something; whole numbers whole.
-fn shown(value: f64) -> String {
+/// A number with three digits that say something; whole numbers whole.
+#[must_use]
+pub fn shown(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

@@ -213,6 +213,9 @@ impl EventStream {
     fn count(&mut self, bytes: &Bytes) {
         self.keep.part(bytes);
         self.copies.part(bytes);
+        if let Some(examine) = &mut self.examine {
+            examine.part(bytes);
+        }
         if let Some(ledger) = &mut self.ledger {
             ledger.note(|event| event.answer_bytes += bytes.len() as u64);
         }

@@ -90,7 +90,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::found;
+    use super::super::page::tests::found;
     use super::*;
 
     #[test]

@@ -33,7 +33,7 @@ impl Worker {
                 seat.take(ended.id, variant, value, ended.regarded.clone());
             }
         }
-        if !self.rewards.is_empty() {
+        if self.has_notes || !self.rewards.is_empty() {
             let Ended { id, route, tenant, regarded, episode, .. } = ended;
             self.calls.add(Arm { id, route, variant: variant.clone(), tenant, regarded }, episode);
         }
