@@ -8,7 +8,7 @@ use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
 use super::shadow::ShadowSpec;
 use super::steer::SteeredSpec;
-use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
+use crate::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
 /// What callers name as `model`.
@@ -53,6 +53,8 @@ pub struct VariantSpec {
     pub name: VariantName,
     /// Its model.
     pub model: ModelName,
+    /// The adapter on it.
+    pub adapter: Option<AdapterName>,
     /// The prompt that stands before what callers say.
     pub prompt: Option<PromptRef>,
     /// How its model generates where the caller does not say.
