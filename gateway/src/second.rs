@@ -79,6 +79,7 @@ impl Second {
         let call = Call {
             api,
             model: self.model.clone(),
+            adapter: None,
             body: body.to_string().into(),
             headers: Arc::new(HeaderMap::new()),
             caller: 0,

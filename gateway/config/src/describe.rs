@@ -329,9 +329,9 @@ fn policy(spec: &RouteSpec) -> Value {
         PolicySpec::Cascade(by) => return cascade::cascade(by, spec),
         PolicySpec::Learned(learned) => learned,
     };
-    let LearnedSpec { rule, features, reward, explore, min_share, half_life } = learned;
+    let LearnedSpec { rule, features, reward, explore, min_share, half_life, cost_share } = learned;
     let reward = reward.name();
-    match rule {
+    let mut shown = match rule {
         RuleSpec::EpsilonGreedy { epsilon, decay } => json!({"epsilon_greedy": {
             "reward": reward, "epsilon": epsilon, "decay": decay, "min_share": min_share, "half_life": half_life,
         }}),
@@ -350,7 +350,14 @@ fn policy(spec: &RouteSpec) -> Value {
             "reward": reward, "features": features.iter().map(feature).collect::<Vec<_>>(),
             "explore": explore, "min_share": min_share, "half_life": half_life,
         }}),
+    };
+    // Only where something is bounded: older files have no such member.
+    if let (Some(cost), Some(settings)) = (cost_share, shown.as_object_mut().and_then(|by| by.values_mut().next())) {
+        let named = spec.variants.iter().map(|variant| variant.name.as_str()).zip(&cost.most);
+        settings["max_cost_share"] =
+            named.filter_map(|(name, most)| Some((name.to_owned(), json!((*most)?)))).collect();
     }
+    shown
 }
 
 fn feature(spec: &FeatureSpec) -> Value {

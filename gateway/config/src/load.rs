@@ -12,7 +12,8 @@ use crate::tree::{self, Entry, Kind, Node};
 use crate::{keys, refer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tidegate_core::spec::{GatewaySpec, KeysSpec};
+use tidegate_core::Price;
+use tidegate_core::spec::{GatewaySpec, KeysSpec, LearnedSpec, PolicySpec, VariantSpec};
 
 /// Where `${env:NAME}` and the proxies' variables are looked up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -274,8 +275,25 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         telemetry: section::telemetry::check(raw.telemetry, desk),
         keys,
     };
+    let spec = weighed(spec);
     // Keys that were named and could not be read must not leave the gateway open.
     (has_keys == has_keys_section).then_some(spec)
+}
+
+/// With what calls cost at each variant, for policies that bound it; that each has a price is `refer`'s question.
+fn weighed(mut spec: GatewaySpec) -> GatewaySpec {
+    for route in spec.routes.values_mut() {
+        if let PolicySpec::Learned(LearnedSpec { cost_share: Some(cost), .. }) = &mut route.policy {
+            let price = |variant: &VariantSpec| spec.models.get(&variant.model).and_then(|model| model.price);
+            cost.weights = route.variants.iter().map(|one| price(one).map_or(0.0, blended)).collect();
+        }
+    }
+    spec
+}
+
+/// What a call costs with three tokens of the prompt for each one produced, as models are commonly compared.
+fn blended(price: Price) -> f64 {
+    3.0 * price.input + price.output
 }
 
 fn entries<T, S>(

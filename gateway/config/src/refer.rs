@@ -1,10 +1,10 @@
 //! References and possibilities across entries: whether what one names another has, and whether it can be used so.
 
 use crate::place::Place;
-use crate::scalar::At;
+use crate::scalar::{At, Money};
 use crate::section::ConfigFile;
 use crate::section::Desk;
-use crate::section::model::{ModelFile, SourceFile};
+use crate::section::model::{ModelFile, PriceFile, SourceFile};
 use crate::section::policy::PolicyFile;
 use crate::section::provider::ProviderFile;
 use crate::section::shadow::ShadowFile;
@@ -57,23 +57,34 @@ fn check_prompts(raw: &ConfigFile, desk: &mut Desk<'_>) {
     }
 }
 
-/// What goes where it is cheapest needs to know what each variant costs.
+/// What goes by prices needs to know what each variant costs.
 fn check_prices(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut Desk<'_>) {
-    let priced = |name: &At<ModelName>| {
-        let model = models.and_then(|models| models.0.iter().find(|item| item.name == name.value.as_str()))?;
-        Some(model.value.as_ref()?.here().has("price"))
-    };
     let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
-    for route in routes.filter(|route| matches!(route.policy, Some(PolicyFile::Cost(_)))) {
-        let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
-        for model in variants.filter_map(|variant| variant.model.as_ref()).filter(|model| priced(model) == Some(false))
-        {
+    for route in routes {
+        let bounds = route.policy.as_ref().and_then(PolicyFile::bounds_cost);
+        let what = match (&route.policy, bounds) {
+            (Some(PolicyFile::Cost(_)), _) => "cost",
+            (_, Some(_)) => "max_cost_share",
+            _ => continue,
+        };
+        let variants = || route.variants.iter().flat_map(|variants| &variants.0);
+        let (mut is_priced, mut is_free) = (true, true);
+        for (name, model) in variants().filter_map(|item| Some((&item.name, item.value.as_ref()?.model.as_ref()?))) {
+            let found = models.and_then(|models| models.0.iter().find(|item| item.name == model.value.as_str()));
+            let Some(found) = found.and_then(|item| item.value.as_ref()) else { continue };
+            if !found.here().has("price") {
+                is_priced = false;
+                let says = format!("what the model {} costs is not known, and `{what}` goes by that", model.shown());
+                desk.notes
+                    .fault(&model.at, says)
+                    .remedy("add its `price: {input: 2.5, output: 10.0}`, with 0 where it costs nothing");
+            }
+            is_free &= bounds.is_none_or(|bounds| bounds.has(name)) || found.price.as_ref().is_none_or(is_nothing);
+        }
+        if let Some(first) = bounds.and_then(|bounds| bounds.0.first()).filter(|_| is_priced && is_free) {
             desk.notes
-                .fault(
-                    &model.at,
-                    format!("what the model {} costs is not known, and `cost` goes by that", model.shown()),
-                )
-                .remedy("add its `price: {input: 2.5, output: 10.0}`, with 0 where it costs nothing");
+                .fault(&first.at, "the other variants cost nothing, so a bounded one can never have a call")
+                .remedy("give the other models a price too, such as what their machine costs");
         }
     }
 }
@@ -99,6 +110,11 @@ fn check_hedges(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
                 .remedy("leave `hedge` out: a second request would only wait behind the first");
         }
     }
+}
+
+fn is_nothing(price: &PriceFile) -> bool {
+    let is_zero = |money: &Option<At<Money>>| money.as_ref().is_some_and(|money| money.value.0 <= 0.0);
+    is_zero(&price.input) && is_zero(&price.output)
 }
 
 fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {

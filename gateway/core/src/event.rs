@@ -1,8 +1,8 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
 use crate::{
-    Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp, ProviderName,
-    RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp,
+    ProviderName, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -220,6 +220,9 @@ pub struct Event {
     /// The model of that arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
+    /// The adapter on that model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterName>,
     /// The version of that model in the registry, where it comes from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_version: Option<u32>,

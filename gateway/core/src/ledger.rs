@@ -48,6 +48,7 @@ impl Ledger {
             route: None,
             variant: None,
             model: None,
+            adapter: None,
             model_version: None,
             provider: None,
             prompt: None,

@@ -109,6 +109,8 @@ texts! { NameFault:
     VariantName by check
     /// A name bound to a provider and the model there.
     ModelName by check
+    /// A LoRA adapter on a base model.
+    AdapterName by check
     /// A connection to something that runs models.
     ProviderName by check
     /// One address of a provider, as `host:port`.

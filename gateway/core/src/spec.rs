@@ -37,8 +37,8 @@ pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};
 pub use rollout::{AnalysisSpec, Measure, RolloutKind, RolloutSpec, Timing};
 pub use route::{
-    Condition, FallbackSpec, LearnedSpec, ParameterSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec, StickyBy,
-    TimeoutSpec, VariantSpec,
+    Condition, CostShareSpec, FallbackSpec, LearnedSpec, ParameterSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec,
+    StickyBy, TimeoutSpec, VariantSpec,
 };
 pub use rule::{Match, RuleOfRoute, RulesSpec, When};
 pub use shadow::{CompareSpec, ShadowSpec};

@@ -1,5 +1,5 @@
 //! Learning which arm is better: rewards fold into a [`Tally`] per arm, a [`Rule`] turns the tallies into a vector of
-//! probabilities, and [`Mixing`] sees to it that no arm is forgotten. All of it is pure: when a vector is published, and
+//! probabilities, and [`Mixing`] sees to it that no arm is forgotten, and that dear ones keep to their part of the cost ([`CostShare`]). All of it is pure: when a vector is published, and
 //! where tallies are kept, belong to others.
 //!
 //! The vector is computed once for each published state, so that a decision is one draw from it and its propensity is
@@ -13,6 +13,7 @@ mod allocation;
 mod best;
 mod context;
 mod contextual;
+mod cost_share;
 mod density;
 mod fault;
 mod heard;
@@ -27,6 +28,7 @@ mod triangle;
 
 pub use context::ContextState;
 pub use contextual::LinearRule;
+pub use cost_share::CostShare;
 pub use fault::LearnFault;
 pub use heard::{Heard, Told};
 pub use learner::Learner;

@@ -53,7 +53,7 @@ impl World {
 }
 
 /// A learner, and how it learns.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Plan {
     rule: Rule,
     mixing: Mixing,
@@ -65,7 +65,7 @@ struct Plan {
 impl Plan {
     /// One run: what is lost beside the best arm.
     fn regret(&self, world: &World, seed: u64) -> f64 {
-        let mut learner = Learner::new(self.rule, self.mixing, None, vec![Tally::default(); world.means.len()]);
+        let mut learner = Learner::new(self.rule, self.mixing.clone(), None, vec![Tally::default(); world.means.len()]);
         let dice = SplitMix::seeded(mix(seed ^ 0x5EED));
         let mut state = learner.state().unwrap();
         let mut lost = 0.0;
@@ -223,7 +223,7 @@ fn holds_with_features(name: &str) {
         let mixing = Mixing::new(number("explore"), number("min_share"), theta.len()).unwrap();
         let (rounds, batch) = (run["rounds"].as_u64().unwrap(), run["batch"].as_u64().unwrap());
         let world = LinearWorld { theta, noise: number("noise"), is_boolean: run["kind"] == "boolean" };
-        compare(&run, mean(&all(|seed| world.regret((rule, mixing), (rounds, batch), seed))));
+        compare(&run, mean(&all(|seed| world.regret((rule, mixing.clone()), (rounds, batch), seed))));
     }
 }
 

@@ -52,8 +52,13 @@ impl Limits for Nothing {
 
 fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
-    let variant =
-        VariantSpec { name: "only".parse()?, model: "support".parse()?, prompt: None, parameters: Vec::new() };
+    let variant = VariantSpec {
+        adapter: None,
+        name: "only".parse()?,
+        model: "support".parse()?,
+        prompt: None,
+        parameters: Vec::new(),
+    };
     let spec = RouteSpec {
         name: name.clone(),
         variants: vec![variant],
@@ -67,6 +72,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
     };
     let arm = Arm {
+        adapter: None,
         name: "only".parse()?,
         model: "support".parse()?,
         upstream: "support".to_owned(),

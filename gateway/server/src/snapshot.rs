@@ -12,7 +12,9 @@ use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
-use tidegate_core::{Caller, KeyRecord, Ledger, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName};
+use tidegate_core::{
+    AdapterName, Caller, KeyRecord, Ledger, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName,
+};
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
@@ -129,6 +131,8 @@ pub struct Arm {
     pub version: Option<u32>,
     /// The prompt that stands before what callers say.
     pub prompt: Option<PromptRef>,
+    /// The adapter on the model.
+    pub adapter: Option<AdapterName>,
     /// How the model generates where the caller does not say.
     pub parameters: Vec<ParameterSpec>,
     /// What the model costs.
@@ -149,6 +153,7 @@ impl Arm {
         ledger.note(|event| {
             event.variant = Some(self.name.clone());
             event.model = Some(self.model.clone());
+            event.adapter.clone_from(&self.adapter);
             event.model_version = self.version;
             event.provider = Some(self.provider.clone());
         });

@@ -12,7 +12,7 @@ use tidegate_core::spec::route::{LearnedSpec, RuleSpec};
 use tidegate_core::{InferenceId, RouteName, StateId, VariantName};
 use tidegate_route::StateCell;
 use tidegate_route::learn::{
-    Heard, LearnFault, Learner, LinearRule, LinearTally, Mixing, Rule, Sums, Tally, Told, Values,
+    CostShare, Heard, LearnFault, Learner, LinearRule, LinearTally, Mixing, Rule, Sums, Tally, Told, Values,
 };
 use tidegate_storage::learning::calls::{CallReward, Calls};
 use tidegate_storage::learning::{HeardEntry, Learnt, RewardEntry, StateEntry, SumsEntry};
@@ -278,7 +278,8 @@ pub(crate) fn learner_of(learned: &LearnedSpec, arms: usize) -> Result<Learner, 
 /// # Errors
 /// The least shares of all arms are more than all calls, or there is no arm.
 pub(crate) fn learner(learned: &LearnedSpec, known: Vec<Sums>) -> Result<Learner, LearnFault> {
-    let mixing = Mixing::new(learned.explore, learned.min_share, known.len())?;
+    let cost = learned.cost_share.as_ref().and_then(|spec| CostShare::of(spec, known.len()));
+    let mixing = Mixing::new(learned.explore, learned.min_share, known.len())?.within(cost);
     let half_life = learned.half_life.map(f64::from);
     let values = match learned.reward.kind() {
         RewardKind::Boolean => Values::Booleans,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
-    GatewaySpec, Goal, Implicit, LearnedSpec, RewardKind, RewardLevel, RewardSource, RewardSpec, RuleSpec,
+    CostShareSpec, GatewaySpec, Goal, Implicit, LearnedSpec, PolicySpec, RewardKind, RewardLevel, RewardSource,
+    RewardSpec, RuleSpec,
 };
 use tidegate_core::{RouteName, StateId, VariantName};
 use tidegate_route::share::Shares;
@@ -21,6 +22,9 @@ pub(crate) fn kept_form(spec: &GatewaySpec) -> Value {
     for (name, route) in &spec.routes {
         let arms: Vec<&str> = route.variants.iter().map(|variant| variant.name.as_str()).collect();
         shown["routes"][name.as_str()]["arms"] = json!(arms);
+        if let PolicySpec::Learned(LearnedSpec { cost_share: Some(cost), .. }) = &route.policy {
+            shown["routes"][name.as_str()]["weights"] = json!(cost.weights);
+        }
     }
     shown
 }
@@ -88,7 +92,16 @@ impl Kept {
             explore: share("explore").unwrap_or(0.0),
             min_share: share("min_share")?,
             half_life: count("half_life"),
+            cost_share: self.cost_share(&settings["max_cost_share"]),
         })
+    }
+
+    fn cost_share(&self, shown: &Value) -> Option<CostShareSpec> {
+        let most = shown.as_object()?;
+        let arms = self.arms()?;
+        let weights = self.route["weights"].as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<_>>>()?;
+        let most = arms.iter().map(|arm| most.get(arm.as_str()).and_then(Value::as_f64)).collect();
+        Some(CostShareSpec { most, weights })
     }
 
     fn reward(&self, name: &str) -> Option<RewardSource> {
@@ -114,7 +127,7 @@ impl Kept {
     pub(crate) fn picks_as(&self, other: &Self) -> bool {
         let of = |kept: &Self, name: &str| kept.route[name].clone();
         let reward = |kept: &Self| kept.policy().and_then(|(_, of)| kept.rewards.get(of["reward"].as_str()?).cloned());
-        ["arms", "policy", "rollout", "sticky"].iter().all(|name| of(self, name) == of(other, name))
+        ["arms", "policy", "rollout", "sticky", "weights"].iter().all(|name| of(self, name) == of(other, name))
             && reward(self) == reward(other)
     }
 }
@@ -175,7 +188,7 @@ mod tests {
         let text = format!(
             "listeners: {{public: {{address: \"127.0.0.1:0\"}}}}\n\
              providers: {{p: {{openai: {{endpoints: [{{url: \"http://127.0.0.1:1\"}}]}}}}}}\n\
-             models: {{m: {{provider: p, model: x}}}}\n\
+             models: {{m: {{provider: p, model: x, price: {{input: 1, output: 2}}}}}}\n\
              rewards: {{solved: {{kind: boolean, level: episode, window: 90s}}, stars: {{kind: float, range: [1, 5]}}, wait: {{kind: float, goal: minimize, window: 1500ms}}}}\n\
              routes: {{r: {{variants: {{z: {{model: m}}, a: {{model: m}}}}, policy: {policy}}}}}\n"
         );
@@ -198,6 +211,7 @@ mod tests {
             "{track_and_stop: {reward: solved, delta: 1%, explore: 0%}}",
             "{linucb: {reward: stars, features: [hour, {prompt_length: {most: 4096}}], alpha: 0.5, half_life: 50}}",
             "{linear_thompson: {reward: solved, features: [language, {header: {name: X-Task, values: [a, b]}}], explore: 1%}}",
+            "{thompson: {reward: latency, max_cost_share: {a: 40%}}}",
         ] {
             let spec = spec(policy);
             let Some(PolicySpec::Learned(learned)) = spec.routes.values().next().map(|route| &route.policy) else {

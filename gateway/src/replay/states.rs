@@ -200,7 +200,15 @@ mod tests {
 
     fn state(rule: RuleSpec, min_share: f64) -> StateEntry {
         let reward = RewardSource::Call(tidegate_core::spec::Implicit::Error);
-        let learned = LearnedSpec { rule, features: Vec::new(), reward, explore: 0.0, min_share, half_life: None };
+        let learned = LearnedSpec {
+            rule,
+            features: Vec::new(),
+            reward,
+            explore: 0.0,
+            min_share,
+            half_life: None,
+            cost_share: None,
+        };
         let tallies = [Tally { n: 10.0, sum: 4.0, squares: 4.0 }, Tally { n: 20.0, sum: 13.0, squares: 13.0 }];
         let tallies = tallies.map(Sums::from).to_vec();
         let state = learner(&learned, tallies.clone()).unwrap().state().unwrap();

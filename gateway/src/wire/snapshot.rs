@@ -198,6 +198,7 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         provider: model.provider.clone(),
         version: parts.version(model),
         prompt: variant.prompt.clone(),
+        adapter: variant.adapter.clone(),
         parameters: variant.parameters.clone(),
         price: model.price,
         context_length: model.context_length,

@@ -22,6 +22,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         ModelKind::Embedder { .. } => (Api::Embeddings, json!({"model": model, "input": "a"})),
     };
     let call = Call {
+        adapter: None,
         api,
         model: model.clone(),
         body: Bytes::from(body.to_string()),

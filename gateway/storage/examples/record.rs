@@ -42,6 +42,7 @@ fn template() -> Event {
         variant: Some("small".parse().unwrap()),
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
+        adapter: None,
         model_version: None,
         prompt: None,
         decision: Some(Decision {

@@ -25,6 +25,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         route,
         variant,
         model,
+        adapter,
         model_version,
         provider,
         prompt,
@@ -59,6 +60,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     text(out, b",\"route\":", route.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"variant\":", variant.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"model\":", model.as_ref().map(AsRef::<str>::as_ref))?;
+    text(out, b",\"adapter\":", adapter.as_ref().map(AsRef::<str>::as_ref))?;
     number_if(out, b",\"model_version\":", model_version.as_ref())?;
     text(out, b",\"provider\":", provider.as_ref().map(AsRef::<str>::as_ref))?;
     number_if(out, b",\"prompt\":", prompt.as_ref())?;
@@ -201,6 +203,7 @@ mod tests {
         let full = Event {
             subject: Some("s".into()),
             client_request_id: Some("c".into()),
+            adapter: Some("support-v3".parse().unwrap()),
             parent_span: SpanId::new(7),
             sampled: Some(false),
             attempts: vec![

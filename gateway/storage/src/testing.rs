@@ -34,6 +34,7 @@ pub(crate) fn event(n: u64) -> Event {
         variant: Some("small".parse().unwrap()),
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
+        adapter: None,
         model_version: None,
         prompt: None,
         decision: None,

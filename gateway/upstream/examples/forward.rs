@@ -41,6 +41,7 @@ fn call(is_stream: bool) -> Call {
     headers.insert("traceparent", HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     let long = Duration::from_secs(60);
     Call {
+        adapter: None,
         api: Api::ChatCompletions,
         model: "mock".parse().unwrap_or_else(|_| unreachable!("a fixed name")),
         body: Bytes::from(body),

@@ -5,9 +5,9 @@ use std::fs;
 use std::time::Duration;
 use tidegate_core::FaultKind;
 use tidegate_core::spec::{
-    ArtifactsSpec, AuthSpec, CascadeSpec, Condition, GaugeSpec, HedgeAfter, HedgeSpec, Implicit, JudgeSpec, Match,
-    Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, RuleOfRoute, Source, SourceUri, SteerBy,
-    SteeredSpec, Weakness, When,
+    ArtifactsSpec, AuthSpec, CascadeSpec, Condition, CostShareSpec, GaugeSpec, HedgeAfter, HedgeSpec, Implicit,
+    JudgeSpec, Match, Measure, PolicySpec, ProviderKind, ProxySpec, Requirement, RiskTier, RuleOfRoute, Source,
+    SourceUri, SteerBy, SteeredSpec, Weakness, When,
 };
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -545,6 +545,36 @@ fn a_cascade_has_an_order_and_what_is_too_poor() {
         "routes",
         &[(&route("checks: [latency]"), "not a form of answers"), (&route("checks: [valid_jsn]"), "not a form")],
     );
+}
+
+#[test]
+fn dear_variants_are_bounded_where_prices_are_known() {
+    let models = "{a: {provider: p, price: {input: 1, output: 2}}, b: {provider: p, price: {input: 10, output: 20}}, l: {provider: here, source: minilm}}";
+    let whole = |models: &str, policy: &str| {
+        let text = text("models", models).replace("b: {model: b}}}", &format!("b: {{model: b}}}}, policy: {policy}}}"));
+        load_str(&text, Path::new("x.yaml"), &env)
+    };
+    let spec = whole(models, "{thompson: {reward: error, max_cost_share: {b: 30%}}}").unwrap().spec;
+    let PolicySpec::Learned(learned) = &spec.routes["r"].policy else { panic!("another policy") };
+    let expected = CostShareSpec { most: vec![None, Some(0.3)], weights: vec![5.0, 50.0] };
+    assert_eq!(learned.cost_share, Some(expected));
+    let shown = crate::describe(&spec);
+    assert_eq!(shown["routes"]["r"]["policy"]["thompson"]["max_cost_share"], serde_json::json!({"b": 0.3}));
+    let free = models.replace("input: 1, output: 2", "input: 0, output: 0");
+    for (models, bounds, fault) in [
+        (models, "{c: 30%}", "no variant `c`"),
+        (models, "{b: 100%}", "a bound is more than nothing"),
+        (models, "{a: 30%, b: 30%}", "every variant is bounded"),
+        (&free, "{b: 30%}", "the other variants cost nothing"),
+        (
+            "{a: {provider: p}, b: {provider: p}, l: {provider: here, source: minilm}}",
+            "{b: 30%}",
+            "`max_cost_share` goes by that",
+        ),
+    ] {
+        let report = whole(models, &format!("{{thompson: {{reward: error, max_cost_share: {bounds}}}}}")).unwrap_err();
+        assert!(report.findings.iter().all(|one| one.message.contains(fault)), "{bounds}: {report}");
+    }
 }
 
 #[test]

@@ -15,7 +15,9 @@ use crate::suggest::nearest;
 use std::collections::BTreeMap;
 use tidegate_core::RewardName;
 use tidegate_core::spec::feature::FeatureSpec;
-use tidegate_core::spec::{Implicit, LearnedSpec, PolicySpec, RewardKind, RewardSource, RewardSpec, RuleSpec};
+use tidegate_core::spec::{
+    CostShareSpec, Implicit, LearnedSpec, PolicySpec, RewardKind, RewardSource, RewardSpec, RuleSpec,
+};
 
 /// The least share of an arm where nothing is said: enough to see one day that it became better.
 const MIN_SHARE: f64 = 0.01;
@@ -71,6 +73,8 @@ record! {
             decay: At<Count>,
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
             /// After so many rewards one counts for a half; none fades by default.
             half_life: At<Count>,
         }
@@ -90,6 +94,8 @@ record! {
             explore: At<Share>,
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
             /// After so many rewards one counts for a half; none fades by default.
             half_life: At<Count>,
         }
@@ -107,6 +113,8 @@ record! {
         optional {
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
             /// After so many rewards one counts for a half; none fades by default.
             half_life: At<Count>,
         }
@@ -128,6 +136,8 @@ record! {
             explore: At<Share>,
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
         }
     }
 }
@@ -150,6 +160,8 @@ record! {
             explore: At<Share>,
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
             /// After so many rewards one counts for a half; none fades by default.
             half_life: At<Count>,
         }
@@ -171,6 +183,8 @@ record! {
             explore: At<Share>,
             /// The least share of each arm; 1% by default.
             min_share: At<Share>,
+            /// The most that variants may have of what the route costs by their prices; none is bounded by default.
+            max_cost_share: Map<At<Share>>,
             /// After so many rewards one counts for a half; none fades by default.
             half_life: At<Count>,
         }
@@ -216,6 +230,7 @@ pub(crate) fn check(
             },
             explore: 0.0,
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: raw.half_life.as_ref(),
             features: None,
         },
@@ -225,6 +240,7 @@ pub(crate) fn check(
             rule: RuleSpec::Ucb1,
             explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: raw.half_life.as_ref(),
             features: None,
         },
@@ -234,6 +250,7 @@ pub(crate) fn check(
             rule: RuleSpec::Thompson,
             explore: 0.0,
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: raw.half_life.as_ref(),
             features: None,
         },
@@ -243,6 +260,7 @@ pub(crate) fn check(
             rule: RuleSpec::TrackAndStop { delta: delta(raw, notes) },
             explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: None,
             features: None,
         },
@@ -252,6 +270,7 @@ pub(crate) fn check(
             rule: RuleSpec::LinUcb { alpha: alpha(raw, notes) },
             explore: raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: raw.half_life.as_ref(),
             features: Some((raw.features.as_deref(), has_keys)),
         },
@@ -261,11 +280,12 @@ pub(crate) fn check(
             rule: RuleSpec::LinearThompson,
             explore: raw.explore.as_ref().map_or(0.0, |share| share.value.0),
             min_share: raw.min_share.as_ref(),
+            max_cost_share: raw.max_cost_share.as_ref(),
             half_life: raw.half_life.as_ref(),
             features: Some((raw.features.as_deref(), has_keys)),
         },
     };
-    learned.check(count, rewards, notes).map(PolicySpec::Learned)
+    learned.check(arms, rewards, notes).map(PolicySpec::Learned)
 }
 
 /// What the rules that learn have in common.
@@ -275,19 +295,21 @@ struct Learned<'a> {
     rule: RuleSpec,
     explore: f64,
     min_share: Option<&'a At<Share>>,
+    max_cost_share: Option<&'a Map<At<Share>>>,
     half_life: Option<&'a At<Count>>,
     /// What it regards, as far as that can be read, and whether callers have keys; nothing where the rule is blind.
     features: Option<(Option<&'a [FeatureFile]>, bool)>,
 }
 
 impl Learned<'_> {
-    fn check(self, arms: usize, rewards: &Rewards<'_>, notes: &mut Notes) -> Option<LearnedSpec> {
-        if arms == 1 {
+    fn check(self, arms: &Arms, rewards: &Rewards<'_>, notes: &mut Notes) -> Option<LearnedSpec> {
+        if arms.names.len() == 1 {
             notes
                 .warn(&self.here.at, "there is one variant, so there is nothing to learn")
                 .remedy("leave `policy` out");
         }
-        let min_share = self.min_share(arms, notes);
+        let min_share = self.min_share(arms.names.len(), notes);
+        let cost_share = cost_share(self.max_cost_share, arms, &self.here.at, notes);
         let features = self.features(notes);
         let named = self.reward?;
         let reward = source(named, rewards, notes)?;
@@ -308,6 +330,7 @@ impl Learned<'_> {
             explore: self.explore,
             min_share: min_share?,
             half_life: self.half_life.map(|count| count.value.0),
+            cost_share: cost_share?,
         })
     }
 
@@ -330,6 +353,44 @@ impl Learned<'_> {
         }
         Some(given.value.0)
     }
+}
+
+/// The bounds of cost, where there are any; what calls cost at each variant is put in when the models are known.
+#[expect(clippy::option_option, reason = "whether it is right, and whether there is one")]
+fn cost_share(
+    raw: Option<&Map<At<Share>>>,
+    arms: &Arms,
+    at: &Place,
+    notes: &mut Notes,
+) -> Option<Option<CostShareSpec>> {
+    let Some(raw) = raw else { return Some(None) };
+    let (mut most, mut is_whole) = (vec![None; arms.names.len()], true);
+    for item in &raw.0 {
+        let index = arms.find(&item.name, &format!("`{}`", item.name), &item.at, notes);
+        let share = item.value.as_ref().filter(|share| is_bound(share, notes));
+        is_whole &= index.is_some() && share.is_some();
+        if let (Some(index), Some(share)) = (index, share) {
+            most[index] = Some(share.value.0);
+        }
+    }
+    if is_whole && !most.is_empty() && most.iter().all(Option::is_some) {
+        notes
+            .fault(raw.0.first().map_or(at, |item| &item.at), "every variant is bounded, and none is left for the rest")
+            .remedy("leave the cheapest one out");
+        return None;
+    }
+    let is_bounded = most.iter().any(Option::is_some);
+    is_whole.then(|| is_bounded.then_some(CostShareSpec { most, weights: Vec::new() }))
+}
+
+fn is_bound(share: &At<Share>, notes: &mut Notes) -> bool {
+    let is = share.value.0 > 0.0 && share.value.0 < 1.0;
+    if !is {
+        notes
+            .fault(&share.at, "a bound is more than nothing and less than all of the cost")
+            .remedy("write a share such as `30%`, or leave the variant out of the route");
+    }
+    is
 }
 
 fn source(named: &At<RewardName>, rewards: &Rewards<'_>, notes: &mut Notes) -> Option<RewardSource> {
@@ -406,4 +467,19 @@ pub(super) fn whole(shares: &[f64], at: &Place, notes: &mut Notes) -> Option<Vec
         return None;
     }
     Some(shares.iter().map(|share| share / sum).collect())
+}
+
+impl PolicyFile {
+    /// Where it bounds what variants cost; `None` where it does not.
+    pub(crate) fn bounds_cost(&self) -> Option<&Map<At<Share>>> {
+        match self {
+            Self::EpsilonGreedy(raw) => raw.max_cost_share.as_ref(),
+            Self::Ucb1(raw) => raw.max_cost_share.as_ref(),
+            Self::Thompson(raw) => raw.max_cost_share.as_ref(),
+            Self::TrackAndStop(raw) => raw.max_cost_share.as_ref(),
+            Self::LinUcb(raw) => raw.max_cost_share.as_ref(),
+            Self::LinearThompson(raw) => raw.max_cost_share.as_ref(),
+            _ => None,
+        }
+    }
 }

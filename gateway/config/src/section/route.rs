@@ -310,6 +310,7 @@ impl Arms {
             let name = super::name::<VariantName>(model.value.as_str(), &model.at, desk);
             let spec = name.map(|name| {
                 vec![VariantSpec {
+                    adapter: None,
                     name,
                     model: model.value.clone(),
                     prompt: given(raw.prompt.as_ref()),
@@ -324,7 +325,7 @@ impl Arms {
             let raw = item.value.as_ref()?;
             let parameters = parameters::check(raw.parameters.as_ref(), desk.notes);
             let model = raw.model.as_ref()?.value.clone();
-            Some(VariantSpec { name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
+            Some(VariantSpec { adapter: None, name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
         };
         let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
         let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());

@@ -125,6 +125,7 @@ pub(crate) fn check(raw: &ShadowFile, arms: &Arms, desk: &mut Desk<'_>) -> Optio
     });
     Some(ShadowSpec {
         variant: VariantSpec {
+            adapter: None,
             name: name?,
             model: model.value.clone(),
             prompt: variant.prompt.as_ref().map(|prompt| prompt.value.clone()),

@@ -2,7 +2,7 @@
 //! what comes in can go out as it is.
 
 use super::BoxFuture;
-use crate::{Api, EndpointName, Fault, ModelName, Usage};
+use crate::{AdapterName, Api, EndpointName, Fault, ModelName, Usage};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
@@ -99,6 +99,8 @@ pub struct Call {
     pub api: Api,
     /// The model, as the configuration names it (its name at the provider is in the body already).
     pub model: ModelName,
+    /// The adapter on it, where one is to be used; a backend that knows no adapters has none to be asked for.
+    pub adapter: Option<AdapterName>,
     /// The OpenAI-shaped body as it shall go out.
     pub body: Bytes,
     /// Headers that go on with it (trace context and what the caller may send through); no hop-by-hop ones, no keys.

@@ -8,7 +8,7 @@ use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
 use super::shadow::ShadowSpec;
 use super::steer::SteeredSpec;
-use crate::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
+use crate::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
 /// What callers name as `model`.
@@ -53,6 +53,8 @@ pub struct VariantSpec {
     pub name: VariantName,
     /// Its model.
     pub model: ModelName,
+    /// The adapter on it.
+    pub adapter: Option<AdapterName>,
     /// The prompt that stands before what callers say.
     pub prompt: Option<PromptRef>,
     /// How its model generates where the caller does not say.
@@ -100,6 +102,17 @@ pub struct LearnedSpec {
     pub min_share: f64,
     /// After so many rewards one counts for a half; `None` where none fades.
     pub half_life: Option<u32>,
+    /// The most that variants may have of what the route costs, where that is bounded.
+    pub cost_share: Option<CostShareSpec>,
+}
+
+/// The most that variants may have of what a route costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostShareSpec {
+    /// For each variant, in their order, in `(0, 1)`; `None` where it has no bound, as one of them at least.
+    pub most: Vec<Option<f64>>,
+    /// What a call costs at each, in USD per million calls: by its price for three tokens of the prompt and one produced.
+    pub weights: Vec<f64>,
 }
 
 /// How rewards become shares.

@@ -118,7 +118,7 @@ fn normal_pair(dice: &SplitMix) -> [f64; 2] {
 }
 
 impl ContextState {
-    pub(super) const fn new(id: StateId, (arms, features): (usize, usize), mixing: Mixing, scores: Scores) -> Self {
+    pub(super) fn new(id: StateId, (arms, features): (usize, usize), mixing: Mixing, scores: Scores) -> Self {
         Self { id, arms, features, mixing, scores }
     }
 

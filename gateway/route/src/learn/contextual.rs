@@ -52,7 +52,7 @@ impl LinearRule {
         tallies: &[LinearTally],
     ) -> Result<ContextState, LearnFault> {
         let Regression { arms, noise } = Regression::of(tallies).map_err(|arm| LearnFault::NoSums { arm })?;
-        let id = self.id(mixing, tallies);
+        let id = self.id(&mixing, tallies);
         let scores = match self {
             Self::LinUcb { alpha, range: Some((low, high)) } => {
                 Scores::Bounds(arms.into_iter().map(|arm| Bound::new(arm, alpha * (high - low))).collect())
@@ -67,7 +67,7 @@ impl LinearRule {
     }
 
     /// The state's name, from all that it is reckoned from.
-    fn id(self, mixing: Mixing, tallies: &[LinearTally]) -> StateId {
+    fn id(self, mixing: &Mixing, tallies: &[LinearTally]) -> StateId {
         let sums = tallies.iter().flat_map(|tally| tally.a.iter().chain(&tally.b).chain([&tally.squares]));
         let numbers = self.numbers().into_iter().chain(mixing.numbers()).chain(sums.copied());
         let mut content = b"linear 1\0".to_vec();

@@ -200,7 +200,7 @@ impl Learner {
         match self.rule {
             AnyRule::Blind(rule) => self.blind(rule),
             AnyRule::Linear(rule, features) => {
-                let state = rule.state(self.mixing, features, &self.regressed(features))?;
+                let state = rule.state(self.mixing.clone(), features, &self.regressed(features))?;
                 Ok(PolicyState::of_context(state)?)
             }
         }

@@ -1,4 +1,7 @@
-//! What every rule's vector is mixed with, so that no arm is forgotten. Owns the floor and the exploring.
+//! What every rule's vector is mixed with, so that no arm is forgotten, and how far dear ones are held back. Owns the floor
+//! and the exploring; the bounds of cost are [`CostShare`]'s.
+
+use super::cost_share::CostShare;
 
 /// Why numbers cannot be mixed in.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,15 +20,16 @@ pub enum MixingFault {
 }
 
 /// A least share for each arm, and a part of the traffic that is spread evenly.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Mixing {
     explore: f64,
     min_share: f64,
+    cost: Option<CostShare>,
 }
 
 impl Mixing {
     /// Nothing is mixed in.
-    pub const NONE: Self = Self { explore: 0.0, min_share: 0.0 };
+    pub const NONE: Self = Self { explore: 0.0, min_share: 0.0, cost: None };
 
     /// `explore` of the traffic evenly, and at least `min_share` for each of `arms`.
     ///
@@ -39,10 +43,16 @@ impl Mixing {
         if min_share * arms as f64 > 1.0 + 1e-9 {
             return Err(MixingFault::TooMuch { arms, min_share });
         }
-        Ok(Self { explore, min_share })
+        Ok(Self { explore, min_share, cost: None })
     }
 
-    /// `vector` with it mixed in; the sum stays 1. The order of arms by their shares stays too.
+    /// The same, with these bounds of cost: they hold above the least shares.
+    #[must_use]
+    pub fn within(self, cost: Option<CostShare>) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// `vector` with it mixed in; the sum stays 1. The order of arms by their shares stays too, but for bounds of cost.
     #[must_use]
     pub fn applied(&self, vector: &[f64]) -> Vec<f64> {
         let mut mixed = vector.to_vec();
@@ -58,11 +68,14 @@ impl Mixing {
         let floor = self.min_share.min(1.0 / count);
         let rest = 1.0 - floor * count;
         vector.iter_mut().for_each(|share| *share = floor + rest * (even + (1.0 - self.explore) * *share));
+        if let Some(cost) = &self.cost {
+            cost.apply(vector);
+        }
     }
 
     /// What it is, for the name of a state that has it in it.
-    pub(super) const fn numbers(&self) -> [f64; 2] {
-        [self.explore, self.min_share]
+    pub(super) fn numbers(&self) -> impl Iterator<Item = f64> {
+        [self.explore, self.min_share].into_iter().chain(self.cost.iter().flat_map(CostShare::numbers))
     }
 }
 

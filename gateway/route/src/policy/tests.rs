@@ -113,6 +113,7 @@ fn what_was_regarded_stands_in_the_decision() {
         explore: 0.0,
         min_share: 0.0,
         half_life: None,
+        cost_share: None,
     };
     let spec = RouteSpec { policy: PolicySpec::Learned(learned), ..route(2, 1) };
     let policy = Policy::new(&spec, StateCell::new(regarding())).unwrap();

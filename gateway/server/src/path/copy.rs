@@ -90,6 +90,7 @@ fn call(
     Some(Call {
         api: arrived.api,
         model: shadow.arm.model.clone(),
+        adapter: shadow.arm.adapter.clone(),
         body: splice(arrived, &shadow.arm, front.as_ref()).ok()?,
         headers: Arc::clone(headers),
         // Shadows are one caller: they take turns with callers as one of them.

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_core::port::backend::Call;
+use tidegate_core::port::backend::{Call, Deadlines};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
 use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, Ledger};
@@ -146,17 +146,9 @@ impl Tries<'_> {
     }
 
     fn call(&self, arm: &Arm, front: Option<&Front>, avoid: Option<EndpointName>) -> Result<Call, Fault> {
-        let arrived = &self.admitted.arrived;
-        Ok(Call {
-            api: arrived.api,
-            model: arm.model.clone(),
-            body: splice(arrived, arm, front)?,
-            headers: Arc::clone(self.outgoing),
-            caller: turn(&self.admitted.caller),
-            deadlines: deadlines(self.round.route.spec.timeouts, self.round.spent()),
-            avoid,
-            taken: None,
-        })
+        let (admitted, left) = (self.admitted, deadlines(self.round.route.spec.timeouts, self.round.spent()));
+        let call = call(arm, &admitted.arrived, front, Arc::clone(self.outgoing), left)?;
+        Ok(Call { caller: turn(&admitted.caller), avoid, ..call })
     }
 
     /// The fault that an answer is which a filter withheld, where the call can go elsewhere then.
@@ -176,6 +168,27 @@ impl Tries<'_> {
         let (sent, front) = held.released(arm, ledger);
         Some(Got { sent, front, ride: None })
     }
+}
+
+/// What an arm is asked.
+fn call(
+    arm: &Arm,
+    arrived: &Arrived,
+    front: Option<&Front>,
+    headers: Arc<HeaderMap>,
+    deadlines: Deadlines,
+) -> Result<Call, Fault> {
+    Ok(Call {
+        api: arrived.api,
+        model: arm.model.clone(),
+        adapter: arm.adapter.clone(),
+        body: splice(arrived, arm, front)?,
+        headers,
+        caller: 0,
+        deadlines,
+        avoid: None,
+        taken: None,
+    })
 }
 
 /// Looks at an answer that another variant could better.
@@ -259,4 +272,83 @@ pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>) -> Res
         splices.ask_usage(&arrived.scan);
     }
     Ok(splices.apply(&arrived.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body;
+    use std::sync::Mutex;
+    use tidegate_core::clock::SystemClock;
+    use tidegate_core::dice::SplitMix;
+    use tidegate_core::port::BoxFuture;
+    use tidegate_core::port::backend::{Answer, Backend, Frames};
+    use tidegate_core::port::events::{Events, Recorded};
+    use tidegate_core::{AdapterName, Event, Outcome};
+
+    /// A base model with adapters: it notes which one it was asked for.
+    #[derive(Debug, Default)]
+    struct Adapted(Mutex<Vec<Option<AdapterName>>>);
+
+    impl Backend for Adapted {
+        fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
+            self.0.lock().unwrap().push(call.adapter);
+            Box::pin(async { Ok(Answer { body: Bytes::from_static(b"{}"), usage: None, endpoint: None }) })
+        }
+
+        fn stream(&self, _: Call) -> BoxFuture<'_, Result<Frames, Fault>> {
+            Box::pin(async { Err(Fault::internal("no stream is asked for")) })
+        }
+
+        fn ready(&self) -> bool {
+            true
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Noted(Mutex<Vec<Event>>);
+
+    impl Events for Noted {
+        fn record(&self, event: Box<Event>) -> Recorded {
+            self.0.lock().unwrap().push(*event);
+            Recorded::Queued
+        }
+    }
+
+    #[tokio::test]
+    async fn variants_of_one_model_ask_it_for_their_own_adapters() {
+        let (backend, noted) = (Arc::new(Adapted::default()), Arc::new(Noted::default()));
+        let bytes = Bytes::from_static(br#"{"model":"r","messages":[{"role":"user","content":"x"}]}"#);
+        let arrived =
+            Arrived { api: Api::ChatCompletions, scan: body::scan(Api::ChatCompletions, &bytes).unwrap(), bytes };
+        let second = Duration::from_secs(1);
+        let left = Deadlines { connect: second, first_token: second, idle: second, total: second };
+        for adapter in [Some("support-v3"), None] {
+            let arm = Arm {
+                name: "a".parse().unwrap(),
+                model: "base".parse().unwrap(),
+                adapter: adapter.map(|name| name.parse().unwrap()),
+                upstream: "base".to_owned(),
+                provider: "here".parse().unwrap(),
+                version: None,
+                prompt: None,
+                parameters: Vec::new(),
+                price: None,
+                context_length: None,
+                backend: Arc::<Adapted>::clone(&backend),
+                gauge: None,
+                pace: None,
+            };
+            let events = Arc::<Noted>::clone(&noted);
+            let mut ledger =
+                Ledger::open(Api::ChatCompletions, "c".into(), events, Arc::new(SystemClock), &SplitMix::seeded(1));
+            arm.note(&mut ledger);
+            let call = call(&arm, &arrived, None, Arc::default(), left).unwrap();
+            attempt::once(&arm, call, false, &SystemClock, &mut ledger).await.unwrap();
+            drop(ledger.close(Outcome::Ok));
+        }
+        let wanted = [Some("support-v3".parse().unwrap()), None];
+        assert_eq!(*backend.0.lock().unwrap(), wanted);
+        assert_eq!(noted.0.lock().unwrap().iter().map(|event| event.adapter.clone()).collect::<Vec<_>>(), wanted);
+    }
 }

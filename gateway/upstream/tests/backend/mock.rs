@@ -226,6 +226,7 @@ pub(crate) fn call() -> Call {
     headers.insert("traceparent", HeaderValue::from_static("00-1-2-01"));
     let long = Duration::from_secs(20);
     Call {
+        adapter: None,
         api: Api::ChatCompletions,
         model: "large".parse().unwrap(),
         body: Bytes::from_static(br#"{"model":"gpt-x","messages":[]}"#),

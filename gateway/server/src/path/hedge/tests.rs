@@ -84,6 +84,7 @@ const TIMEOUTS: TimeoutSpec =
 
 fn call() -> Call {
     Call {
+        adapter: None,
         api: Api::ChatCompletions,
         model: "m".parse().unwrap(),
         body: Bytes::new(),
@@ -99,6 +100,7 @@ fn call() -> Call {
 async fn raced(allowed: bool, script: &[(Duration, Option<FaultKind>)]) -> Led {
     let backend = Arc::new(Scripted { next: Mutex::new(script.iter().copied().collect()), ..Scripted::default() });
     let arm = Arm {
+        adapter: None,
         name: "small".parse().unwrap(),
         model: "m".parse().unwrap(),
         upstream: "m".to_owned(),
