@@ -1,0 +1,222 @@
+//! The cell of an instance: what its store holds. Owns the caps of memory, tables, calls to the host, log lines and metrics,
+//! and what was heard of the instance; what the contract's imports do with it is in `imports`.
+
+use crate::fault::HostCallsUsedUp;
+use crate::limits::{INSTANCES, Limits, MEMORIES, TABLES};
+use crate::reach::Outside;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::ResourceLimiter;
+
+/// The longest name of a metric, and the most labels it may have with their lengths.
+const NAME_BYTES: usize = 64;
+const LABELS: usize = 16;
+const LABEL_BYTES: usize = 64;
+
+/// A line of a plugin's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// `trace`, `debug`, `info`, `warn` or `error`.
+    pub level: &'static str,
+    /// Its text, without control characters.
+    pub text: String,
+}
+
+/// How a metric adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// It counts.
+    Count,
+    /// It stands.
+    Gauge,
+    /// It is one of many.
+    Observation,
+}
+
+/// What a plugin said by the interface `metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Metric {
+    /// How it adds up.
+    pub kind: MetricKind,
+    /// Its name, yet without the plugin's.
+    pub name: String,
+    /// A finite number.
+    pub value: f64,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// What was heard of an instance beside its answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Heard {
+    /// Its log, the first lines of it.
+    pub lines: Vec<Line>,
+    /// How many lines more there were.
+    pub dropped_lines: u64,
+    /// Its metrics, the first of them.
+    pub metrics: Vec<Metric>,
+    /// How many more there were, or ones that were no metric.
+    pub dropped_metrics: u64,
+    /// How often it called the host.
+    pub host_calls: u32,
+    /// The most memory that it had.
+    pub memory_bytes: usize,
+}
+
+/// The data of a store.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) plugin: Arc<str>,
+    pub(crate) outside: Outside,
+    pub(crate) born: Instant,
+    limits: Arc<Limits>,
+    deadline: Duration,
+    refused: Option<String>,
+    heard: Heard,
+}
+
+impl Cell {
+    pub(crate) fn new(plugin: Arc<str>, outside: Outside, limits: Arc<Limits>, deadline: Duration) -> Self {
+        let born = outside.clock.now();
+        Self { plugin, outside, born, limits, deadline, refused: None, heard: Heard::default() }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The memory or the table that was refused, if one was.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    pub(crate) fn into_heard(self) -> Heard {
+        self.heard
+    }
+
+    /// Counts a call to the host; a trap when there were too many.
+    pub(crate) fn count_call(&mut self) -> wasmtime::Result<()> {
+        self.heard.host_calls = self.heard.host_calls.saturating_add(1);
+        if self.heard.host_calls > self.limits.host_calls {
+            return Err(wasmtime::Error::from(HostCallsUsedUp));
+        }
+        Ok(())
+    }
+
+    /// Keeps a log line, cut and without control characters; `None` where it is one too many.
+    pub(crate) fn keep_line(&mut self, level: &'static str, text: &str) -> Option<&Line> {
+        if self.heard.lines.len() >= self.limits.log_lines {
+            self.heard.dropped_lines += 1;
+            return None;
+        }
+        let text = harmless(text, self.limits.log_line_bytes);
+        self.heard.lines.push(Line { level, text });
+        self.heard.lines.last()
+    }
+
+    /// Keeps a metric, if it is one and there is room.
+    pub(crate) fn keep_metric(&mut self, metric: Metric) {
+        let is_short = |text: &str| text.len() <= LABEL_BYTES && !text.chars().any(char::is_control);
+        let is_one = is_metric_name(&metric.name)
+            && metric.value.is_finite()
+            && metric.labels.len() <= LABELS
+            && metric.labels.iter().all(|(name, value)| is_metric_name(name) && is_short(value));
+        if is_one && self.heard.metrics.len() < self.limits.metrics {
+            self.heard.metrics.push(metric);
+        } else {
+            self.heard.dropped_metrics += 1;
+        }
+    }
+}
+
+fn is_metric_name(name: &str) -> bool {
+    let is_begun = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    is_begun && name.len() <= NAME_BYTES && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// At most `most` bytes of a text of a guest, with spaces for its control characters, so that it cannot forge lines.
+pub(crate) fn harmless(text: &str, most: usize) -> String {
+    let cut = text.floor_char_boundary(most);
+    text[..cut].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+impl ResourceLimiter for Cell {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let wanted = self.heard.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if wanted > self.limits.memory_bytes {
+            let most = self.limits.memory_bytes;
+            self.refused =
+                Some(format!("{wanted} bytes of memory and may have {most}: raise its limit or give it less"));
+            return Ok(false);
+        }
+        self.heard.memory_bytes = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limits.table_elements {
+            let most = self.limits.table_elements;
+            self.refused = Some(format!("a table of {desired} elements and may have {most}"));
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell() -> Cell {
+        let limits = Limits { log_lines: 2, host_calls: 3, memory_bytes: 100, ..Limits::default() };
+        Cell::new("x".into(), Outside::default(), Arc::new(limits), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn lines_are_cut_counted_and_cannot_forge_others() {
+        let mut cell = cell();
+        assert_eq!(cell.keep_line("info", "a\nb\u{1b}c").map(|line| line.text.as_str()), Some("a b c"));
+        assert_eq!(cell.keep_line("info", &"ä".repeat(1000)).map(|line| line.text.len()), Some(1024));
+        assert_eq!(cell.keep_line("info", "more"), None);
+        assert_eq!(cell.into_heard().dropped_lines, 1);
+    }
+
+    #[test]
+    fn what_is_no_metric_is_only_counted() {
+        let mut cell = cell();
+        let metric =
+            |name: &str, value| Metric { kind: MetricKind::Gauge, name: name.to_owned(), value, labels: vec![] };
+        for bad in [metric("a b", 1.0), metric("", 1.0), metric("1a", 1.0), metric("a", f64::NAN)] {
+            cell.keep_metric(bad);
+        }
+        cell.keep_metric(metric("a_1", 1.0));
+        let heard = cell.into_heard();
+        assert_eq!((heard.metrics.len(), heard.dropped_metrics), (1, 4));
+    }
+
+    #[test]
+    fn memory_and_calls_have_an_end() {
+        let mut cell = cell();
+        assert!(cell.memory_growing(0, 60, None).unwrap() && cell.memory_growing(60, 100, None).unwrap());
+        assert!(!cell.memory_growing(100, 101, None).unwrap() && cell.refused().is_some());
+        assert!((0..3).all(|_| cell.count_call().is_ok()) && cell.count_call().is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! What goes wrong with a plugin: a kind for metrics and policies, and a text that says what and how to mend it. Owns
+//! how wasmtime's errors are told apart; what they lead to (breaker, failure mode) is the caller's.
+
+use crate::cell::Cell;
+use std::fmt;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+/// A plugin that cannot be loaded, or whose call did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{says}")]
+pub struct Fault {
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// What happened, and how to mend it.
+    pub says: String,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: Kind, says: impl Into<String>) -> Self {
+        Self { kind, says: says.into() }
+    }
+}
+
+/// The kinds of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// More bytes than the host takes.
+    TooLarge,
+    /// No WebAssembly component: a core module, a text, compiled code, anything else.
+    NotAComponent,
+    /// Truncated, damaged, or of a WebAssembly that the host does not compile.
+    Damaged,
+    /// It fills no world of the contract, or one of another version.
+    WrongWorld,
+    /// It asks for what its world does not grant.
+    Import,
+    /// All places for instances are taken.
+    Busy,
+    /// It did not end within its time.
+    Deadline,
+    /// It wanted more memory, or larger tables, than it may have.
+    Memory,
+    /// It called itself too deeply.
+    Stack,
+    /// It stopped by a trap.
+    Trap,
+    /// It called the host more often than it may.
+    HostCalls,
+    /// It said itself that it could not do its work.
+    Refused(Refusal),
+    /// What it gave back is too large, or is not what the contract says.
+    BadOutput,
+    /// What it should be given is not what its world takes.
+    BadInput,
+    /// The host itself could not do its part.
+    Host,
+}
+
+/// Why a plugin refused, by the contract's `error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its configuration.
+    Config,
+    /// Its input.
+    Input,
+    /// Something that it asked of the host.
+    Host,
+    /// Not now: again after so many milliseconds.
+    RetryAfter(u32),
+    /// Anything else.
+    Internal,
+}
+
+impl Kind {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::NotAComponent => "not_a_component",
+            Self::Damaged => "damaged",
+            Self::WrongWorld => "wrong_world",
+            Self::Import => "import",
+            Self::Busy => "busy",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Stack => "stack",
+            Self::Trap => "trap",
+            Self::HostCalls => "host_calls",
+            Self::Refused(_) => "refused",
+            Self::BadOutput => "bad_output",
+            Self::BadInput => "bad_input",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The budget of calls to the host is used up: a trap of our own.
+#[derive(Debug, thiserror::Error)]
+#[error("the budget of calls to the host is used up")]
+pub(crate) struct HostCallsUsedUp;
+
+/// How wasmtime's error begins that says that a guest handed over too much. Its type is not public.
+const TOO_MUCH_DATA: &str = "too much data is being copied between the host and the guest";
+
+/// Tells what an instance ended with. `doing` is the part of its life, such as `its call`.
+pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
+    let limits = cell.limits();
+    if error.downcast_ref::<HostCallsUsedUp>().is_some() {
+        let says = format!("{doing} called the host more than {} times: ask once, and less often", limits.host_calls);
+        return Fault::new(Kind::HostCalls, says);
+    }
+    if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+        return Fault::new(Kind::Busy, format!("no place for another instance is free: {} run", limits.at_once));
+    }
+    if error.chain().any(|cause| cause.to_string().starts_with(TOO_MUCH_DATA)) {
+        let says = format!("{doing} handed more than {} bytes over at once: say less", limits.copied_bytes);
+        return Fault::new(Kind::BadOutput, says);
+    }
+    // Who was refused memory mostly ends by a trap of his own making: the refusal is what matters.
+    if let (Some(refused), false) = (cell.refused(), is_interrupt(error)) {
+        return Fault::new(Kind::Memory, format!("{doing} wanted {refused}"));
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => Fault::new(
+            Kind::Deadline,
+            format!("{doing} did not end within {} ms, which is all it may take", cell.deadline().as_millis()),
+        ),
+        Some(Trap::StackOverflow) => {
+            Fault::new(Kind::Stack, format!("{doing} called itself deeper than {} bytes of stack", limits.stack_bytes))
+        }
+        // These are of what the guest handed over, not of what it reckoned.
+        Some(
+            trap @ (Trap::StringOutOfBounds
+            | Trap::ListOutOfBounds
+            | Trap::InvalidDiscriminant
+            | Trap::InvalidChar
+            | Trap::UnalignedPointer),
+        ) => Fault::new(Kind::BadOutput, format!("{doing} handed over what is no value of the contract: {trap}")),
+        Some(trap) => Fault::new(Kind::Trap, format!("{doing} ended by a trap: {trap}")),
+        None => Fault::new(Kind::Trap, format!("{doing} ended: {error:#}")),
+    }
+}
+
+fn is_interrupt(error: &wasmtime::Error) -> bool {
+    error.downcast_ref::<Trap>() == Some(&Trap::Interrupt)
+}

@@ -1,0 +1,150 @@
+//! What the contract's imports do: log, metrics, clock, random, registry, models. Each call counts against the budget of the
+//! instance. Owns no state: that is the `cell`'s.
+
+use crate::bindings::rag::tidegate::plugin as wit;
+use crate::cell::{Cell, Metric, MetricKind};
+use crate::convert;
+use crate::reach::Unreached;
+use wasmtime::component::HasData;
+use wit::types::HostError;
+
+/// Says that a store's whole data is what the imports work on.
+pub(crate) struct Cells;
+
+impl HasData for Cells {
+    type Data<'a> = &'a mut Cell;
+}
+
+/// Where the lines of plugins stand in the program's log.
+const TARGET: &str = "tidegate_host::plugin";
+
+impl wit::types::Host for Cell {}
+
+impl wit::log::Host for Cell {
+    fn log(&mut self, level: wit::log::Level, message: String) -> wasmtime::Result<()> {
+        use wit::log::Level;
+        self.count_call()?;
+        let name = match level {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        };
+        let plugin = std::sync::Arc::clone(&self.plugin);
+        let Some(line) = self.keep_line(name, &message) else { return Ok(()) };
+        let (plugin, text) = (&*plugin, line.text.as_str());
+        match level {
+            Level::Trace => tracing::trace!(target: TARGET, plugin, "{text}"),
+            Level::Debug => tracing::debug!(target: TARGET, plugin, "{text}"),
+            Level::Info => tracing::info!(target: TARGET, plugin, "{text}"),
+            Level::Warn => tracing::warn!(target: TARGET, plugin, "{text}"),
+            Level::Error => tracing::error!(target: TARGET, plugin, "{text}"),
+        }
+        Ok(())
+    }
+}
+
+type Labels = Vec<(String, String)>;
+
+impl wit::metrics::Host for Cell {
+    fn count(&mut self, name: String, by: u64, labels: Labels) -> wasmtime::Result<()> {
+        self.count_call()?;
+        #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 a count is as good as its neighbour")]
+        let value = by as f64;
+        self.keep_metric(Metric { kind: MetricKind::Count, name, value, labels });
+        Ok(())
+    }
+
+    fn gauge(&mut self, name: String, value: f64, labels: Labels) -> wasmtime::Result<()> {
+        self.count_call()?;
+        self.keep_metric(Metric { kind: MetricKind::Gauge, name, value, labels });
+        Ok(())
+    }
+
+    fn observe(&mut self, name: String, value: f64, labels: Labels) -> wasmtime::Result<()> {
+        self.count_call()?;
+        self.keep_metric(Metric { kind: MetricKind::Observation, name, value, labels });
+        Ok(())
+    }
+}
+
+impl wit::clock::Host for Cell {
+    fn wall_ms(&mut self) -> wasmtime::Result<u64> {
+        self.count_call()?;
+        Ok(self.outside.clock.unix_ms())
+    }
+
+    fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {
+        self.count_call()?;
+        let since = self.outside.clock.now().saturating_duration_since(self.born);
+        Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl wit::random::Host for Cell {
+    fn next_u64(&mut self) -> wasmtime::Result<u64> {
+        self.count_call()?;
+        Ok(self.outside.dice.next_u64())
+    }
+}
+
+/// What an import gives back: a trap, or what the contract says.
+type Answer<T> = wasmtime::Result<Result<T, HostError>>;
+
+impl wit::registry::Host for Cell {
+    fn model_card(&mut self, model: String, version: String) -> Answer<String> {
+        self.count_call()?;
+        Ok(self.outside.registry.model_card(&model, &version).map_err(said))
+    }
+
+    fn resolve_alias(&mut self, model: String, alias: String) -> Answer<String> {
+        self.count_call()?;
+        Ok(self.outside.registry.resolve_alias(&model, &alias).map_err(said))
+    }
+
+    fn baseline(&mut self, model: String, version: String, columns: Vec<String>) -> Answer<wit::types::Table> {
+        self.count_call()?;
+        let found = self.outside.registry.baseline(&model, &version, &columns);
+        Ok(found.map(|frame| convert::table(&frame)).map_err(said))
+    }
+
+    fn baseline_histogram(&mut self, model: String, version: String, column: String) -> Answer<(Vec<f64>, Vec<f64>)> {
+        self.count_call()?;
+        Ok(self.outside.registry.baseline_histogram(&model, &version, &column).map_err(said))
+    }
+
+    fn prompt(&mut self, name: String, version: String) -> Answer<String> {
+        self.count_call()?;
+        Ok(self.outside.registry.prompt(&name, &version).map_err(said))
+    }
+}
+
+fn said(unreached: Unreached) -> HostError {
+    match unreached {
+        Unreached::Denied(says) => HostError::Denied(says),
+        Unreached::NotFound => HostError::NotFound,
+        Unreached::Unavailable(says) => HostError::Unavailable(says),
+    }
+}
+
+/// The gateway's models are not reached yet: a plugin that can do without them goes on without.
+fn no_models<T>() -> Result<T, HostError> {
+    Err(HostError::Denied("no models were granted to this plugin".to_owned()))
+}
+
+impl wit::models::Host for Cell {
+    fn generate(
+        &mut self,
+        _: Vec<wit::models::Message>,
+        _: wit::models::GenerateOptions,
+    ) -> Answer<wit::models::Generation> {
+        self.count_call()?;
+        Ok(no_models())
+    }
+
+    fn embed(&mut self, _: String, _: Vec<String>) -> Answer<wit::models::Embeddings> {
+        self.count_call()?;
+        Ok(no_models())
+    }
+}

@@ -1,0 +1,230 @@
+//! The worlds of the contract: which one a component fills, by what it exports, and whether its imports are granted there. Owns
+//! names and versions of `wit/`; whether functions have the right types is seen when they are linked.
+
+use crate::fault::{Fault, Kind};
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// The package of `wit/`.
+const PACKAGE: &str = "tidegate:plugin";
+/// Its version as major and minor: while the major is 0, another minor is another contract.
+const VERSION: (u64, u64) = (0, 1);
+/// What every world grants.
+const BASE: [&str; 5] = ["types", "log", "metrics", "clock", "random"];
+/// What every plugin exports beside the interface of its world.
+const LIFECYCLE: &str = "lifecycle";
+
+/// A world of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum World {
+    /// Looks at requests before they go out.
+    RequestFilter,
+    /// Looks at whole answers.
+    ResponseFilter,
+    /// Looks at the text of streams.
+    StreamFilter,
+    /// Chooses where a call goes.
+    Router,
+    /// Compares a window with a reference.
+    Drift,
+    /// Compares groups of a window.
+    Fairness,
+    /// Judges answers that were made of passages.
+    Rag,
+    /// Allows, redacts or blocks texts.
+    Guardrail,
+    /// Holds a table against a schema.
+    Validator,
+}
+
+impl World {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::RequestFilter,
+        Self::ResponseFilter,
+        Self::StreamFilter,
+        Self::Router,
+        Self::Drift,
+        Self::Fairness,
+        Self::Rag,
+        Self::Guardrail,
+        Self::Validator,
+    ];
+
+    /// The interface that a component of this world exports.
+    const fn interface(self) -> &'static str {
+        match self {
+            Self::RequestFilter => "request-filter",
+            Self::ResponseFilter => "response-filter",
+            Self::StreamFilter => "stream-filter",
+            Self::Router => "router",
+            Self::Drift => "drift",
+            Self::Fairness => "fairness",
+            Self::Rag => "rag",
+            Self::Guardrail => "guardrail",
+            Self::Validator => "validator",
+        }
+    }
+
+    /// What this world grants beside the base.
+    const fn granted(self) -> &'static [&'static str] {
+        match self {
+            Self::RequestFilter | Self::ResponseFilter => &["kv", "registry", "models", "http-out"],
+            Self::StreamFilter => &["kv"],
+            Self::Router => &["kv", "registry"],
+            Self::Drift | Self::Fairness | Self::Validator => &["registry"],
+            Self::Rag => &["registry", "models"],
+            Self::Guardrail => &["kv", "models", "http-out"],
+        }
+    }
+
+    /// Whether this host runs it by now.
+    const fn is_run(self) -> bool {
+        matches!(self, Self::Drift | Self::Fairness | Self::Rag | Self::Validator)
+    }
+
+    /// The world that a component with these exports and imports fills.
+    pub(crate) fn recognise(exports: &[String], imports: &[String]) -> Result<Self, Fault> {
+        let wrong = |says: String| Fault::new(Kind::WrongWorld, says);
+        let ours: Vec<Name<'_>> = exports.iter().filter_map(|name| Name::read(name)).collect();
+        let filled: Vec<(Self, &Name<'_>)> = ours
+            .iter()
+            .filter_map(|name| Some((Self::ALL.into_iter().find(|world| world.interface() == name.interface)?, name)))
+            .collect();
+        let (world, name) = match filled.as_slice() {
+            [] => return Err(wrong(format!("it fills no world of `{PACKAGE}`: it exports {}", listed(exports)))),
+            [one] => *one,
+            _ => return Err(wrong(format!("it fills more than one world: it exports {}", listed(exports)))),
+        };
+        if !name.is_spoken() {
+            return Err(wrong(name.of_another_version()));
+        }
+        if !ours.iter().any(|name| name.interface == LIFECYCLE && name.is_spoken()) {
+            let (major, minor) = VERSION;
+            return Err(wrong(format!(
+                "it does not export `{PACKAGE}/{LIFECYCLE}@{major}.{minor}`, as every plugin does"
+            )));
+        }
+        if !world.is_run() {
+            return Err(wrong(format!("it is of the world `{world}`, which this version does not run yet")));
+        }
+        world.grants(imports)?;
+        Ok(world)
+    }
+
+    /// Whether all of these imports are granted.
+    fn grants(self, imports: &[String]) -> Result<(), Fault> {
+        let refused = |says: String| Err(Fault::new(Kind::Import, says));
+        for import in imports {
+            if import.starts_with("wasi:") {
+                return refused(format!(
+                    "it imports `{import}`: WASI is not granted, build it for wasm32-unknown-unknown without WASI"
+                ));
+            }
+            let Some(name) = Name::read(import) else {
+                return refused(format!("it imports `{import}`, which is nothing that this host offers"));
+            };
+            if !name.is_spoken() {
+                return refused(name.of_another_version());
+            }
+            if !BASE.contains(&name.interface) && !self.granted().contains(&name.interface) {
+                let offered = [&BASE[..], self.granted()].concat().join(", ");
+                return refused(format!(
+                    "it imports `{import}`, which the world `{self}` does not grant; it grants {offered}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-plugin", self.interface())
+    }
+}
+
+impl Serialize for World {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// The name of an interface of our package, such as `tidegate:plugin/drift@0.1.0`.
+struct Name<'a> {
+    whole: &'a str,
+    interface: &'a str,
+    version: &'a str,
+}
+
+impl<'a> Name<'a> {
+    fn read(whole: &'a str) -> Option<Self> {
+        let rest = whole.strip_prefix(PACKAGE)?.strip_prefix('/')?;
+        let (interface, version) = rest.split_once('@').unwrap_or((rest, ""));
+        Some(Self { whole, interface, version })
+    }
+
+    /// Whether this host speaks that version.
+    fn is_spoken(&self) -> bool {
+        let mut parts = self.version.split('.').map(str::parse::<u64>);
+        matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) == VERSION)
+    }
+
+    fn of_another_version(&self) -> String {
+        let (major, minor) = VERSION;
+        format!(
+            "`{}` is of another version of the contract than this host's {major}.{minor}: build it against that",
+            self.whole
+        )
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
+    let shown: Vec<_> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    const DRIFT: [&str; 2] = ["tidegate:plugin/lifecycle@0.1.0", "tidegate:plugin/drift@0.1.0"];
+
+    #[test]
+    fn a_world_is_known_by_what_is_exported() {
+        let imports = names(&["tidegate:plugin/types@0.1.0", "tidegate:plugin/registry@0.1.3"]);
+        assert_eq!(World::recognise(&names(&DRIFT), &imports), Ok(World::Drift));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let said = |exports: &[&str], imports: &[&str]| {
+            let fault = World::recognise(&names(exports), &names(imports)).unwrap_err();
+            (fault.kind, fault.says)
+        };
+        for (exports, imports, kind, part) in [
+            (&["run"][..], &[][..], Kind::WrongWorld, "exports `run`"),
+            (&[], &[], Kind::WrongWorld, "exports nothing"),
+            (&DRIFT[1..], &[], Kind::WrongWorld, "lifecycle@0.1"),
+            (&["tidegate:plugin/drift@0.2.0", DRIFT[0]], &[], Kind::WrongWorld, "this host's 0.1"),
+            (&["tidegate:plugin/router@0.1.0", DRIFT[0]], &[], Kind::WrongWorld, "does not run yet"),
+            (&[DRIFT[0], DRIFT[1], "tidegate:plugin/rag@0.1.0"], &[], Kind::WrongWorld, "more than one"),
+            (&DRIFT, &["wasi:cli/environment@0.2.0"], Kind::Import, "`wasi:cli/environment@0.2.0`: WASI"),
+            (&DRIFT, &["tidegate:plugin/kv@0.1.0"], Kind::Import, "does not grant"),
+            (&DRIFT, &["tidegate:plugin/log@1.0.0"], Kind::Import, "another version"),
+            (&DRIFT, &["env"], Kind::Import, "nothing that this host offers"),
+        ] {
+            let (found, says) = said(exports, imports);
+            assert!(found == kind && says.contains(part), "{exports:?} {imports:?}: {found} {says}");
+        }
+    }
+}
