@@ -11,6 +11,7 @@ mod explain;
 mod key;
 mod model;
 mod models;
+mod plugin;
 mod prompt;
 mod registry;
 mod replay;
@@ -25,13 +26,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const QUICKSTART: &str = "configs/quickstart.yaml";
-
-const FEATURES: &str = match (cfg!(feature = "engine"), cfg!(feature = "otlp")) {
-    (true, true) => "engine, otlp",
-    (true, false) => "engine",
-    (false, true) => "otlp",
-    (false, false) => "none",
-};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +92,9 @@ enum Command {
     /// List, show, render, compare, label and test the prompts of a repository
     #[command(subcommand)]
     Prompt(prompt::Prompt),
+    /// Look at plugins, try them on a window, and make components of modules
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Register, show, govern and promote the models of a gateway's registry
     #[command(subcommand)]
     Model(model::Model),
@@ -136,12 +133,25 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Explain(explain) => explain.run(),
         Command::Replay(replay) => replay.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
+        Command::Plugin(plugin) => plugin.run(),
         Command::Model(model) => block_on(model.run()),
         Command::Registry(registry) => block_on(registry.run()),
         Command::Rollout(rollout) => block_on(rollout.run()),
         Command::Audit(audit) => block_on(audit.run()),
-        Command::Version => print(&format!("tidegate {} (features: {FEATURES})\n", env!("CARGO_PKG_VERSION"))),
+        Command::Version => print(&format!("tidegate {} (features: {})\n", env!("CARGO_PKG_VERSION"), features())),
     }
+}
+
+/// The features built in.
+fn features() -> String {
+    let all = [
+        ("engine", cfg!(feature = "engine")),
+        ("host", cfg!(feature = "host")),
+        ("otlp", cfg!(feature = "otlp")),
+        ("redis", cfg!(feature = "redis")),
+    ];
+    let built: Vec<&str> = all.into_iter().filter(|(_, is_built)| *is_built).map(|(name, _)| name).collect();
+    if built.is_empty() { "none".to_owned() } else { built.join(", ") }
 }
 
 /// The configuration or the arguments are wrong, which ends with code 2. Without a text it was told already.
@@ -230,6 +240,10 @@ mod tests {
             "tidegate prompt label a production 3 --why better",
             "tidegate prompt rollback a production",
             "tidegate prompt test a@candidate --route r --judge-route j",
+            "tidegate plugin inspect x.wasm --json",
+            "tidegate plugin run x.wasm --input w.json --config c.json --json",
+            "tidegate plugin run x.wasm --window w.json",
+            "tidegate plugin pack core.wasm -o x.wasm",
             "tidegate rollout status",
             "tidegate rollout status support",
             "tidegate rollout promote support --full --why reviewed",
@@ -245,6 +259,8 @@ mod tests {
             "tidegate key new --principal p --role none",
             "tidegate events show x",
             "tidegate rollout abort",
+            "tidegate plugin run x.wasm",
+            "tidegate plugin pack core.wasm",
             "tidegate prompt test a",
             "tidegate prompt test ../a --route r",
         ] {

@@ -12,7 +12,7 @@ mod arrows {
 
     /// Each crate of ours and those of ours that it may name. A crate that is not here is refused: put it in with its
     /// arrows, and into ARCHITECTURE.md.
-    const SEES: [(&str, &[&str]); 13] = [
+    const SEES: [(&str, &[&str]); 14] = [
         ("tidegate-core", &[]),
         ("tidegate-config", &["tidegate-core"]),
         ("tidegate-experiment", &[]),
@@ -21,6 +21,7 @@ mod arrows {
         ("tidegate-storage", &["tidegate-core"]),
         ("tidegate-upstream", &["tidegate-core"]),
         ("tidegate-engine", &["tidegate-core"]),
+        ("tidegate-host", &["tidegate-core"]),
         ("tidegate-registry", &["tidegate-core"]),
         ("tidegate-prompts", &["tidegate-core"]),
         ("tidegate-server", &["tidegate-core", "tidegate-config", "tidegate-route", "tidegate-experiment"]),
@@ -36,6 +37,7 @@ mod arrows {
                 "tidegate-storage",
                 "tidegate-upstream",
                 "tidegate-engine",
+                "tidegate-host",
                 "tidegate-prompts",
                 "tidegate-registry",
                 "tidegate-server",
@@ -44,7 +46,7 @@ mod arrows {
     ];
 
     /// Dependencies that one crate alone may name, by the beginning of their names.
-    const OWNED: [(&str, &str); 12] = [
+    const OWNED: [(&str, &str); 13] = [
         ("redis", "tidegate-state"),
         ("governor", "tidegate-state"),
         ("dashmap", "tidegate-state"),
@@ -56,6 +58,7 @@ mod arrows {
         ("llguidance", "tidegate-engine"),
         ("sqlx", "tidegate-registry"),
         ("wasmtime", "tidegate-host"),
+        ("wit-", "tidegate-host"),
         ("gix", "tidegate-prompts"),
     ];
 

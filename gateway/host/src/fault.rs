@@ -1,7 +1,7 @@
 //! What goes wrong with a plugin: a kind for metrics and policies, and a text that says what and how to mend it. Owns
 //! how wasmtime's errors are told apart; what they lead to (breaker, failure mode) is the caller's.
 
-use crate::cell::Cell;
+use crate::cell::{Cell, harmless};
 use std::fmt;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
@@ -106,8 +106,13 @@ impl fmt::Display for Kind {
 #[error("the budget of calls to the host is used up")]
 pub(crate) struct HostCallsUsedUp;
 
-/// How wasmtime's error begins that says that a guest handed over too much. Its type is not public.
+/// How wasmtime's errors begin that say that a guest handed over too much, and that a function has other types than its
+/// world says. They have no public types.
 const TOO_MUCH_DATA: &str = "too much data is being copied between the host and the guest";
+const OTHER_TYPES: &str = "failed to convert function";
+
+/// The longest part of wasmtime's message that is passed on.
+const SAID_BYTES: usize = 512;
 
 /// Tells what an instance ended with. `doing` is the part of its life, such as `its call`.
 pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
@@ -119,7 +124,14 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return Fault::new(Kind::Busy, format!("no place for another instance is free: {} run", limits.at_once));
     }
-    if error.chain().any(|cause| cause.to_string().starts_with(TOO_MUCH_DATA)) {
+    let begins = |text: &str| error.chain().any(|cause| cause.to_string().starts_with(text));
+    if begins(OTHER_TYPES) {
+        return Fault::new(
+            Kind::WrongWorld,
+            format!("it does not fit its world: {}", harmless(&format!("{error:#}"), SAID_BYTES)),
+        );
+    }
+    if begins(TOO_MUCH_DATA) {
         let says = format!("{doing} handed more than {} bytes over at once: say less", limits.copied_bytes);
         return Fault::new(Kind::BadOutput, says);
     }
@@ -135,16 +147,15 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
         Some(Trap::StackOverflow) => {
             Fault::new(Kind::Stack, format!("{doing} called itself deeper than {} bytes of stack", limits.stack_bytes))
         }
-        // These are of what the guest handed over, not of what it reckoned.
-        Some(
-            trap @ (Trap::StringOutOfBounds
-            | Trap::ListOutOfBounds
-            | Trap::InvalidDiscriminant
-            | Trap::InvalidChar
-            | Trap::UnalignedPointer),
-        ) => Fault::new(Kind::BadOutput, format!("{doing} handed over what is no value of the contract: {trap}")),
         Some(trap) => Fault::new(Kind::Trap, format!("{doing} ended by a trap: {trap}")),
-        None => Fault::new(Kind::Trap, format!("{doing} ended: {error:#}")),
+        // What is neither a trap nor ours is said of values: a text that is no UTF-8, a list that lies outside of memory.
+        None => Fault::new(
+            Kind::BadOutput,
+            format!(
+                "{doing} handed over what is no value of the contract: {}",
+                harmless(&format!("{error:#}"), SAID_BYTES)
+            ),
+        ),
     }
 }
 

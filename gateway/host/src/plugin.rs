@@ -26,6 +26,9 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const ELF: &[u8] = b"\x7fELF";
 
+/// How many handles of resources an instance may have: no world of evaluators has any.
+const HANDLES: usize = 64;
+
 /// The longest part of a compiler's message that is passed on.
 const SAID_BYTES: usize = 512;
 
@@ -168,7 +171,7 @@ impl House {
         let mut store = Store::new(&self.engine, cell);
         store.limiter(|cell| cell);
         store.set_hostcall_fuel(self.limits.copied_bytes);
-        store.set_max_component_handles(0);
+        store.set_max_component_handles(HANDLES);
         let running = self.ticker.run();
         store.set_epoch_deadline(Ticker::ticks(deadline));
         let done = work(&mut store);

@@ -1,0 +1,234 @@
+//! What the commands on plugins do, and what they print.
+
+use super::super::{Wrong, print};
+use super::Plugin;
+use crate::terminal::{Style, harmless, size};
+use anyhow::Context as _;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use tidegate_host::{
+    About, Done, Fault, Finding, Heard, Host, Input, Kind, Limits, Measurement, Output, Outside, Report,
+};
+
+/// The largest window and configuration that are read.
+const MOST_JSON: u64 = 256 << 20;
+
+pub(super) fn run(plugin: Plugin) -> anyhow::Result<()> {
+    match plugin {
+        Plugin::Inspect { file, json } => inspect(&file, json),
+        Plugin::Run { file, input, config, json } => window(&file, &input, config.as_deref(), json),
+        Plugin::Pack { core, output } => pack(&core, &output),
+    }
+}
+
+fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
+    let plugin = load(file)?;
+    if json {
+        print(&format!("{:#}\n", serde_json::to_value(plugin.about())?))
+    } else {
+        print(&described(plugin.about()))
+    }
+}
+
+fn window(file: &Path, input: &Path, config: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let plugin = load(file)?;
+    let of = |path: &Path| path.display().to_string();
+    let read = Input::read(plugin.about().world, read_json(input)?).map_err(|fault| wrong(&of(input), &fault))?;
+    let config = config.map_or_else(|| Ok(Value::Object(serde_json::Map::new())), read_json)?;
+    let done = plugin.call(&config.to_string(), &read).map_err(|fault| wrong(&of(file), &fault))?;
+    if json { print(&format!("{:#}\n", serde_json::to_value(&done)?)) } else { print(&said(&done)) }
+}
+
+fn pack(core: &Path, output: &Path) -> anyhow::Result<()> {
+    let module = read(core, MOST_JSON)?;
+    let component = tidegate_host::pack(&module).map_err(|fault| wrong(&core.display().to_string(), &fault))?;
+    write_whole(output, &component).with_context(|| format!("{} cannot be written", output.display()))?;
+    let digest = tidegate_core::digest::Digest::of(&component);
+    print(&format!("{}: {}, sha256 {digest}\n", output.display(), size(component.len() as u64)))
+}
+
+/// Writes a file that is whole or not there, beside what it replaces until then.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let mut file = std::fs::File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+fn load(file: &Path) -> anyhow::Result<tidegate_host::Plugin> {
+    let limits = Limits::default();
+    // One byte more than is taken, so that the host says what is too large.
+    let bytes = read(file, limits.component_bytes as u64 + 1)?;
+    let host = Host::new(limits, Outside::default())?;
+    host.load(&bytes).map_err(|fault| wrong(&file.display().to_string(), &fault))
+}
+
+/// At most so many bytes of a file.
+fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let absent = |error| Wrong(format!("{} cannot be read: {error}", path.display()));
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(absent)?.take(most).read_to_end(&mut bytes).map_err(absent)?;
+    Ok(bytes)
+}
+
+fn read_json(path: &Path) -> anyhow::Result<Value> {
+    let bytes = read(path, MOST_JSON)?;
+    let wrong = |error| Wrong(format!("{} is no JSON: {error}", path.display()));
+    Ok(serde_json::from_slice(&bytes).map_err(wrong)?)
+}
+
+/// A fault that names its file. What a plugin does while it runs is no fault of the arguments.
+fn wrong(of: &str, fault: &Fault) -> anyhow::Error {
+    let text = format!("{of}: {} ({})", harmless(&fault.says), fault.kind);
+    match fault.kind {
+        Kind::TooLarge
+        | Kind::NotAComponent
+        | Kind::Damaged
+        | Kind::WrongWorld
+        | Kind::Import
+        | Kind::BadInput
+        | Kind::Refused(_) => Wrong(text).into(),
+        Kind::Busy
+        | Kind::Deadline
+        | Kind::Memory
+        | Kind::Stack
+        | Kind::Trap
+        | Kind::HostCalls
+        | Kind::BadOutput
+        | Kind::Host => anyhow::anyhow!(text),
+    }
+}
+
+fn described(about: &About) -> String {
+    let About { name, version, world, imports, bytes, sha256, config_schema } = about;
+    let imports = if imports.is_empty() { "nothing".to_owned() } else { imports.join("\n          ") };
+    format!(
+        "{name} {version}\nworld     {world}\nasks for  {imports}\nsize      {}\nsha256    {sha256}\nconfigured by\n{config_schema:#}\n",
+        size(*bytes as u64)
+    )
+}
+
+/// What a call gave back, as text. Nothing can be done about a text that cannot grow.
+fn said(done: &Done) -> String {
+    let Done { output, heard, took } = done;
+    let mut text = String::new();
+    match output {
+        Output::Report(report) => reported(&mut text, report),
+        Output::Reports(reports) => {
+            for (at, report) in reports.iter().enumerate() {
+                writeln!(text, "sample {at}").unwrap_or_default();
+                reported(&mut text, report);
+            }
+        }
+        Output::Findings(findings) if findings.is_empty() => text.push_str("nothing was found\n"),
+        Output::Findings(findings) => findings.iter().for_each(|finding| found(&mut text, finding)),
+    }
+    overheard(&mut text, heard);
+    let Heard { host_calls, memory_bytes, .. } = heard;
+    let memory = size(*memory_bytes as u64);
+    writeln!(text, "took {} µs, {memory} of memory, {host_calls} call(s) of the host", took.as_micros())
+        .unwrap_or_default();
+    text
+}
+
+fn reported(text: &mut String, report: &Report) {
+    let rows: Vec<[String; 6]> = report.measurements.iter().map(row).collect();
+    let head = ["measurement", "of", "value", "p", "threshold", ""].map(str::to_owned);
+    let width = |at: usize| rows.iter().chain([&head]).map(|row| row[at].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in [&head].into_iter().chain(&rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect::<Vec<_>>();
+        writeln!(text, "{}", cells.join("  ").trim_end()).unwrap_or_default();
+    }
+    if let Some(detail) = &report.detail {
+        writeln!(text, "detail: {detail}").unwrap_or_default();
+    }
+}
+
+/// Name, labels, value, p-value, threshold, verdict.
+fn row(measurement: &Measurement) -> [String; 6] {
+    let style = Style::stdout();
+    let number = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.6}"));
+    let labels: Vec<_> = measurement.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let value = match (&measurement.value, &measurement.undefined) {
+        (None, Some(why)) => format!("undefined: {why}"),
+        (value, _) => number(*value),
+    };
+    let verdict = if measurement.breached { style.bad("breached") } else { String::new() };
+    [
+        harmless(&measurement.name).into_owned(),
+        harmless(&labels.join(" ")).into_owned(),
+        harmless(&value).into_owned(),
+        number(measurement.p_value),
+        number(measurement.threshold),
+        verdict,
+    ]
+}
+
+fn found(text: &mut String, finding: &Finding) {
+    let Finding { rule, column, failed, message, .. } = finding;
+    let column = column.as_deref().unwrap_or("-");
+    writeln!(text, "{}  {}  {failed} row(s)  {}", harmless(rule), harmless(column), harmless(message))
+        .unwrap_or_default();
+}
+
+/// The plugin's log and metrics, and how much of them was dropped.
+fn overheard(text: &mut String, heard: &Heard) {
+    for line in &heard.lines {
+        writeln!(text, "log {:<5} {}", line.level, harmless(&line.text)).unwrap_or_default();
+    }
+    for metric in &heard.metrics {
+        writeln!(text, "metric {} {}", metric.name, metric.value).unwrap_or_default();
+    }
+    if heard.dropped_lines + heard.dropped_metrics > 0 {
+        let (lines, metrics) = (heard.dropped_lines, heard.dropped_metrics);
+        writeln!(text, "dropped: {lines} log line(s), {metrics} metric(s)").unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tidegate_host::Severity;
+
+    #[test]
+    fn a_report_is_a_table() {
+        let measurement = |name: &str, value: Option<f64>| Measurement {
+            name: name.to_owned(),
+            value,
+            undefined: value.is_none().then(|| "no rows".to_owned()),
+            threshold: Some(0.1),
+            p_value: None,
+            breached: false,
+            severity: Severity::Info,
+            labels: vec![("column".to_owned(), "x".to_owned())],
+        };
+        let report =
+            Report { measurements: vec![measurement("psi", Some(0.25)), measurement("ks", None)], detail: None };
+        let took = Duration::from_micros(42);
+        let text = said(&Done { output: Output::Report(report), heard: Heard::default(), took });
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["psi", "column=x", "0.250000", "-", "0.100000"]);
+        assert_eq!(lines[2][2..5], ["undefined:", "no", "rows"]);
+        assert_eq!(lines[3][..3], ["took", "42", "µs,"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_component_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.wasm");
+        std::fs::write(&file, b"hello").unwrap();
+        let fault = load(&file).unwrap_err();
+        assert!(fault.to_string().contains("x.wasm: it is no WebAssembly component"), "{fault}");
+        assert!(fault.downcast_ref::<Wrong>().is_some());
+        assert!(load(&folder.path().join("none")).unwrap_err().to_string().contains("cannot be read"));
+        let out = folder.path().join("out.wasm");
+        assert!(pack(&file, &out).is_err() && !out.exists());
+    }
+}
