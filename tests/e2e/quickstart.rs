@@ -1,7 +1,7 @@
 //! The quickstart with the real model: it talks, streams the same words, and takes turns fairly.
 
 use crate::harness::home::{models, repository};
-use crate::harness::{Client, Gateway, Home, may_be_left_out};
+use crate::harness::{Client, Gateway, Home, Upstream, eventually, may_be_left_out, upstream};
 use serde_json::{Value, json};
 
 /// The quickstart, but for its fixed addresses; none where there is no model.
@@ -141,4 +141,51 @@ async fn the_configured_context_is_shown_and_kept_to() {
         long.text()
     );
     assert_eq!(client.chat(&ask("Hello", 8)).await.status(), 200);
+}
+
+/// What stands at the models' place in the quickstart, with the small embedder beside the small model.
+const WATCHED: &str = "routes:\n  watched:\n    model: mock\n    shadow:\n      - {variant: {model: other}, compare: {embedding: {model: minilm}, judge: {model: smollm2}}}\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shadows_are_compared_by_local_models() {
+    let test = "shadows_are_compared_by_local_models";
+    let Some((home, gateway)) = quickstart(test).await else { return };
+    drop(gateway);
+    let (primary, shadow) = (Upstream::start().await, Upstream::start().await);
+    let text = std::fs::read_to_string(home.path().join("config.yaml")).expect("the quickstart's configuration");
+    let text = text
+        .replacen("providers:\n", &format!("providers:\n  one: {{openai: {{endpoints: [{{url: \"{}\"}}]}}}}\n  two: {{openai: {{endpoints: [{{url: \"{}\"}}]}}}}\n", primary.url(), shadow.url()), 1)
+        .replacen("models:\n", "models:\n  mock: {provider: one}\n  other: {provider: two}\n", 1)
+        .replacen("routes:\n", WATCHED, 1);
+    home.write("config.yaml", &format!("{text}\nstore: {{events: {{to: \"file:events\"}}}}\n"));
+    let gateway = home.serve().await;
+    let client = gateway.client();
+    let mut found = Vec::new();
+    for (said, other) in [
+        ("The cat sat on the mat.", "A cat was sitting on a mat."),
+        ("The cat sat on the mat.", "Interest rates rose by half a point."),
+    ] {
+        primary.always(upstream::completion(said, 3, 2));
+        shadow.always(upstream::completion(other, 3, 2));
+        let answer = client
+            .chat(&json!({"model": "watched", "messages": [{"role": "user", "content": "Where was the cat?"}]}))
+            .await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let wanted = found.len() + 1;
+        found = eventually("a comparison", async || Some(compared(&home)).filter(|all| all.len() >= wanted)).await;
+    }
+    let similarity = |entry: &Value| entry["compared"]["similarity"].as_f64().expect("a similarity");
+    let (near, far) = (similarity(&found[0]), similarity(&found[1]));
+    println!("figure: by MiniLM the same in other words is {near:.3} alike, something else {far:.3}");
+    assert!(near > 0.7 && far < 0.3, "{near} {far}");
+    for entry in &found {
+        // So small a model need not say a number; where it does it is one.
+        assert!(entry["compared"]["judged"].as_f64().is_none_or(|word| (0.0..=1.0).contains(&word)), "{entry}");
+    }
+}
+
+fn compared(home: &Home) -> Vec<Value> {
+    let files = std::fs::read_dir(home.path().join("events/shadows")).into_iter().flatten().flatten();
+    let texts: Vec<String> = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+    texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

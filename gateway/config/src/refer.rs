@@ -68,7 +68,7 @@ fn check_prices(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
             _ => continue,
         };
         let variants = || route.variants.iter().flat_map(|variants| &variants.0);
-        let (mut is_priced, mut is_free) = (true, true);
+        let (mut is_priced, mut is_free, mut has_others) = (true, true, false);
         for (name, model) in variants().filter_map(|item| Some((&item.name, item.value.as_ref()?.model.as_ref()?))) {
             let found = models.and_then(|models| models.0.iter().find(|item| item.name == model.value.as_str()));
             let Some(found) = found.and_then(|item| item.value.as_ref()) else { continue };
@@ -79,9 +79,11 @@ fn check_prices(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
                     .fault(&model.at, says)
                     .remedy("add its `price: {input: 2.5, output: 10.0}`, with 0 where it costs nothing");
             }
-            is_free &= bounds.is_none_or(|bounds| bounds.has(name)) || found.price.as_ref().is_none_or(is_nothing);
+            let is_bounded = bounds.is_none_or(|bounds| bounds.has(name));
+            has_others |= !is_bounded;
+            is_free &= is_bounded || found.price.as_ref().is_none_or(is_nothing);
         }
-        if let Some(first) = bounds.and_then(|bounds| bounds.0.first()).filter(|_| is_priced && is_free) {
+        if let Some(first) = bounds.and_then(|bounds| bounds.0.first()).filter(|_| is_priced && has_others && is_free) {
             desk.notes
                 .fault(&first.at, "the other variants cost nothing, so a bounded one can never have a call")
                 .remedy("give the other models a price too, such as what their machine costs");
