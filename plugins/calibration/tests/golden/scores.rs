@@ -1,7 +1,7 @@
 //! What scikit-learn says of the same probabilities.
 
 use calibration::{Reliability, Scores, average_precision, brier, log_loss, roc_auc};
-use golden_vectors::{Case, Compared, Value, cases, fields, labels, list, number};
+use tidegate_golden::vectors::{Case, Compared, Value, cases, fields, labels, list, number};
 
 fn scores(case: &Case) -> Scores {
     let probabilities: Vec<f64> = list(&case.input["prob"]).iter().map(number).collect();

@@ -1,7 +1,7 @@
 //! What Fairlearn and AIF360 say of the same rows.
 
 use fairness::{Against, Empty, Measure, Of, Pair, PairMeasure, Parity, Row, Spread, Table};
-use golden_vectors::{Case, Compared, Value, cases, digits, fields, labels, list, text};
+use tidegate_golden::vectors::{Case, Compared, Value, cases, digits, fields, labels, list, text};
 
 fn table(case: &Case) -> Table {
     let names: Vec<&str> = list(&case.input["group_names"]).iter().map(text).collect();

@@ -1,6 +1,6 @@
 //! What ragas says of the same contexts.
 
-use golden_vectors::{Case, Compared, Value, cases, list, number, text};
+use tidegate_golden::vectors::{Case, Compared, Value, cases, list, number, text};
 use rag_eval::{Contexts, Likeness, id_precision, id_recall};
 
 /// Ids are texts and numbers, and both are compared as texts.

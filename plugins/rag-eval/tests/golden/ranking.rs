@@ -1,6 +1,6 @@
 //! What `pytrec_eval` and ranx say of the same rankings.
 
-use golden_vectors::{Case, Compared, Value, cases, fields, number};
+use tidegate_golden::vectors::{Case, Compared, Value, cases, fields, number};
 use rag_eval::ranked::mean;
 use rag_eval::{Found, Gain, Judgements, Ranking};
 use std::collections::BTreeMap;
