@@ -8,6 +8,7 @@ use crate::measure::ks::Method;
 use crate::measure::multiplicity::Correction;
 use crate::report::Severity;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Settings that make sense.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,16 +218,9 @@ struct WrittenTest {
     form: Option<String>,
     base: Option<String>,
     norm: Option<Norm>,
-    sigma: Option<WrittenSigma>,
+    sigma: Option<Value>,
     permutations: Option<u32>,
     seed: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WrittenSigma {
-    Number(f64),
-    Word(String),
 }
 
 impl WrittenTest {
@@ -249,7 +243,7 @@ impl WrittenTest {
             },
             "wasserstein" => Measure::Wasserstein { norm: self.norm.unwrap_or(Norm::ReferenceDeviation) },
             "mmd" => Measure::Mmd {
-                sigma: sigma(self.sigma)?,
+                sigma: sigma(self.sigma.as_ref())?,
                 permutations: self.permutations.unwrap_or(100).min(MOST_PERMUTATIONS),
                 seed: self.seed.unwrap_or(0),
             },
@@ -316,11 +310,10 @@ fn base(said: Option<&str>) -> Result<Base, String> {
     }
 }
 
-fn sigma(said: Option<WrittenSigma>) -> Result<Option<f64>, String> {
-    match said {
-        None => Ok(None),
-        Some(WrittenSigma::Word(word)) if word == "median" => Ok(None),
-        Some(WrittenSigma::Number(sigma)) if sigma > 0.0 && sigma.is_finite() => Ok(Some(sigma)),
+fn sigma(said: Option<&Value>) -> Result<Option<f64>, String> {
+    match said.map(|said| (said.as_str(), said.as_f64())) {
+        None | Some((Some("median"), _)) => Ok(None),
+        Some((_, Some(sigma))) if sigma > 0.0 && sigma.is_finite() => Ok(Some(sigma)),
         Some(_) => Err("sigma is \"median\" or a number above 0".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ pub const EXACT_UP_TO: usize = 10_000;
 pub enum Method {
     /// Exactly up to [`EXACT_UP_TO`] values in the larger sample, by the limit above.
     Auto,
-    /// By counting paths, whatever the sizes: time grows as their product.
+    /// By counting paths, whatever the sizes: time grows as their product, times the distance.
     Exact,
     /// By the one-sample distribution at `n₁ n₂ / (n₁ + n₂)` draws.
     Asymptotic,
@@ -77,13 +77,15 @@ impl Distance {
             return 1.0;
         }
         let (n, m) = (self.reference as u64, self.current as u64);
-        // out[j]: the chance at (i, j), for the row i that is worked on.
-        let mut out = vec![0.0; self.current + 1];
+        // out[j]: the chance at (i, j), for the row i that is worked on. Only near the diagonal is it less than 1, and
+        // that part moves to the right from row to row: what is right of it has not been written yet.
+        let mut out = vec![1.0; self.current + 1];
         for i in 0..=n {
-            let mut left = 0.0;
-            for (j, cell) in (0..=m).zip(out.iter_mut()) {
-                let far = (i * m).abs_diff(j * n) >= self.apart;
-                *cell = if far { 1.0 } else { mixed(*cell, left, i, j) };
+            let first = if i * m < self.apart { 0 } else { (i * m - self.apart) / n + 1 };
+            let end = (i * m + self.apart).div_ceil(n).min(m + 1);
+            let mut left = if first > 0 { 1.0 } else { 0.0 };
+            for (j, cell) in (first..end).zip(out.iter_mut().skip(usize::try_from(first).unwrap_or(usize::MAX))) {
+                *cell = mixed(*cell, left, i, j);
                 left = *cell;
             }
         }
@@ -138,6 +140,21 @@ mod tests {
         assert!((exact / limit - 1.0).abs() < 0.05, "{exact} {limit}");
         assert!((back.p(Method::Exact) / exact - 1.0).abs() < 1e-12);
         assert_eq!(there.p(Method::Auto), exact);
+    }
+
+    #[test]
+    fn all_orders_of_few_values_are_counted() {
+        // Of 3 + 5 values: which places of the 8 the reference has, and how far apart that is.
+        let distance = |places: u32| {
+            let side =
+                |yes: bool| (0..8).filter(|at| (places >> at & 1 == 1) == yes).map(f64::from).collect::<Vec<_>>();
+            Distance::between(&side(true), &side(false)).expect("both have values")
+        };
+        let all: Vec<Distance> = (0..256u32).filter(|places| places.count_ones() == 3).map(distance).collect();
+        for one in &all {
+            let as_far = all.iter().filter(|other| other.apart >= one.apart).count();
+            assert!((one.p(Method::Exact) - count(as_far) / count(all.len())).abs() < 1e-14, "{one:?}");
+        }
     }
 
     #[test]
