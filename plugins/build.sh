@@ -75,7 +75,10 @@ SH
 
 # Paths get into messages of panics: the same ones wherever this is built.
 SYSROOT=$(rustc --print sysroot)
-REMAPPED=("$ROOT=/tidegate" "${CARGO_HOME:-$HOME/.cargo}=/cargo")
+REMAPPED=("$ROOT=/tidegate")
+cargo fetch --quiet --locked --manifest-path "$HERE/Cargo.toml"
+# Cargo names this folder after where it gets crates from.
+for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do REMAPPED+=("${folder%/}=/crates"); done
 BUILD=(cargo build --release --locked --manifest-path "$HERE/Cargo.toml" --target "$TARGET")
 if [ "$DEBIAN" = false ] && [ -d "$SYSROOT/lib/rustlib/$TARGET/lib" ]; then
     COMPILER=$(rustc --version)
