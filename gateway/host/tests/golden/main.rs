@@ -45,7 +45,11 @@ mod run {
         };
         let host = Host::new(Limits::default(), Outside::default()).expect("plugins can be run here");
         let plugin = host.load(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-        Some(drift::FAMILIES.map(|family| of_family(family, &cases(&vectors, family).expect("its file"), &plugin)).into())
+        Some(
+            drift::FAMILIES
+                .map(|family| of_family(family, &cases(&vectors, family).expect("its file"), &plugin))
+                .into(),
+        )
     }
 
     fn of_family(family: &'static str, cases: &[Case], plugin: &Plugin) -> Run {
@@ -78,7 +82,8 @@ mod run {
             reference: frame(&check.reference),
             current: frame(&check.current),
         };
-        let done = plugin.call(&check.config.to_string(), &input).map_err(|fault| format!("{fault} ({})", fault.kind))?;
+        let done =
+            plugin.call(&check.config.to_string(), &input).map_err(|fault| format!("{fault} ({})", fault.kind))?;
         let Output::Report(report) = done.output else { return Err("it gave no report".to_owned()) };
         Ok(report.measurements.into_iter().map(answer).collect())
     }
@@ -96,7 +101,8 @@ mod run {
             }
             Values::Numbers(values) => {
                 let missing = (0u32..).zip(values).filter(|(_, value)| value.is_nan()).map(|(row, _)| row).collect();
-                let data = Data::Numbers(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
+                let data =
+                    Data::Numbers(values.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect());
                 Column { name: given.name.clone(), data, missing }
             }
         };

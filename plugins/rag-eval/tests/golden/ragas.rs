@@ -1,7 +1,7 @@
 //! What ragas says of the same contexts.
 
-use tidegate_golden::vectors::{Case, Compared, Value, cases, list, number, text};
 use rag_eval::{Contexts, Likeness, id_precision, id_recall};
+use tidegate_golden::vectors::{Case, Compared, Value, cases, list, number, text};
 
 /// Ids are texts and numbers, and both are compared as texts.
 fn ids(value: &Value) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! What `pytrec_eval` and ranx say of the same rankings.
 
-use tidegate_golden::vectors::{Case, Compared, Value, cases, fields, number};
 use rag_eval::ranked::mean;
 use rag_eval::{Found, Gain, Judgements, Ranking};
 use std::collections::BTreeMap;
+use tidegate_golden::vectors::{Case, Compared, Value, cases, fields, number};
 
 /// The rankings by query.
 fn rankings(case: &Case) -> BTreeMap<&str, Ranking> {
