@@ -117,6 +117,7 @@ fn dear_variants_are_bounded_where_prices_are_known() {
         ),
     ] {
         let report = whole(models, &format!("{{thompson: {{reward: error, max_cost_share: {bounds}}}}}")).unwrap_err();
+        assert!(!report.findings.is_empty(), "{bounds}");
         assert!(report.findings.iter().all(|one| one.message.contains(fault)), "{bounds}: {report}");
     }
 }
