@@ -7,12 +7,14 @@ ROOT=$(cd "$HERE/.." && pwd)
 usage() {
     cat <<'TEXT'
 usage: plugins/build.sh [--wrong] [--debian] [--out DIR]
+       plugins/build.sh --compiler
 
 Builds each plugin for wasm32-unknown-unknown and makes a component of it: DIR/<plugin>.wasm, DIR/SHA256SUMS and
 DIR/TOOLCHAIN (DIR is plugins/dist unless given).
 
-  --wrong    builds the drift plugin wrong on purpose, to DIR/wrong: a test that passes it tests nothing
+  --wrong    builds the plugins with golden vectors wrong on purpose, to DIR/wrong: a test that passes them tests nothing
   --debian   takes Debian's compiler even where rustup's target is installed: the bytes in plugins/dist are its
+  --compiler gets a compiler where there is none, says which it is, and builds nothing
 
 Where rustup has the target, its compiler is taken. Else Debian's rustc-web, which brings the sources of its standard
 library: five packages are downloaded with apt-get (`apt-get update` has to have run) and unpacked, not installed, into
@@ -20,12 +22,14 @@ ${TIDEGATE_CACHE:-$HOME/.cache/tidegate}/rust-web (about 1 GB).
 TEXT
 }
 
-PLUGINS=(drift)
-WRONG=false DEBIAN=false OUT=$HERE/dist
+PLUGINS=(drift fairness calibration rag-eval schema-guard pii prompt-guard)
+MEASURED=(drift fairness calibration rag-eval)
+WRONG=false DEBIAN=false COMPILER_ONLY=false OUT=$HERE/dist
 while [ $# -gt 0 ]; do
     case "$1" in
         --wrong) WRONG=true ;;
         --debian) DEBIAN=true ;;
+        --compiler) COMPILER_ONLY=true ;;
         --out) shift; OUT=${1:?--out wants a folder} ;;
         -h | --help | help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
@@ -73,8 +77,13 @@ SH
     printf '%s\n' "$web/rustc-web"
 }
 
-# Paths get into messages of panics: the same ones wherever this is built.
 SYSROOT=$(rustc --print sysroot)
+if [ "$COMPILER_ONLY" = true ]; then
+    if [ "$DEBIAN" = false ] && [ -d "$SYSROOT/lib/rustlib/$TARGET/lib" ]; then echo rustc; else debian_rust; fi
+    exit 0
+fi
+
+# Paths get into messages of panics: the same ones wherever this is built.
 REMAPPED=("$ROOT=/tidegate")
 cargo fetch --quiet --locked --manifest-path "$HERE/Cargo.toml"
 # Cargo names this folder after where it gets crates from.
@@ -106,7 +115,7 @@ component() { # plugin folder cargo-flags…
     shift 2
     "${BUILD[@]}" -p "tidegate-$plugin" --lib "$@"
     mkdir -p "$folder"
-    wasm_tools component new "$CARGO_TARGET_DIR/$TARGET/release/tidegate_$plugin.wasm" -o "$folder/$plugin.wasm"
+    wasm_tools component new "$CARGO_TARGET_DIR/$TARGET/release/tidegate_${plugin//-/_}.wasm" -o "$folder/$plugin.wasm"
     wasm_tools validate "$folder/$plugin.wasm"
     if wasm_tools component wit "$folder/$plugin.wasm" | grep -q 'wasi:'; then
         printf '%s imports WASI, which no plugin of ours may\n' "$plugin" >&2
@@ -116,7 +125,7 @@ component() { # plugin folder cargo-flags…
 
 if [ "$WRONG" = true ]; then
     FOLDER=$OUT/wrong
-    component drift "$FOLDER" --features wrong
+    for plugin in "${MEASURED[@]}"; do component "$plugin" "$FOLDER" --features wrong; done
 else
     FOLDER=$OUT
     for plugin in "${PLUGINS[@]}"; do component "$plugin" "$FOLDER"; done

@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | up to 1,000 | more than 5 values Kolmogorov-Smirnov, 3 to 5 chi-square, fewer z | more than 2 chi-square, else z |
 //! | more | more than 5 values normed Wasserstein, else Jensen-Shannon | Jensen-Shannon |
+//!
+//! Texts have one test, a classifier's, whatever their number.
 
 use crate::config::{Binning, Measure, Norm};
 use crate::measure::bins::distinct;
@@ -40,6 +42,7 @@ pub fn choose(both: &Both, chooser: Chooser) -> Measure {
     let (numbers, values) = match both {
         Both::Numbers(reference, current) => (true, distinct(&sorted(&[&reference[..], current].concat()))),
         Both::Categories(_, names) => (false, names.len()),
+        Both::Texts(..) => return Measure::Text,
     };
     let chi_square = match chooser {
         Chooser::Tidegate => Measure::ChiSquare { form: Form::Contingency },

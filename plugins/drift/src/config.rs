@@ -98,6 +98,8 @@ pub enum Measure {
         /// What chooses them.
         seed: u64,
     },
+    /// Whether a classifier tells texts apart.
+    Text,
 }
 
 impl Measure {
@@ -112,6 +114,7 @@ impl Measure {
             Self::JensenShannon { .. } => "jensen_shannon",
             Self::Wasserstein { .. } => "wasserstein",
             Self::Mmd { .. } => "mmd",
+            Self::Text => "text",
         }
     }
 }
@@ -247,6 +250,7 @@ impl WrittenTest {
                 permutations: self.permutations.unwrap_or(100).min(MOST_PERMUTATIONS),
                 seed: self.seed.unwrap_or(0),
             },
+            "text" => Measure::Text,
             other => return Err(format!("{other} is no test: there are {}", TESTS.join(", "))),
         };
         let whose = match &of {
@@ -281,7 +285,7 @@ impl WrittenTest {
 }
 
 /// The tests that there are.
-const TESTS: [&str; 7] = ["ks", "psi", "chi_square", "z", "jensen_shannon", "wasserstein", "mmd"];
+const TESTS: [&str; 8] = ["ks", "psi", "chi_square", "z", "jensen_shannon", "wasserstein", "mmd", "text"];
 /// More say no more, and take longer than a window may.
 const MOST_PERMUTATIONS: u32 = 10_000;
 

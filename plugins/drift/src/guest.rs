@@ -56,7 +56,7 @@ fn column(column: world::Column) -> Column {
         #[expect(clippy::cast_precision_loss, reason = "as numbers, near enough: they are ranked and counted")]
         ColumnData::Integers(values) => Data::Numbers(values.into_iter().map(|value| value as f64).collect()),
         ColumnData::Categories(world::CategoryColumn { codes, levels }) => Data::Categories { codes, levels },
-        ColumnData::Texts(texts) => Data::Texts(texts.len()),
+        ColumnData::Texts(texts) => Data::Texts(texts),
         ColumnData::Booleans(values) => Data::Categories {
             codes: values.into_iter().map(u32::from).collect(),
             levels: vec!["false".to_owned(), "true".to_owned()],

@@ -13,6 +13,7 @@ pub mod multiplicity;
 pub mod proportions;
 pub mod psi;
 pub mod special;
+pub mod text;
 pub mod wasserstein;
 
 /// The numbers among `values`, in order.

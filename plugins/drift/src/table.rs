@@ -15,8 +15,8 @@ pub enum Data {
         /// Their names.
         levels: Vec<String>,
     },
-    /// Texts, of which only the number of rows is kept: they are not compared.
-    Texts(usize),
+    /// Texts.
+    Texts(Vec<String>),
 }
 
 /// One column.
@@ -53,7 +53,7 @@ pub enum Sample {
     /// How often each category was met.
     Categories(BTreeMap<String, u64>),
     /// Texts.
-    Texts,
+    Texts(Vec<String>),
 }
 
 impl Sample {
@@ -79,7 +79,7 @@ impl Sample {
                 }
                 Ok(Self::Categories(met))
             }
-            Data::Texts(_) => Ok(Self::Texts),
+            Data::Texts(texts) => Ok(Self::Texts(present(texts, &column.missing).cloned().collect())),
         }
     }
 
@@ -89,7 +89,7 @@ impl Sample {
         match self {
             Self::Numbers(values) => values.len(),
             Self::Categories(counts) => usize::try_from(counts.values().sum::<u64>()).unwrap_or(usize::MAX),
-            Self::Texts => 0,
+            Self::Texts(texts) => texts.len(),
         }
     }
 }
@@ -101,18 +101,17 @@ pub enum Both {
     Numbers(Vec<f64>, Vec<f64>),
     /// Category counts, in the order of the categories' names, with their names.
     Categories(Pair, Vec<String>),
+    /// Texts.
+    Texts(Vec<String>, Vec<String>),
 }
 
 impl Both {
     /// The reference's and the window's.
     ///
     /// # Errors
-    /// They are not of one type, are texts, or one of them is empty; said in words.
+    /// They are not of one type, or one of them is empty; said in words.
     pub fn of(reference: Sample, current: Sample) -> Result<Self, String> {
         for (sample, whose) in [(&reference, "the reference"), (&current, "the window")] {
-            if matches!(sample, Sample::Texts) {
-                return Err("texts are not compared".to_owned());
-            }
             if sample.rows() == 0 {
                 return Err(format!("{whose} has no value"));
             }
@@ -120,6 +119,8 @@ impl Both {
         match (reference, current) {
             (Sample::Numbers(reference), Sample::Numbers(current)) => Ok(Self::Numbers(reference, current)),
             (Sample::Categories(reference), Sample::Categories(current)) => Ok(Self::counted(&reference, &current)),
+            (Sample::Texts(reference), Sample::Texts(current)) => Ok(Self::Texts(reference, current)),
+            (Sample::Texts(_), _) | (_, Sample::Texts(_)) => Err("it has texts on one side only".to_owned()),
             _ => Err("it has numbers on one side and categories on the other".to_owned()),
         }
     }
@@ -146,15 +147,17 @@ impl Both {
         match self {
             Self::Numbers(reference, current) => (reference.len(), current.len()),
             Self::Categories(pair, _) => (sum(&pair.reference), sum(&pair.current)),
+            Self::Texts(reference, current) => (reference.len(), current.len()),
         }
     }
 
-    /// Counts of each value, whatever the type.
+    /// Counts of each value, whatever the type; none of texts.
     #[must_use]
     pub fn values(&self) -> Pair {
         match self {
             Self::Numbers(reference, current) => Pair::values(reference, current),
             Self::Categories(pair, _) => pair.clone(),
+            Self::Texts(..) => Pair::default(),
         }
     }
 }
@@ -210,6 +213,8 @@ mod tests {
         let why = |a: Sample, b: Sample| Both::of(a, b).expect_err("they cannot be compared");
         assert_eq!(why(numbers(), Sample::Numbers(Vec::new())), "the window has no value");
         assert!(why(numbers(), Sample::Categories([("a".to_owned(), 1)].into())).contains("categories on the other"));
-        assert_eq!(why(Sample::Texts, Sample::Texts), "texts are not compared");
+        let texts = || Sample::Texts(vec!["a".to_owned()]);
+        assert_eq!(why(texts(), numbers()), "it has texts on one side only");
+        assert_eq!(Both::of(texts(), texts()).map(|both| both.rows()), Ok((1, 1)));
     }
 }

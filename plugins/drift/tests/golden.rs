@@ -3,7 +3,7 @@
 //! The vectors are looked for in `GOLDEN_DIR`, else in `../shared/golden` beside the repository. Where they are missing
 //! it is said, and under `CI=true` it is a failure.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers may fail it")]
+#![expect(clippy::panic, reason = "a test's helpers may fail it")]
 #![expect(clippy::print_stderr, reason = "it tells figures, and what it leaves out")]
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tidegate_drift::measure::bins::Pair;
 use tidegate_drift::measure::psi;
 use tidegate_drift::table::{Column, Data};
 use tidegate_drift::{Config, Measurement, Table, evaluate};
-use tidegate_golden::{Answer, Case, Check, GoldenFault, Values, cases, drift, folder, generate};
+use tidegate_golden::{Answer, Asked, Case, Check, GoldenFault, PLUGINS, Said, Values, cases, folder, generate};
 
 fn vectors() -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -42,40 +42,30 @@ fn answer(measurement: Measurement) -> Answer {
     Answer { name, value, p, threshold, breached, labels }
 }
 
-fn run(check: &Check) -> Vec<Answer> {
-    let config = Config::read(&check.config.to_string()).expect("the settings mean something");
-    let report = evaluate(&config, &table(&check.reference), &table(&check.current)).expect("it can be evaluated");
-    report.measurements.into_iter().map(answer).collect()
+fn answered(check: &Check) -> Result<Vec<Said>, String> {
+    let Asked::Drift { reference, current } = &check.asked else { return Err("it is of another world".to_owned()) };
+    let config = Config::read(&check.config.to_string())?;
+    let report = evaluate(&config, &table(reference), &table(current)).map_err(|fault| fault.to_string())?;
+    let answers = report.measurements.into_iter().map(answer).collect();
+    Ok(vec![Said { answers, detail: report.detail }])
 }
 
 #[test]
 fn every_case_is_within_its_tolerance() {
     let Some(folder) = vectors() else { return };
-    let mut missed = Vec::new();
-    for family in drift::FAMILIES {
+    let plugin = PLUGINS.into_iter().find(|plugin| plugin.name == "drift").expect("the plugin");
+    for family in plugin.families {
         let cases = cases(&folder, family).expect("the family's file");
-        let (mut passed, mut numbers, mut worst) = (0, 0, 0.0f64);
-        for case in &cases {
-            let before = missed.len();
-            for check in drift::checks(case).expect("a case of its family") {
-                let (faults, error) = check.judge(&run(&check));
-                numbers += check.expected.len();
-                worst = worst.max(error);
-                missed.extend(faults);
-            }
-            passed += usize::from(missed.len() == before);
-        }
+        let run = tidegate_golden::run(plugin, &cases, answered).expect("cases of its family");
         println!(
-            "{family}: {passed} of {} cases, {numbers} numbers, worst error {worst:.2e} of its tolerance",
-            cases.len()
+            "{family}: {} cases, {} numbers, worst error {:.2e} of its tolerance",
+            run.cases, run.numbers, run.worst
         );
-    }
-    if cfg!(feature = "wrong") {
-        for family in drift::FAMILIES {
-            assert!(missed.iter().any(|fault| fault.starts_with(family)), "{family} misses what is wrong");
+        if cfg!(feature = "wrong") {
+            assert!(!run.missed.is_empty(), "{family} misses what is wrong");
+        } else {
+            assert!(run.missed.is_empty(), "{:#?}", run.missed);
         }
-    } else {
-        assert!(missed.is_empty(), "{missed:#?}");
     }
 }
 

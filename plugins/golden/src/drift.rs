@@ -1,8 +1,9 @@
 //! The families of drift measures as checks of the drift plugin. Owns how a case's input becomes columns and which
 //! settings ask for its numbers; the settings' format is that of the plugin's README.
 
+use crate::draft::Draft;
 use crate::generate::{number, numbers};
-use crate::{Case, Check, Column, Expected, GoldenFault, Part, Tolerance, Values};
+use crate::{Asked, Case, Check, Column, GoldenFault, Part, Values};
 use serde_json::{Value, json};
 
 /// The families that this knows, by their files.
@@ -21,38 +22,6 @@ pub fn checks(case: &Case) -> Result<Vec<Check>, GoldenFault> {
         "wasserstein" => wasserstein(case),
         "mmd" => mmd(case),
         _ => Err(case.odd("its family is none of the drift measures")),
-    }
-}
-
-/// A case on its way to a check.
-struct Draft<'a> {
-    case: &'a Case,
-    config: Value,
-    reference: Vec<Column>,
-    current: Vec<Column>,
-    expected: Vec<Expected>,
-}
-
-impl<'a> Draft<'a> {
-    fn new(case: &'a Case, config: Value, (reference, current): (Vec<Column>, Vec<Column>)) -> Self {
-        Self { case, config, reference, current, expected: Vec::new() }
-    }
-
-    fn number(mut self, measurement: &str, part: Part, pointer: &str, named: &str) -> Result<Self, GoldenFault> {
-        let (value, tolerance) = (self.case.expected(pointer)?, self.case.tolerance(named)?);
-        self.expected.push(Expected { measurement: measurement.to_owned(), part, value, tolerance });
-        Ok(self)
-    }
-
-    fn exactly(mut self, measurement: &str, part: Part, yes: bool) -> Self {
-        let (value, tolerance) = (f64::from(u8::from(yes)), Tolerance::NONE);
-        self.expected.push(Expected { measurement: measurement.to_owned(), part, value, tolerance });
-        self
-    }
-
-    fn done(self) -> Check {
-        let Self { case, config, reference, current, expected } = self;
-        Check { family: case.family.clone(), id: case.id.clone(), config, reference, current, expected }
     }
 }
 
@@ -132,15 +101,17 @@ fn chi_square(case: &Case) -> Result<Vec<Check>, GoldenFault> {
 }
 
 fn mmd(case: &Case) -> Result<Vec<Check>, GoldenFault> {
-    let sides = || Ok::<_, GoldenFault>((vectors(case, "reference")?, vectors(case, "current")?));
-    let names: Vec<String> = sides()?.0.iter().map(|column| column.name.clone()).collect();
+    let reference = vectors(case, "reference")?;
+    let names: Vec<String> = reference.iter().map(|column| column.name.clone()).collect();
+    let current = vectors(case, "current")?;
+    let sides = || Asked::Drift { reference: reference.clone(), current: current.clone() };
     let sigmas = [("0.5", 0.5), ("1.0", 1.0), ("2.0", 2.0)];
     let mut tests: Vec<Value> = sigmas
         .iter()
         .map(|(name, sigma)| json!({"name": name, "columns": names, "test": "mmd", "sigma": sigma, "permutations": 0}))
         .collect();
     tests.push(json!({"name": "median", "prefix": "x", "test": "mmd", "sigma": "median", "permutations": 0}));
-    let mut asked = Draft::new(case, json!({"tests": tests}), sides()?);
+    let mut asked = Draft::new(case, json!({"tests": tests}), sides());
     for (name, _) in sigmas {
         asked = asked.number(name, Part::Value, &format!("mmd2_unbiased_sigma_{name}"), "mmd")?;
     }
@@ -153,21 +124,21 @@ fn mmd(case: &Case) -> Result<Vec<Check>, GoldenFault> {
     let each: Vec<Value> =
         names.iter().map(|name| json!({"column": name, "test": "ks", "method": "asymptotic"})).collect();
     let corrected = |correction: &str| json!({"alpha": 0.05, "correction": correction, "tests": each});
-    let mut bonferroni = Draft::new(case, corrected("bonferroni"), sides()?);
+    let mut bonferroni = Draft::new(case, corrected("bonferroni"), sides());
     for (at, name) in names.iter().enumerate() {
         bonferroni =
             bonferroni.number(&format!("ks:{name}"), Part::P, &format!("ks_p_asymp_per_feature/{at}"), "mmd")?;
     }
     let bonferroni = bonferroni.exactly("*", Part::Breached, case.verdict("ks_bonferroni_drift")?);
     let found = case.expected("ks_fdr/0")? > 0.0;
-    let rate = Draft::new(case, corrected("benjamini_hochberg"), sides()?)
+    let rate = Draft::new(case, corrected("benjamini_hochberg"), sides())
         .number("ks:x0", Part::Threshold, "ks_fdr/1", "mmd")?
         .exactly("*", Part::Breached, found);
     Ok(vec![asked.done(), bonferroni.done(), rate.done()])
 }
 
 /// Whether the plugin, left to choose as Evidently does, chooses what Evidently chose.
-fn chosen(case: &Case, sides: (Vec<Column>, Vec<Column>)) -> Result<Check, GoldenFault> {
+fn chosen(case: &Case, sides: Asked) -> Result<Check, GoldenFault> {
     let name = match case.body["expected"]["evidently_default_test"].as_str() {
         Some("ks") => "ks:x",
         Some("wasserstein") => "wasserstein:x",
@@ -180,16 +151,16 @@ fn chosen(case: &Case, sides: (Vec<Column>, Vec<Column>)) -> Result<Check, Golde
 }
 
 /// Both sides of a case with one column of numbers.
-fn pair(case: &Case) -> Result<(Vec<Column>, Vec<Column>), GoldenFault> {
+fn pair(case: &Case) -> Result<Asked, GoldenFault> {
     let side = |which: &str| {
         let values = numbers(&case.body["input"][which]).ok_or_else(|| case.odd(format!("no numbers in {which}")))?;
         Ok::<_, GoldenFault>(vec![Column { name: "x".to_owned(), values: Values::Numbers(values) }])
     };
-    Ok((side("reference")?, side("current")?))
+    Ok(Asked::Drift { reference: side("reference")?, current: side("current")? })
 }
 
 /// Both sides of a case that says how often each category is met.
-fn counted(case: &Case) -> Result<(Vec<Column>, Vec<Column>), GoldenFault> {
+fn counted(case: &Case) -> Result<Asked, GoldenFault> {
     let input = &case.body["input"];
     let list = |name: &str| input[name].as_array().ok_or_else(|| case.odd(format!("has no {name}")));
     let levels: Vec<String> =
@@ -203,7 +174,7 @@ fn counted(case: &Case) -> Result<(Vec<Column>, Vec<Column>), GoldenFault> {
         let values = Values::Categories { codes, levels: levels.clone() };
         Ok::<_, GoldenFault>(vec![Column { name: "x".to_owned(), values }])
     };
-    Ok((side("reference_counts")?, side("current_counts")?))
+    Ok(Asked::Drift { reference: side("reference_counts")?, current: side("current_counts")? })
 }
 
 /// One side of a case whose rows are vectors: a column `x0`, `x1` … for each of their numbers.
@@ -234,7 +205,8 @@ mod tests {
         let [check] = &checks[..] else { panic!("{checks:?}") };
         let config = json!({"tests": [{"column": "x", "test": "psi", "bins": "evidently", "threshold": 0.2}]});
         assert_eq!(check.config, config);
-        let Values::Numbers(reference) = &check.reference[0].values else { panic!("{check:?}") };
+        let Asked::Drift { reference, .. } = &check.asked else { panic!("{check:?}") };
+        let Values::Numbers(reference) = &reference[0].values else { panic!("{check:?}") };
         assert!(reference[0] == 1.0 && reference[1].is_nan());
         let met = |part: Part| check.expected.iter().find(|expected| expected.part == part).map(|found| found.value);
         assert_eq!((met(Part::Value), met(Part::Breached)), (Some(0.5), Some(1.0)));
@@ -243,7 +215,7 @@ mod tests {
     #[test]
     fn counts_become_rows_and_an_odd_case_is_named() {
         let body = json!({"input": {"keys": [0, "b"], "reference_counts": [2, 1], "current_counts": [0, 1]}});
-        let (reference, current) = counted(&case("chisquare", body)).expect("counts");
+        let Ok(Asked::Drift { reference, current }) = counted(&case("chisquare", body)) else { panic!("no counts") };
         let levels = vec!["0".to_owned(), "b".to_owned()];
         assert_eq!(reference[0].values, Values::Categories { codes: vec![0, 0, 1], levels: levels.clone() });
         assert_eq!(current[0].values, Values::Categories { codes: vec![1], levels });

@@ -42,6 +42,12 @@ pub fn numbers(input: &Value) -> Option<Vec<f64>> {
     generated(input.get("gen")?)
 }
 
+/// One digit a row, written as one text: `0110`; letters go on after 9.
+#[must_use]
+pub fn letters(input: &Value) -> Option<Vec<u32>> {
+    input.as_str()?.chars().map(|letter| letter.to_digit(36)).collect()
+}
+
 fn generated(spec: &Value) -> Option<Vec<f64>> {
     let parameter = |name: &str, otherwise: f64| spec.get(name).map_or(Some(otherwise), Value::as_f64);
     let mut random = SplitMix(spec["seed"].as_u64()?);
@@ -90,6 +96,7 @@ mod tests {
         let listed = numbers(&json!([1.5, null, "inf", "-inf"])).expect("a list");
         assert!(listed[0] == 1.5 && listed[1].is_nan() && listed[2] == f64::INFINITY && listed[3] == f64::NEG_INFINITY);
         assert_eq!(numbers(&json!(["a"])), None);
+        assert_eq!((letters(&json!("01a")), letters(&json!("0-"))), (Some(vec![0, 1, 10]), None));
         assert_eq!(numbers(&json!({"gen": {"kind": "odd", "seed": 1, "n": 1}})), None);
     }
 }

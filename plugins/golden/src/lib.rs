@@ -1,13 +1,20 @@
 //! Golden vectors as what a plugin is asked and what it has to answer. Owns reading the files (README of the golden
-//! folder) and turning each case into settings, two tables and the numbers that have to come back; runs nothing itself,
+//! folder) and turning each case into settings, what is asked and the numbers that have to come back; runs nothing itself,
 //! so that the same checks go natively and through a component.
 //!
-//! [`folder`] says where the files are, [`cases`] reads a family, [`drift::checks`] turns it into checks.
+//! [`folder`] says where the files are, [`cases`] reads a family, [`PLUGINS`] has who answers for it and turns its cases into
+//! checks, [`run`] has them answered and says what was missed.
 
+pub mod calibration;
+mod draft;
 pub mod drift;
+pub mod fairness;
 pub mod generate;
+pub mod rag;
+mod run;
 pub mod tolerance;
-pub mod vectors;
+
+pub use run::{Run, run};
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -148,6 +155,86 @@ pub enum Values {
     },
 }
 
+/// What the columns of a table are to fairness.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// The column of predictions.
+    pub prediction: String,
+    /// The column of scores.
+    pub score: Option<String>,
+    /// The column of labels.
+    pub label: Option<String>,
+    /// The columns whose groups are compared.
+    pub protected: Vec<String>,
+    /// The prediction that is the good outcome.
+    pub positive: String,
+}
+
+/// A passage as a plugin gets it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Passage {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// What the retriever gave it.
+    pub score: Option<f64>,
+}
+
+/// An answer that was made of passages, as a plugin gets it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// The call.
+    pub request_id: String,
+    /// What was found.
+    pub passages: Vec<Passage>,
+    /// What should have been found.
+    pub relevant_ids: Vec<String>,
+}
+
+/// What a plugin is given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// Of the world drift.
+    Drift {
+        /// What the window is compared with.
+        reference: Vec<Column>,
+        /// The window.
+        current: Vec<Column>,
+    },
+    /// Of the world fairness.
+    Fairness {
+        /// The window.
+        data: Vec<Column>,
+        /// What its columns are.
+        roles: Roles,
+    },
+    /// Of the world rag.
+    Rag {
+        /// The answers.
+        samples: Vec<Sample>,
+    },
+}
+
+/// A plugin that answers for families.
+#[derive(Debug, Clone, Copy)]
+pub struct Plugin {
+    /// Its name: that of its folder, and of its component.
+    pub name: &'static str,
+    /// The families, by their files.
+    pub families: &'static [&'static str],
+    /// What a case of them asks.
+    pub checks: fn(&Case) -> Result<Vec<Check>, GoldenFault>,
+}
+
+/// All plugins that families have.
+pub const PLUGINS: [Plugin; 4] = [
+    Plugin { name: "drift", families: &drift::FAMILIES, checks: drift::checks },
+    Plugin { name: "fairness", families: &fairness::FAMILIES, checks: fairness::checks },
+    Plugin { name: "calibration", families: &calibration::FAMILIES, checks: calibration::checks },
+    Plugin { name: "rag-eval", families: &rag::FAMILIES, checks: rag::checks },
+];
+
 /// Something that a plugin is asked, and what it has to answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
@@ -157,10 +244,8 @@ pub struct Check {
     pub id: String,
     /// The plugin's settings: give them to `configure` as JSON.
     pub config: Value,
-    /// What the window is compared with.
-    pub reference: Vec<Column>,
-    /// The window.
-    pub current: Vec<Column>,
+    /// What it is given.
+    pub asked: Asked,
     /// All that has to be met.
     pub expected: Vec<Expected>,
 }
@@ -168,11 +253,14 @@ pub struct Check {
 /// A number that has to come back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
-    /// Which measurement of the report; `*` for any of them (where [`Part::Breached`] is asked).
+    /// Of which report, from 0.
+    pub report: usize,
+    /// Which measurement of the report; `*` for any of them (where [`Part::Breached`] is asked), a JSON pointer where
+    /// [`Part::Detail`] is.
     pub measurement: String,
     /// Which of its numbers.
     pub part: Part,
-    /// What it has to be; 1 for yes and 0 for no.
+    /// What it has to be; 1 for yes and 0 for no, NaN for undefined.
     pub value: f64,
     /// How near.
     pub tolerance: Tolerance,
@@ -193,14 +281,16 @@ pub enum Part {
     Present,
     /// The label of this name, read as a number.
     Label(&'static str),
+    /// What the report's detail has there: a number, or how many items a list has.
+    Detail,
 }
 
 /// A measurement that came back, from whichever side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
     /// Its name.
     pub name: String,
-    /// Its value.
+    /// Its value; NaN where it is undefined.
     pub value: f64,
     /// Its p-value.
     pub p: Option<f64>,
@@ -212,20 +302,30 @@ pub struct Answer {
     pub labels: Vec<(String, String)>,
 }
 
+/// A report that came back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    /// Its measurements.
+    pub answers: Vec<Answer>,
+    /// Its detail.
+    pub detail: Value,
+}
+
 impl Check {
     /// What of the expected was not met, in words, and the largest error in tolerances among what was (1 is just met).
     #[must_use]
-    pub fn judge(&self, answers: &[Answer]) -> (Vec<String>, f64) {
+    pub fn judge(&self, reports: &[Said]) -> (Vec<String>, f64) {
         let mut missed = Vec::new();
         let mut worst = 0.0f64;
         for expected in &self.expected {
-            let got = expected.part_of(answers);
+            let got = reports.get(expected.report).and_then(|said| expected.part_of(said));
             let error = got.map_or(f64::INFINITY, |got| expected.tolerance.error(got, expected.value));
             if error <= 1.0 {
                 worst = worst.max(error);
             } else {
-                let Expected { measurement, part, value, .. } = expected;
-                missed.push(format!("{} {}: {part:?} of {measurement} is {got:?}, not {value}", self.family, self.id));
+                let Expected { measurement, part, value, report, .. } = expected;
+                let whose = format!("{} {}: {part:?} of {measurement} in report {report}", self.family, self.id);
+                missed.push(format!("{whose} is {got:?}, not {value}"));
             }
         }
         (missed, worst)
@@ -233,7 +333,14 @@ impl Check {
 }
 
 impl Expected {
-    fn part_of(&self, answers: &[Answer]) -> Option<f64> {
+    fn part_of(&self, said: &Said) -> Option<f64> {
+        let answers = &said.answers;
+        if self.part == Part::Detail {
+            let found = said.detail.pointer(&self.measurement)?;
+            return found
+                .as_array()
+                .map_or_else(|| found.as_f64(), |list| u32::try_from(list.len()).ok().map(f64::from));
+        }
         let truth = |yes: bool| f64::from(u8::from(yes));
         if self.measurement == "*" {
             return Some(truth(answers.iter().any(|answer| answer.breached)));
@@ -249,6 +356,7 @@ impl Expected {
             Part::Threshold => answer.threshold,
             Part::Breached => Some(truth(answer.breached)),
             Part::Present => Some(1.0),
+            Part::Detail => None,
             Part::Label(name) => answer.labels.iter().find(|(known, _)| known == name)?.1.parse().ok(),
         }
     }

@@ -16,5 +16,13 @@ extern crate self as tidegate_plugin_sdk;
 
 #[cfg(feature = "drift")]
 pub mod drift;
+#[cfg(feature = "fairness")]
+pub mod fairness;
+#[cfg(feature = "filter")]
+pub mod filter;
+#[cfg(feature = "rag")]
+pub mod rag;
+#[cfg(feature = "validator")]
+pub mod validator;
 
 pub use wit_bindgen;

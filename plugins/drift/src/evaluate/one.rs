@@ -5,7 +5,7 @@ use crate::config::{Binning, Measure, Norm};
 use crate::measure::bins::{DISTINCT, Pair};
 use crate::measure::ks::Distance;
 use crate::measure::mmd::{Kernel, Vectors, median_sigma};
-use crate::measure::{effect, jensen_shannon, proportions, psi, wasserstein};
+use crate::measure::{effect, jensen_shannon, proportions, psi, text, wasserstein};
 use crate::table::{Both, Column, Data};
 use serde_json::{Value, json};
 
@@ -53,6 +53,9 @@ pub(super) const fn of_vectors(measure: &Measure) -> bool {
 /// One column.
 pub(super) fn compare(measure: &Measure, both: &Both) -> Result<Found, String> {
     let rows = both.rows();
+    if matches!(both, Both::Texts(..)) != matches!(measure, Measure::Text) {
+        return Err("texts are compared by the test text, and nothing else is".to_owned());
+    }
     match measure {
         Measure::Ks { method } => {
             let (a, b) = numbers(both)?;
@@ -93,8 +96,18 @@ pub(super) fn compare(measure: &Measure, both: &Both) -> Result<Found, String> {
             Ok(Found { p: Some(tested.p), effect: Some(effect), labels, ..found })
         }
         Measure::Z => z(both),
+        Measure::Text => texts(both),
         Measure::Mmd { .. } => Err("it compares vectors".to_owned()),
     }
+}
+
+/// How well a classifier tells the window's texts from the reference's; its effect is 0 for not at all and 1 for always.
+fn texts(both: &Both) -> Result<Found, String> {
+    let Both::Texts(reference, current) = both else { return Err("it has no texts".to_owned()) };
+    let told = text::told_apart(reference, current);
+    let told = told.ok_or_else(|| format!("each side needs {} texts at least", text::FEWEST))?;
+    let effect = Some(("separation", 2.0 * told.auc - 1.0));
+    Ok(Found { p: Some(told.p), effect, ..Found::distance(told.auc, both.rows()) })
 }
 
 /// Of two values, the larger is the yes, as in Evidently: of `false` and `true`, or of 0 and 1.
@@ -159,6 +172,7 @@ fn numbers(both: &Both) -> Result<(&[f64], &[f64]), String> {
     match both {
         Both::Numbers(a, b) => Ok((a, b)),
         Both::Categories(..) => Err("it has categories, and this compares numbers".to_owned()),
+        Both::Texts(..) => Err("it has texts, and this compares numbers".to_owned()),
     }
 }
 
@@ -166,6 +180,7 @@ fn numbers(both: &Both) -> Result<(&[f64], &[f64]), String> {
 fn binned(both: &Both, bins: Binning) -> Pair {
     match (both, bins) {
         (Both::Categories(pair, _), _) => pair.clone(),
+        (Both::Texts(..), _) => Pair::default(),
         (Both::Numbers(a, b), Binning::Evidently) => Pair::evidently(a, b),
         (Both::Numbers(a, b), Binning::ReferenceDeciles) => {
             let few = crate::measure::bins::distinct(&crate::measure::sorted(a)) <= DISTINCT.min(DECILES);
@@ -176,7 +191,7 @@ fn binned(both: &Both, bins: Binning) -> Pair {
 
 fn names(both: &Both) -> Option<&[String]> {
     match both {
-        Both::Numbers(..) => None,
+        Both::Numbers(..) | Both::Texts(..) => None,
         Both::Categories(_, names) => Some(names),
     }
 }

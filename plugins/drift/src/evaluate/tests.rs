@@ -87,3 +87,17 @@ fn what_cannot_be_done_at_all_is_a_fault() {
     let empty = table(vec![numbers("a", [f64::NAN])]);
     assert!(run("{}", &reference, &empty).expect_err("no value").to_string().contains("the window has no value"));
 }
+
+#[test]
+fn texts_are_told_apart_and_compared_by_nothing_else() {
+    let texts = |word: &str| {
+        let all = (0..40).map(|row| format!("{word} number {}", row % 7)).collect();
+        table(vec![Column { name: "t".to_owned(), data: Data::Texts(all), missing: Vec::new() }])
+    };
+    let report = run("{}", &texts("invoice"), &texts("password")).expect("a column");
+    assert_eq!(breached(&report), ["text:t", "drifted_share"]);
+    assert!(report.measurements[0].labels.contains(&("separation".to_owned(), "1".to_owned())));
+    assert!(breached(&run("{}", &texts("invoice"), &texts("invoice")).expect("a column")).is_empty());
+    let fault = run(r#"{"tests": [{"column": "t", "test": "psi"}]}"#, &texts("a"), &texts("b")).expect_err("texts");
+    assert!(fault.to_string().contains("by the test text"), "{fault}");
+}

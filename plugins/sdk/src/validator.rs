@@ -1,0 +1,18 @@
+//! The world `validator-plugin`. All items of [`bindings`] are generated from `wit/`.
+
+/// What the contract generates.
+#[expect(missing_docs, reason = "generated from the contract, which documents it")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "validator-plugin",
+        pub_export_macro: true,
+        default_bindings_module: "tidegate_plugin_sdk::validator::bindings",
+        runtime_path: "tidegate_plugin_sdk::wit_bindgen::rt",
+    });
+}
+
+pub use bindings::export;
+pub use bindings::exports::tidegate::plugin::lifecycle::{Guest as LifecycleGuest, PluginInfo};
+pub use bindings::exports::tidegate::plugin::validator::{Finding, Guest};
+pub use bindings::tidegate::plugin::types::{CategoryColumn, Column, ColumnData, Error, Severity, Table};
