@@ -1,18 +1,22 @@
 //! The configuration in force as JSON, for people: with its defaults, without its secrets. Owns what is left out.
 
+mod alert;
 mod by_call;
 mod cascade;
+mod monitor;
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use tidegate_core::digest::Digest;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
-    DatabaseSpec, Device, Durability, EventsSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter, HedgeSpec,
-    LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec, ParameterSpec,
-    PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind,
-    RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
+    DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter,
+    HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec,
+    ParameterSpec, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel,
+    RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri, StickyBy,
+    SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -36,6 +40,9 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         limits,
         shared,
         telemetry,
+        plugins,
+        monitors,
+        alerts,
     } = spec;
     let object = |entries: Vec<(String, Value)>| Value::Object(entries.into_iter().collect::<Map<_, _>>());
     json!({
@@ -68,9 +75,12 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
         "rewards": object(rewards.iter().map(|(name, spec)| (name.to_string(), reward(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),
+        "plugins": object(plugins.iter().map(|(name, spec)| (name.to_string(), plugin(spec))).collect()),
+        "monitors": object(monitors.iter().map(|(name, spec)| (name.to_string(), monitor::monitor(spec))).collect()),
         "keys": keys.as_ref().map(|keys| json!({"file": keys.file, "count": keys.keys.len()})),
         "limits": limits.iter().map(limit).collect::<Vec<_>>(),
         "telemetry": {"otlp": telemetry.otlp.as_ref().map(|otlp| json!({"endpoint": otlp.endpoint.to_string(), "sample": otlp.sample, "service": otlp.service}))},
+        "alerts": object(alerts.iter().map(|(name, spec)| (name.to_string(), alert::alert(spec))).collect()),
     })
 }
 
@@ -282,6 +292,7 @@ fn route(spec: &RouteSpec) -> Value {
         "variants": variants.collect::<Map<_, _>>(),
         "policy": policy(spec),
         "rollout": rollout(spec),
+        "filters": spec.filters.iter().map(filter).collect::<Vec<_>>(),
         "shadow": spec.shadows.iter().map(shadow).collect::<Vec<_>>(),
         "sticky": spec.sticky.as_ref().map(|by| json!({"by": match by {
             StickyBy::Header(name) => json!({"header": name}),
@@ -455,9 +466,31 @@ fn limit(spec: &LimitSpec) -> Value {
         "requests": spec.requests.as_ref().map(rate),
         "tokens": spec.tokens.as_ref().map(rate),
         "cost": spec.cost.map(|budget| json!({"usd": budget.most.usd(), "every": budget.every.word(), "zone": "UTC"})),
-        "failure": match spec.failure {
-            OnFailure::Open => "open",
-            OnFailure::Closed => "closed",
-        },
+        "failure": on_failure(spec.failure),
+    })
+}
+
+const fn on_failure(failure: OnFailure) -> &'static str {
+    match failure {
+        OnFailure::Open => "open",
+        OnFailure::Closed => "closed",
+    }
+}
+
+fn filter(spec: &FilterSpec) -> Value {
+    let FilterSpec { plugin, at_request, at_answer, failure } = spec;
+    let at = [(at_request, "request"), (at_answer, "answer")];
+    let at: Vec<&str> = at.into_iter().filter_map(|(is_one, name)| is_one.then_some(name)).collect();
+    json!({"plugin": plugin, "at": at, "failure": on_failure(*failure)})
+}
+
+fn plugin(spec: &PluginSpec) -> Value {
+    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, limits } = spec;
+    json!({
+        "component": component,
+        "sha256": sha256,
+        "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
+        "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
+        "limits": {"memory": limits.memory.map(|bytes| format!("{bytes}B")), "deadline": limits.deadline.map(seconds)},
     })
 }

@@ -12,6 +12,7 @@
 
 mod describe;
 mod interpolate;
+mod json;
 pub mod keys;
 mod load;
 mod place;

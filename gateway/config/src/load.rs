@@ -109,9 +109,11 @@ impl Loading<'_> {
         }
         let raw = ConfigFile::read(&root, &mut self.notes)?;
         let keys = self.keys(&raw, key_file);
-        let mut desk = Desk { notes: &mut self.notes, env: self.env, base: self.base };
+        let mut desk = Desk { notes: &mut self.notes, env: self.env, base: self.base, attached: Vec::new() };
         refer::check(&raw, &mut desk);
         let mut spec = check(raw, keys, &mut desk)?;
+        let attached = desk.attached;
+        self.sources.attach(attached);
         spec.hash = self.sources.hash().into();
         Some(spec)
     }
@@ -167,8 +169,8 @@ impl Loading<'_> {
 
 /// What is a secret by the name of its key is never shown, not even where it is misplaced.
 fn conceal(node: &Node, is_secret: bool, notes: &mut Notes) {
-    const SECRETS: [&str; 8] =
-        ["token", "bearer", "password", "secret", "api_key", "api-key", "authorization", "routing_key"];
+    const SECRETS: [&str; 9] =
+        ["token", "bearer", "basic", "password", "secret", "api_key", "api-key", "authorization", "routing_key"];
     match &node.kind {
         Kind::Scalar(scalar) if is_secret && !scalar.written.contains("${") => notes.conceal(&node.at),
         Kind::List(nodes) => nodes.iter().for_each(|node| conceal(node, is_secret, notes)),
@@ -222,7 +224,7 @@ fn add_section(sections: &mut Vec<Entry>, more: Entry, notes: &mut Notes) {
 
 /// Whether a section is a map of entries with names.
 fn is_named(section: &str) -> bool {
-    matches!(section, "listeners" | "providers" | "models" | "rewards" | "routes")
+    matches!(section, "listeners" | "providers" | "models" | "rewards" | "routes" | "plugins" | "monitors" | "alerts")
 }
 
 /// Checks each entry, and makes the spec where nothing is missing for it.
@@ -241,6 +243,11 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         .collect();
     section::listener::check_all(&listeners, raw.admin.as_ref(), has_keys, desk);
     let has_keys_section = keys.is_some();
+    // A `store` that is faulty as a whole says so itself.
+    let has_registry = raw.store.as_ref().map_or(raw.here().has("store"), |store| store.here().has("registry"));
+    let alert_names = names_of(raw.alerts.as_ref(), raw.here().has("alerts"));
+    let plugin_names = names_of(raw.plugins.as_ref(), raw.here().has("plugins"));
+    let route_names = names_of(raw.routes.as_ref(), raw.here().has("routes"));
     // A section that is faulty as a whole says so itself; no reward of it is missed.
     let is_readable = raw.rewards.is_some() || !raw.here().has("rewards");
     let names: Vec<String> = raw.rewards.iter().flat_map(Map::names).map(str::to_owned).collect();
@@ -251,6 +258,23 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     // Of models that could not be read nobody knows.
     let has_prices = models.is_empty() || models.values().any(|model| model.price.is_some());
     let ground = section::limit::Ground { has_keys, has_prices };
+    let routes =
+        named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)), |spec| {
+            spec.name.clone()
+        });
+    let monitored = section::monitor::Ground {
+        routes: &routes,
+        route_names: route_names.as_deref(),
+        rewards: &known,
+        plugins: plugin_names.as_deref(),
+        alerts: alert_names.as_deref(),
+        has_registry,
+        content: events.content,
+    };
+    let monitors =
+        named(entries(raw.monitors, desk, |item, desk| section::monitor::check(item, &monitored, desk)), |spec| {
+            spec.name.clone()
+        });
     let spec = GatewaySpec {
         hash: "".into(),
         listeners: entries(raw.listeners, desk, section::listener::check),
@@ -261,10 +285,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         prompts: section::prompts::check(raw.prompts, desk),
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models,
-        routes: named(
-            entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)),
-            |spec| spec.name.clone(),
-        ),
+        routes,
         rewards,
         limits: raw
             .limits
@@ -273,6 +294,9 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
             .filter_map(|limit| section::limit::check(limit, ground, desk))
             .collect(),
         telemetry: section::telemetry::check(raw.telemetry, desk),
+        plugins: named(entries(raw.plugins, desk, section::plugin::check), |spec| spec.name.clone()),
+        monitors,
+        alerts: named(entries(raw.alerts, desk, section::alert::check), |spec| spec.name.clone()),
         keys,
     };
     let spec = weighed(spec);
@@ -294,6 +318,14 @@ fn weighed(mut spec: GatewaySpec) -> GatewaySpec {
 /// What a call costs with three tokens of the prompt for each one produced, as models are commonly compared.
 fn blended(price: Price) -> f64 {
     3.0 * price.input + price.output
+}
+
+/// The names of a section's entries; `None` where it is faulty as a whole, and nobody knows them.
+fn names_of<T>(map: Option<&Map<T>>, is_given: bool) -> Option<Vec<String>> {
+    match map {
+        Some(map) => Some(map.names().map(str::to_owned).collect()),
+        None => (!is_given).then(Vec::new),
+    }
 }
 
 fn entries<T, S>(

@@ -12,8 +12,8 @@ use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
 use std::collections::HashSet;
 use std::fmt::Display;
-use tidegate_core::ModelName;
 use tidegate_core::model_ref::ModelRef;
+use tidegate_core::{ModelName, PluginName};
 
 /// Checks all of them.
 pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
@@ -34,10 +34,19 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
             look_up("model", name.value.as_str(), name, models, desk);
         }
     }
+    let mut filters = plugins_of_routes(raw);
+    for name in &filters {
+        if raw.plugins.is_some() || !has("plugins") {
+            look_up("plugin", name.value.as_str(), name, raw.plugins.as_ref(), desk);
+        }
+    }
     check_prompts(raw, desk);
     check_prices(raw, models, desk);
     check_hedges(raw, models, desk);
+    check_rollouts(raw, desk);
     warn_of_idle(raw, &used, desk);
+    filters.extend(plugins_of_monitors(raw));
+    warn_of_idle_plugins(raw, &filters, desk);
 }
 
 /// A prompt needs a repository to be in; whether it is there is known when that is opened.
@@ -114,6 +123,29 @@ fn check_hedges(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
     }
 }
 
+/// A rollout that asks a monitor needs one that watches its route.
+fn check_rollouts(raw: &ConfigFile, desk: &mut Desk<'_>) {
+    if raw.monitors.is_none() && raw.here().has("monitors") {
+        return;
+    }
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0);
+    for (route, rollout) in routes.filter_map(|item| Some((&item.name, item.value.as_ref()?.rollout.as_ref()?))) {
+        for given in rollout.monitors() {
+            if !look_up("monitor", given.value.as_str(), given, raw.monitors.as_ref(), desk) {
+                continue;
+            }
+            let monitors = raw.monitors.iter().flat_map(|monitors| &monitors.0);
+            let found = monitors.filter(|item| item.name == given.value.as_str()).find_map(|item| item.value.as_ref());
+            let watched = found.and_then(|monitor| monitor.route.as_ref());
+            if let Some(other) = watched.filter(|watched| watched.value.as_str() != route) {
+                desk.notes
+                    .fault(&given.at, format!("the monitor {} watches the route {}", given.shown(), other.shown()))
+                    .remedy(format!("name a monitor of the route `{route}`"));
+            }
+        }
+    }
+}
+
 fn is_nothing(price: &PriceFile) -> bool {
     let is_zero = |money: &Option<At<Money>>| money.as_ref().is_some_and(|money| money.value.0 <= 0.0);
     is_zero(&price.input) && is_zero(&price.output)
@@ -134,6 +166,17 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
             route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref())).chain(shadows)
         })
         .collect()
+}
+
+fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {
+    let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
+    routes.flat_map(|route| route.filters.iter().flatten()).filter_map(|filter| filter.plugin.as_ref()).collect()
+}
+
+/// Whether they are there is asked with each monitor.
+fn plugins_of_monitors(raw: &ConfigFile) -> impl Iterator<Item = &At<PluginName>> {
+    let monitors = raw.monitors.iter().flat_map(|monitors| &monitors.0);
+    monitors.filter_map(|item| item.value.as_ref()?.plugin.as_ref())
 }
 
 /// Notes where no entry has this name.
@@ -225,5 +268,16 @@ fn warn_of_idle(raw: &ConfigFile, used: &[&At<ModelName>], desk: &mut Desk<'_>) 
         raw.providers.iter().flat_map(|providers| &providers.0).filter(|item| !used.contains(item.name.as_str()))
     {
         desk.notes.warn(&item.at, format!("no model is of the provider `{}`", item.name));
+    }
+}
+
+/// The same of plugins.
+fn warn_of_idle_plugins(raw: &ConfigFile, used: &[&At<PluginName>], desk: &mut Desk<'_>) {
+    for item in raw.plugins.iter().flat_map(|plugins| &plugins.0) {
+        if !used.iter().any(|name| name.value.as_str() == item.name) {
+            desk.notes.warn(&item.at, format!("nobody uses the plugin `{}`", item.name)).remedy(
+                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`) or a monitor, or leave it out",
+            );
+        }
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
 use tidegate_core::{
-    KeyId, ModelName, Principal, PromptRef, ProviderName, RewardName, RouteName, Secret, Tenant, VariantName,
+    AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName, RouteName,
+    Secret, Tenant, VariantName,
 };
 
 /// What can be read from a text.
@@ -399,6 +400,9 @@ names! {
     Principal: "the name of a principal",
     Tenant: "the name of a tenant",
     RewardName: "the name of a reward",
+    PluginName: "the name of a plugin",
+    MonitorName: "the name of a monitor",
+    AlertName: "the name of an alert",
 }
 
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! The sections of a configuration, one file each: the raw types and how each is checked. Owns the whole file's shape;
 //! what goes across sections is `refer`'s.
 
+pub(crate) mod alert;
 pub(crate) mod artifacts;
 pub(crate) mod cascade;
 pub(crate) mod feature;
+pub(crate) mod filter;
 pub(crate) mod governance;
 pub(crate) mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;
 pub(crate) mod model;
+pub(crate) mod monitor;
 mod parameters;
+pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod prompts;
 pub(crate) mod provider;
@@ -29,9 +33,11 @@ use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Flaw, Scalar, Text};
 use crate::shape::{Map, record};
+use crate::source::Attached;
 use crate::tree::shortened;
 use std::path::{Path, PathBuf};
 use tidegate_core::Secret;
+use tidegate_core::digest::Digest;
 
 record! {
     /// A configuration of Tidegate, or a part of one in a folder of several.
@@ -55,14 +61,20 @@ record! {
             rewards: Map<reward::RewardFile>,
             /// What callers name as `model`.
             routes: Map<route::RouteFile>,
+            /// WebAssembly components that look at calls.
+            plugins: Map<plugin::PluginFile>,
+            /// What watches the calls of routes.
+            monitors: Map<monitor::MonitorFile>,
             /// Who may call; left out, anybody may, from this machine only.
             keys: key::KeysFile,
             /// How much callers may use.
             limits: Vec<limit::LimitFile>,
             /// Traces.
             telemetry: telemetry::TelemetryFile,
+            /// Who is told of alarms.
+            alerts: Map<alert::AlertFile>,
         }
-        later { "plugins", "monitors", "alerts", "experiments", "guardrails", "cache" }
+        later { "experiments", "guardrails", "cache" }
     }
 }
 
@@ -72,6 +84,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) env: Environment<'a>,
     /// What paths are relative to.
     pub(crate) base: &'a Path,
+    /// Files that are part of the configuration and no text of it.
+    pub(crate) attached: Vec<Attached>,
 }
 
 impl Desk<'_> {
@@ -89,6 +103,14 @@ impl Desk<'_> {
             note.remedy("a path is relative to the folder of the configuration");
         }
         path
+    }
+
+    /// Takes a file in, of which only the digest is known then.
+    pub(crate) fn attach(&mut self, path: &Path) -> std::io::Result<Digest> {
+        let attached = Attached::read(path)?;
+        let digest = attached.digest;
+        self.attached.push(attached);
+        Ok(digest)
     }
 
     /// A secret that has to be a reference.

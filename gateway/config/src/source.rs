@@ -1,4 +1,4 @@
-//! The files that were read. Owns finding them, the cap on their size and the hash over them; what stands in them is
+//! The files that were read. Owns finding them, the caps on their size and the hash over them; what stands in them is
 //! `tree`'s.
 
 use crate::place::Place;
@@ -12,12 +12,50 @@ use tidegate_core::digest::Digest;
 /// The most bytes of one file.
 pub(crate) const LARGEST: u64 = 1 << 20;
 
+/// The most bytes of a file that is attached: no component of a plugin is as large.
+const LARGEST_ATTACHED: u64 = 64 << 20;
+
 /// The files that were read, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     files: Vec<Source>,
     /// What `${file:…}` pointed at: watched and hashed, never shown.
     secrets: Vec<Source>,
+    /// What is named and is no text, such as components of plugins: watched and hashed, not kept.
+    attached: Vec<Attached>,
+}
+
+/// A file of which the digest matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attached {
+    pub(crate) path: PathBuf,
+    pub(crate) digest: Digest,
+}
+
+impl Attached {
+    /// Reads it through.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let too_large = || io::Error::other("it is larger than 64 MiB");
+        if file.metadata()?.len() > LARGEST_ATTACHED {
+            return Err(too_large());
+        }
+        let (mut hash, mut chunk, mut length) = (Sha256::new(), vec![0; 64 << 10], 0);
+        let mut file = file.take(LARGEST_ATTACHED + 1);
+        loop {
+            match file.read(&mut chunk)? {
+                0 => break,
+                read => {
+                    length += read as u64;
+                    hash.update(chunk.get(..read).unwrap_or_default());
+                }
+            }
+        }
+        if length > LARGEST_ATTACHED {
+            return Err(too_large());
+        }
+        Ok(Self { path: path.to_owned(), digest: Digest::from_bytes(hash.finalize().into()) })
+    }
 }
 
 #[derive(Debug)]
@@ -101,17 +139,30 @@ impl Sources {
         self.files.get(index)?.line(line)
     }
 
-    /// Every file that was read.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().chain(&self.secrets).map(|source| source.path.clone()).collect()
+    /// Takes further files in, each once.
+    pub(crate) fn attach(&mut self, more: Vec<Attached>) {
+        for attached in more {
+            if !self.attached.contains(&attached) {
+                self.attached.push(attached);
+            }
+        }
     }
 
-    /// The first 16 hex digits of the SHA-256 over all files, each with its length before it.
+    /// Every file that was read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        let texts = self.files.iter().chain(&self.secrets).map(|source| source.path.clone());
+        texts.chain(self.attached.iter().map(|attached| attached.path.clone())).collect()
+    }
+
+    /// The first 16 hex digits of the SHA-256 over all files: each text with its length before it, of others the digest.
     pub(crate) fn hash(&self) -> String {
         let mut hash = Sha256::new();
         for Source { text, .. } in self.files.iter().chain(&self.secrets) {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
+        }
+        for Attached { digest, .. } in &self.attached {
+            hash.update(digest.as_bytes());
         }
         Digest::from_bytes(hash.finalize().into()).short()
     }

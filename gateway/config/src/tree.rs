@@ -42,6 +42,8 @@ pub(crate) struct Scalar {
     pub(crate) value: String,
     /// Whether anything of it comes from a reference: such values are not shown.
     pub(crate) is_referred: bool,
+    /// Whether it stands there without quotes, so that it may be a number.
+    pub(crate) is_plain: bool,
 }
 
 /// One entry of a map.
@@ -164,7 +166,8 @@ impl Builder<'_> {
                 let kind = match &*value {
                     "" | "~" | "null" if is_plain => Kind::Null,
                     text => {
-                        Kind::Scalar(Scalar { written: text.to_owned(), value: text.to_owned(), is_referred: false })
+                        let (written, value) = (text.to_owned(), text.to_owned());
+                        Kind::Scalar(Scalar { written, value, is_referred: false, is_plain })
                     }
                 };
                 self.place_scalar(at, kind, Some(&value));

@@ -1,10 +1,11 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
 use crate::{
-    AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, Principal, PromptStamp,
-    ProviderName, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, PluginName, Principal,
+    PromptStamp, ProviderName, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How a call ended.
@@ -156,6 +157,44 @@ pub struct Regarded {
     pub features: Arc<[f64]>,
 }
 
+/// What a filter did with a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filtered {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Whether it looked at the answer; else at the request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answer: bool,
+    /// What it did.
+    pub did: FilterDid,
+    /// The kind of its failure, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Arc<str>>,
+    /// What it said of the call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Microseconds that it took.
+    pub us: u64,
+}
+
+/// What a filter did with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterDid {
+    /// Nothing.
+    Passed,
+    /// It put other texts in.
+    Edited,
+    /// It gave the answer itself.
+    Replied,
+    /// It refused the call.
+    Refused,
+    /// It failed, and the call went on.
+    FailedOpen,
+    /// It failed, and the call was refused.
+    FailedClosed,
+}
+
 /// What is kept of requests and answers, by the content policy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Content {
@@ -262,10 +301,22 @@ pub struct Event {
     pub first_us: Option<u64>,
     /// Microseconds in all.
     pub total_us: u64,
+    /// What filters did with it and said of it, in the order in which they looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtered: Vec<Filtered>,
     /// Whether the form of the answer is right, where its route has that looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<Checks>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,
+}
+
+impl Event {
+    /// Whether a filter ended the call before any arm was asked: such a call says nothing of its arm.
+    #[must_use]
+    pub fn is_by_filter(&self) -> bool {
+        let ends = [FilterDid::Replied, FilterDid::Refused, FilterDid::FailedClosed];
+        self.attempts.is_empty() && self.filtered.iter().any(|look| !look.answer && ends.contains(&look.did))
+    }
 }

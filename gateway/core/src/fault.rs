@@ -2,6 +2,7 @@
 //! caller sees are the server's.
 
 use crate::EndpointName;
+use crate::port::filter::Refused;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -59,12 +60,16 @@ pub enum FaultKind {
     ContextLength,
     /// The provider withholds the answer, or refuses the prompt, by its rules for content (400, `content_filter`).
     ContentFilter,
+    /// A filter of the route refuses the call or its answer (its own 4xx and code).
+    Filtered,
     /// A limit of the gateway is reached (429).
     RateLimited,
     /// Our queue for this work is full (503).
     Overloaded,
     /// We are stopping or not ready yet (503).
     Unavailable,
+    /// A filter of the route that calls may not pass unseen failed (503).
+    FilterFailed,
     /// The record of the call could not be made durable (503).
     NotDurable,
     /// No connection to the provider (502).
@@ -103,6 +108,7 @@ impl FaultKind {
             | Self::HeadTooLarge
             | Self::ContextLength
             | Self::ContentFilter
+            | Self::Filtered
             | Self::RateLimited
             | Self::UpstreamRefused => Side::Client,
             Self::Unreachable
@@ -111,7 +117,7 @@ impl FaultKind {
             | Self::UpstreamRateLimited
             | Self::UpstreamFailed
             | Self::StreamCut => Side::Upstream,
-            Self::Overloaded | Self::Unavailable | Self::NotDurable | Self::Internal => Side::Us,
+            Self::Overloaded | Self::Unavailable | Self::FilterFailed | Self::NotDurable | Self::Internal => Side::Us,
         }
     }
 
@@ -137,7 +143,7 @@ pub struct Fault {
     /// For the caller: what was wrong and how to mend it; never a secret or an internal.
     pub says: Cow<'static, str>,
     /// For the log alone.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// The field of the request that is wrong.
     pub param: Option<Cow<'static, str>>,
     /// When to come again.
@@ -146,6 +152,17 @@ pub struct Fault {
     pub upstream_status: Option<u16>,
     /// The endpoint that failed.
     pub endpoint: Option<EndpointName>,
+    /// What a caller sees in the place of what its kind stands for, where a filter says so.
+    pub face: Option<Box<Face>>,
+}
+
+/// What a caller sees of a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// The status, 400 to 499.
+    pub status: u16,
+    /// A word for programs.
+    pub code: String,
 }
 
 impl Fault {
@@ -153,7 +170,23 @@ impl Fault {
     #[must_use]
     pub fn new(kind: FaultKind, says: impl Into<Cow<'static, str>>) -> Self {
         let says = says.into();
-        Self { kind, says, detail: None, param: None, retry_after: None, upstream_status: None, endpoint: None }
+        Self {
+            kind,
+            says,
+            detail: None,
+            param: None,
+            retry_after: None,
+            upstream_status: None,
+            endpoint: None,
+            face: None,
+        }
+    }
+
+    /// What a filter refuses, in its own words.
+    #[must_use]
+    pub fn filtered(refused: Refused) -> Self {
+        let face = Face { status: refused.status.clamp(400, 499), code: refused.code };
+        Self { face: Some(Box::new(face)), ..Self::new(FaultKind::Filtered, refused.message) }
     }
 
     /// A wrong field of the request.
@@ -171,7 +204,7 @@ impl Fault {
     /// Adds what only the log shall know.
     #[must_use]
     pub fn because(mut self, detail: impl std::fmt::Display) -> Self {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into());
         self
     }
 

@@ -64,6 +64,7 @@ impl Ledger {
             cost_usd: None,
             first_us: None,
             total_us: 0,
+            filtered: Vec::new(),
             checks: None,
             content: None,
         });

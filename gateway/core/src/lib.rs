@@ -34,8 +34,8 @@ pub use fault::{Fault, FaultKind, Side};
 pub use id::InferenceId;
 pub use ledger::Ledger;
 pub use name::{
-    AdapterName, EndpointName, KeyId, LabelName, ModelName, MonitorName, Principal, ProviderName, ReplicaId,
-    RewardName, RouteName, Tenant, VariantName,
+    AdapterName, AlertName, EndpointName, KeyId, LabelName, ModelName, MonitorName, PluginName, Principal,
+    ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName,
 };
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
 pub use said::{Checks, Said};

@@ -127,6 +127,10 @@ texts! { NameFault:
     LabelName by check
     /// Something that watches traffic.
     MonitorName by check
+    /// A plugin, as the configuration calls it.
+    PluginName by check
+    /// Someone who is told of alarms.
+    AlertName by check
     /// One process of those that serve together.
     ReplicaId by check
 }

@@ -1,9 +1,11 @@
 //! The ports: what organs ask of each other. Owns traits and the values that cross them, never an implementation.
 
+pub mod alerts;
 pub mod audit;
 pub mod backend;
 pub mod blobs;
 pub mod events;
+pub mod filter;
 pub mod judge;
 pub mod learning;
 pub mod limits;
@@ -15,6 +17,7 @@ pub mod shadow;
 pub mod shelf;
 pub mod table;
 pub mod verdicts;
+pub mod watcher;
 
 use std::pin::Pin;
 

@@ -1,6 +1,7 @@
 //! The checked configuration: what organs are built from. Owns its shape; reading YAML and finding faults is the
 //! configuration crate's, and only that makes these values.
 
+pub mod alert;
 pub mod cascade;
 pub mod events;
 pub mod feature;
@@ -9,6 +10,8 @@ pub mod hedge;
 pub mod limit;
 pub mod listener;
 pub mod model;
+pub mod monitor;
+pub mod plugin;
 pub mod prompts;
 pub mod provider;
 pub mod registry;
@@ -21,6 +24,7 @@ pub mod shared;
 pub mod steer;
 pub mod telemetry;
 
+pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
@@ -29,6 +33,11 @@ pub use hedge::{HedgeAfter, HedgeSpec};
 pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
 pub use model::{ModelSpec, Source, SourceUri};
+pub use monitor::{
+    AlarmSpec, FieldFrom, FieldKind, FieldSpec, MonitorAction, MonitorSpec, ReferenceSpec, RolesSpec, Watched,
+    WindowSpec,
+};
+pub use plugin::{FilterSpec, PluginLimits, PluginSpec};
 pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
@@ -46,7 +55,7 @@ pub use shared::SharedSpec;
 pub use steer::{GaugeSpec, SteerBy, SteeredSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
 
-use crate::{KeyRecord, ModelName, ProviderName, RewardName, RouteName};
+use crate::{AlertName, KeyRecord, ModelName, MonitorName, PluginName, ProviderName, RewardName, RouteName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +83,12 @@ pub struct GatewaySpec {
     pub rewards: BTreeMap<RewardName, RewardSpec>,
     /// The routes, in the order of their names.
     pub routes: BTreeMap<RouteName, RouteSpec>,
+    /// The plugins.
+    pub plugins: BTreeMap<PluginName, PluginSpec>,
+    /// What watches the traffic.
+    pub monitors: BTreeMap<MonitorName, MonitorSpec>,
+    /// Who is told of alarms.
+    pub alerts: BTreeMap<AlertName, AlertSpec>,
     /// The keys; `None` where callers need none (loopback only).
     pub keys: Option<KeysSpec>,
     /// The store that replicas share, where there is one; without it each counts for itself.

@@ -1,5 +1,6 @@
 //! The contract of `wit/` as Rust: typed bindings, a module a world. Owns nothing else: `convert` makes plain types of these,
-//! `imports` fills what they ask of the host. Types and imports are generated once, with the world that asks for most.
+//! `imports` fills what they ask of the host. Types and imports are generated once, with the evaluators' world that asks for
+//! most; filters have types of their own, which borrow what they are given, so that a call copies each text once.
 
 /// The world `rag-plugin`, with the imports of all worlds here.
 pub(crate) mod rag {
@@ -57,6 +58,33 @@ pub(crate) mod validator {
             "tidegate:plugin/clock@0.1.0": super::rag::tidegate::plugin::clock,
             "tidegate:plugin/random@0.1.0": super::rag::tidegate::plugin::random,
             "tidegate:plugin/registry@0.1.0": super::rag::tidegate::plugin::registry,
+        },
+    });
+}
+
+/// The worlds of filters as one: which of its exports a component has is seen when it is loaded. Drift is in it for its words
+/// alone: what borrows must have a use for every type of an interface.
+pub(crate) mod filters {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package tidegate:host;
+            world filters {
+                include tidegate:plugin/filter-plugin@0.1.0;
+                include tidegate:plugin/guardrail-plugin@0.1.0;
+                include tidegate:plugin/drift-plugin@0.1.0;
+            }
+        ",
+        world: "tidegate:host/filters",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        imports: { default: trappable },
+        with: {
+            "tidegate:plugin/log@0.1.0": super::rag::tidegate::plugin::log,
+            "tidegate:plugin/metrics@0.1.0": super::rag::tidegate::plugin::metrics,
+            "tidegate:plugin/clock@0.1.0": super::rag::tidegate::plugin::clock,
+            "tidegate:plugin/random@0.1.0": super::rag::tidegate::plugin::random,
+            "tidegate:plugin/registry@0.1.0": super::rag::tidegate::plugin::registry,
+            "tidegate:plugin/models@0.1.0": super::rag::tidegate::plugin::models,
         },
     });
 }

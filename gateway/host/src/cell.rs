@@ -1,13 +1,15 @@
-//! The cell of an instance: what its store holds. Owns the caps of memory, tables, calls to the host, log lines and metrics,
-//! and what was heard of the instance; what the contract's imports do with it is in `imports`.
+//! The cell of an instance: what its store holds. Owns the caps of time, memory, tables, calls to the host, log lines and
+//! metrics, and what was heard of the instance; what the contract's imports do with it is in `imports`.
 
 use crate::fault::HostCallsUsedUp;
 use crate::limits::{INSTANCES, Limits, MEMORIES, TABLES};
 use crate::reach::Outside;
+use crate::shared::Shared;
+use crate::ticker::Ticker;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 /// The longest name of a metric, and the most labels it may have with their lengths.
 const NAME_BYTES: usize = 64;
@@ -24,7 +26,7 @@ pub struct Line {
 }
 
 /// How a metric adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricKind {
     /// It counts.
@@ -71,16 +73,61 @@ pub(crate) struct Cell {
     pub(crate) plugin: Arc<str>,
     pub(crate) outside: Outside,
     pub(crate) born: Instant,
+    /// What an instance of a filter shares with the others; none of an evaluator.
+    pub(crate) shared: Option<Arc<Shared>>,
     limits: Arc<Limits>,
     deadline: Duration,
+    /// When what it does now must have ended; never, if that lies beyond all time.
+    ends: Option<Instant>,
+    has_grace: bool,
     refused: Option<String>,
     heard: Heard,
 }
 
 impl Cell {
-    pub(crate) fn new(plugin: Arc<str>, outside: Outside, limits: Arc<Limits>, deadline: Duration) -> Self {
+    pub(crate) fn new(plugin: Arc<str>, outside: Outside, limits: Arc<Limits>) -> Self {
         let born = outside.clock.now();
-        Self { plugin, outside, born, limits, deadline, refused: None, heard: Heard::default() }
+        Self {
+            plugin,
+            outside,
+            born,
+            shared: None,
+            limits,
+            deadline: Duration::ZERO,
+            ends: None,
+            has_grace: false,
+            refused: None,
+            heard: Heard::default(),
+        }
+    }
+
+    /// Something begins that must end within this time, with budgets of its own.
+    pub(crate) fn begin(&mut self, deadline: Duration) {
+        self.deadline = deadline;
+        self.ends = Instant::now().checked_add(deadline);
+        self.has_grace = true;
+        self.refused = None;
+        self.heard.host_calls = 0;
+        self.heard.lines.clear();
+        self.heard.metrics.clear();
+    }
+
+    /// What follows when the epoch's deadline is reached. Ticks that come late come many at once, so the time itself is
+    /// looked at; and since a thread may have been put aside, it gets one tick more to end by itself.
+    pub(crate) fn at_tick(&mut self) -> UpdateDeadline {
+        let left = self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(Instant::now()));
+        if !left.is_zero() {
+            UpdateDeadline::Continue(Ticker::ticks(left))
+        } else if std::mem::take(&mut self.has_grace) {
+            UpdateDeadline::Continue(1)
+        } else {
+            UpdateDeadline::Interrupt
+        }
+    }
+
+    /// The memory that it has.
+    pub(crate) const fn memory_bytes(&self) -> usize {
+        self.heard.memory_bytes
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -111,7 +158,11 @@ impl Cell {
 
     /// Keeps a log line, cut and without control characters; `None` where it is one too many.
     pub(crate) fn keep_line(&mut self, level: &'static str, text: &str) -> Option<&Line> {
-        if self.heard.lines.len() >= self.limits.log_lines {
+        let is_one_too_many = match &self.shared {
+            Some(shared) => !shared.admits_line(&self.outside),
+            None => self.heard.lines.len() >= self.limits.log_lines,
+        };
+        if is_one_too_many {
             self.heard.dropped_lines += 1;
             return None;
         }
@@ -127,10 +178,11 @@ impl Cell {
             && metric.value.is_finite()
             && metric.labels.len() <= LABELS
             && metric.labels.iter().all(|(name, value)| is_metric_name(name) && is_short(value));
-        if is_one && self.heard.metrics.len() < self.limits.metrics {
-            self.heard.metrics.push(metric);
-        } else {
-            self.heard.dropped_metrics += 1;
+        match &self.shared {
+            Some(shared) if is_one => shared.add(metric),
+            Some(shared) => shared.drop_metric(),
+            None if is_one && self.heard.metrics.len() < self.limits.metrics => self.heard.metrics.push(metric),
+            None => self.heard.dropped_metrics += 1,
         }
     }
 }
@@ -187,7 +239,7 @@ mod tests {
 
     fn cell() -> Cell {
         let limits = Limits { log_lines: 2, host_calls: 3, memory_bytes: 100, ..Limits::default() };
-        Cell::new("x".into(), Outside::default(), Arc::new(limits), Duration::from_secs(1))
+        Cell::new("x".into(), Outside::default(), Arc::new(limits))
     }
 
     #[test]
@@ -210,6 +262,18 @@ mod tests {
         cell.keep_metric(metric("a_1", 1.0));
         let heard = cell.into_heard();
         assert_eq!((heard.metrics.len(), heard.dropped_metrics), (1, 4));
+    }
+
+    #[test]
+    fn a_deadline_is_by_time_and_has_one_tick_of_grace() {
+        let mut cell = cell();
+        cell.begin(Duration::from_secs(3600));
+        assert!(matches!(cell.at_tick(), UpdateDeadline::Continue(ticks) if ticks > 1000));
+        cell.begin(Duration::MAX);
+        assert!(matches!(cell.at_tick(), UpdateDeadline::Continue(_)));
+        cell.begin(Duration::ZERO);
+        assert!(matches!(cell.at_tick(), UpdateDeadline::Continue(1)));
+        assert!(matches!(cell.at_tick(), UpdateDeadline::Interrupt));
     }
 
     #[test]

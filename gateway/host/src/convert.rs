@@ -1,6 +1,7 @@
 //! Plain types into those of the bindings. The other way goes through `vet`.
 
 use crate::bindings::fairness::exports::tidegate::plugin::fairness as wit_fairness;
+use crate::bindings::filters::tidegate::plugin::types as filters;
 use crate::bindings::rag::exports::tidegate::plugin::rag as wit_rag;
 use crate::bindings::rag::tidegate::plugin::types as wit;
 use crate::cell::harmless;
@@ -74,27 +75,38 @@ pub(crate) fn samples(samples: &[Sample]) -> Vec<wit_rag::Sample> {
         .collect()
 }
 
-/// What a plugin says when it refuses.
-pub(crate) fn refused(error: wit::Error) -> Fault {
-    let (refusal, says) = match error {
-        wit::Error::BadConfig(says) => (Refusal::Config, format!("it refuses its configuration: {says}")),
-        wit::Error::BadInput(says) => (Refusal::Input, format!("it refuses its input: {says}")),
-        wit::Error::Host(error) => {
-            (Refusal::Host, format!("it goes on no further without the host: {}", lacked(error)))
-        }
-        wit::Error::RetryAfter(ms) => (Refusal::RetryAfter(ms), format!("it asks to be called again after {ms} ms")),
-        wit::Error::Internal(says) => (Refusal::Internal, format!("it says that it failed: {says}")),
-    };
-    Fault::new(Kind::Refused(refusal), harmless(&says, SAID_BYTES))
+/// What a plugin says when it refuses: the types of evaluators and those of filters say the same.
+macro_rules! refused {
+    ($types:ident, $error:expr) => {{
+        let lacked = |error| match error {
+            $types::HostError::Denied(says) => format!("denied: {says}"),
+            $types::HostError::NotFound => "not found".to_owned(),
+            $types::HostError::Quota(says) => format!("its quota is used up: {says}"),
+            $types::HostError::Timeout => "it took too long".to_owned(),
+            $types::HostError::Conflict => "a conflict".to_owned(),
+            $types::HostError::Unavailable(says) => format!("unavailable: {says}"),
+        };
+        let (refusal, says) = match $error {
+            $types::Error::BadConfig(says) => (Refusal::Config, format!("it refuses its configuration: {says}")),
+            $types::Error::BadInput(says) => (Refusal::Input, format!("it refuses its input: {says}")),
+            $types::Error::Host(error) => {
+                (Refusal::Host, format!("it goes on no further without the host: {}", lacked(error)))
+            }
+            $types::Error::RetryAfter(ms) => {
+                (Refusal::RetryAfter(ms), format!("it asks to be called again after {ms} ms"))
+            }
+            $types::Error::Internal(says) => (Refusal::Internal, format!("it says that it failed: {says}")),
+        };
+        Fault::new(Kind::Refused(refusal), harmless(&says, SAID_BYTES))
+    }};
 }
 
-fn lacked(error: wit::HostError) -> String {
-    match error {
-        wit::HostError::Denied(says) => format!("denied: {says}"),
-        wit::HostError::NotFound => "not found".to_owned(),
-        wit::HostError::Quota(says) => format!("its quota is used up: {says}"),
-        wit::HostError::Timeout => "it took too long".to_owned(),
-        wit::HostError::Conflict => "a conflict".to_owned(),
-        wit::HostError::Unavailable(says) => format!("unavailable: {says}"),
-    }
+/// What an evaluator says when it refuses.
+pub(crate) fn refused(error: wit::Error) -> Fault {
+    refused!(wit, error)
+}
+
+/// What a filter says when it refuses.
+pub(crate) fn filter_refused(error: filters::Error) -> Fault {
+    refused!(filters, error)
 }

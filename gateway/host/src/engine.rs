@@ -1,4 +1,5 @@
-//! The engine: what WebAssembly is compiled at all, and the pool in which instances live. Owns wasmtime's configuration.
+//! The engine: what WebAssembly is compiled at all, and the pool in which instances live. Owns wasmtime's configuration, which
+//! is the same where code is compiled and where it runs, but for the pool.
 
 use crate::fault::{Fault, Kind};
 use crate::limits::{INSTANCES, Limits, MEMORIES, TABLES};
@@ -9,6 +10,21 @@ const KEPT_RESIDENT: usize = 64 << 10;
 
 /// An engine for these limits.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, Fault> {
+    let mut config = config(limits);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    made(&config)
+}
+
+/// An engine that only compiles, for such an engine: it reserves no memory.
+pub(crate) fn compiling(limits: &Limits) -> Result<Engine, Fault> {
+    made(&config(limits))
+}
+
+fn made(config: &Config) -> Result<Engine, Fault> {
+    Engine::new(config).map_err(|error| Fault::new(Kind::Host, format!("plugins cannot be run here: {error:#}")))
+}
+
+fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     // Threads and garbage collection are not built in. One plugin, one small memory.
     config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
@@ -17,16 +33,17 @@ pub(crate) fn engine(limits: &Limits) -> Result<Engine, Fault> {
     config.max_wasm_stack(limits.stack_bytes);
     // The same numbers on every machine.
     config.cranelift_nan_canonicalization(true);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-    Engine::new(&config).map_err(|error| Fault::new(Kind::Host, format!("plugins cannot be run here: {error:#}")))
+    config
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(limits.at_once)
-        .total_core_instances(limits.at_once * INSTANCES)
-        .total_memories(limits.at_once * MEMORIES)
-        .total_tables(limits.at_once * TABLES)
+    let places = limits.at_once.saturating_add(limits.filters.at_once);
+    pool.total_component_instances(places)
+        .total_core_instances(places.saturating_mul(INSTANCES))
+        // Most have one memory, and each takes address space.
+        .total_memories(places.saturating_add(limits.at_once))
+        .total_tables(places.saturating_mul(TABLES))
         .max_core_instances_per_component(INSTANCES)
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)

@@ -36,6 +36,8 @@ pub enum Kind {
     Import,
     /// All places for instances are taken.
     Busy,
+    /// It failed too often just now and is not called for a while.
+    Tripped,
     /// It did not end within its time.
     Deadline,
     /// It wanted more memory, or larger tables, than it may have.
@@ -72,6 +74,26 @@ pub enum Refusal {
 }
 
 impl Kind {
+    /// All names, for metrics that have one counter each.
+    pub const NAMES: [&'static str; 16] = [
+        "too_large",
+        "not_a_component",
+        "damaged",
+        "wrong_world",
+        "import",
+        "busy",
+        "deadline",
+        "memory",
+        "stack",
+        "trap",
+        "host_calls",
+        "refused",
+        "bad_output",
+        "bad_input",
+        "host",
+        "tripped",
+    ];
+
     /// The name in logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -82,6 +104,7 @@ impl Kind {
             Self::WrongWorld => "wrong_world",
             Self::Import => "import",
             Self::Busy => "busy",
+            Self::Tripped => "tripped",
             Self::Deadline => "deadline",
             Self::Memory => "memory",
             Self::Stack => "stack",
@@ -122,7 +145,7 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
         return Fault::new(Kind::HostCalls, says);
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
-        return Fault::new(Kind::Busy, format!("no place for another instance is free: {} run", limits.at_once));
+        return Fault::new(Kind::Busy, "no place for another instance is free: all are taken");
     }
     let begins = |text: &str| error.chain().any(|cause| cause.to_string().starts_with(text));
     if begins(OTHER_TYPES) {

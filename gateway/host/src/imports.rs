@@ -1,10 +1,13 @@
-//! What the contract's imports do: log, metrics, clock, random, registry, models. Each call counts against the budget of the
-//! instance. Owns no state: that is the `cell`'s.
+//! What the contract's imports do: log, metrics, clock, random, registry, models, kv, http-out. Each call counts against the
+//! budget of the instance. Owns no state: that is the `cell`'s.
 
+use crate::bindings::filters::tidegate::plugin as filters;
 use crate::bindings::rag::tidegate::plugin as wit;
 use crate::cell::{Cell, Metric, MetricKind};
 use crate::convert;
+use crate::kv::{Kv, Unkept};
 use crate::reach::Unreached;
+use std::time::Duration;
 use wasmtime::component::HasData;
 use wit::types::HostError;
 
@@ -146,5 +149,59 @@ impl wit::models::Host for Cell {
     fn embed(&mut self, _: String, _: Vec<String>) -> Answer<wit::models::Embeddings> {
         self.count_call()?;
         Ok(no_models())
+    }
+}
+
+impl filters::types::Host for Cell {}
+
+impl filters::view::Host for Cell {}
+
+/// The same of the imports that only filters have.
+type FilterAnswer<T> = wasmtime::Result<Result<T, filters::types::HostError>>;
+
+impl Cell {
+    /// Counts a call and does it on the plugin's keys and values.
+    fn on_kv<T>(&mut self, does: impl FnOnce(&Kv) -> Result<T, Unkept>) -> FilterAnswer<T> {
+        use filters::types::HostError;
+        self.count_call()?;
+        let Some(shared) = &self.shared else {
+            return Ok(Err(HostError::Denied("this plugin has no keys and values".to_owned())));
+        };
+        Ok(does(&shared.kv).map_err(|unkept| match unkept {
+            Unkept::Quota(says) => HostError::Quota(says),
+            Unkept::Conflict => HostError::Conflict,
+        }))
+    }
+}
+
+impl filters::kv::Host for Cell {
+    fn get(&mut self, key: String) -> FilterAnswer<Option<Vec<u8>>> {
+        self.on_kv(|kv| Ok(kv.get(&key)))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> FilterAnswer<()> {
+        self.on_kv(|kv| kv.set(key, value, ttl_ms.map(Duration::from_millis)))
+    }
+
+    fn delete(&mut self, key: String) -> FilterAnswer<()> {
+        self.on_kv(|kv| {
+            kv.delete(&key);
+            Ok(())
+        })
+    }
+
+    fn incr(&mut self, key: String, by: i64) -> FilterAnswer<i64> {
+        self.on_kv(|kv| kv.incr(key, by))
+    }
+
+    fn compare_and_set(&mut self, key: String, expected: Option<Vec<u8>>, value: Vec<u8>) -> FilterAnswer<bool> {
+        self.on_kv(|kv| kv.compare_and_set(key, expected.as_deref(), value))
+    }
+}
+
+impl filters::http_out::Host for Cell {
+    fn send(&mut self, _: filters::http_out::HttpRequest) -> FilterAnswer<filters::http_out::HttpResponse> {
+        self.count_call()?;
+        Ok(Err(filters::types::HostError::Denied("no hosts were granted to this plugin".to_owned())))
     }
 }

@@ -1,23 +1,31 @@
-//! The host and its plugins: loading a component step by step, and calling it. Owns the order of both and the life of an
-//! instance, which is one window long.
+//! The host and its plugins: loading a component step by step, and having an evaluator look at a window. Owns the order of
+//! both and the life of an evaluator's instance, which is one window long; that of a filter's is in `filter`.
 
+use crate::cache::Cache;
 use crate::cell::{Cell, Heard};
+use crate::compiler::Compiler;
 use crate::fault::{Fault, Kind, told};
+use crate::filter::{FilterPre, WarmFilter};
 use crate::input::Input;
-use crate::limits::Limits;
+use crate::kv::Kv;
+use crate::limits::{Bounds, Limits};
 use crate::reach::Outside;
 use crate::ready::{Raw, Ready};
 use crate::report::Output;
+use crate::seat::Seat;
 use crate::ticker::Ticker;
 use crate::world::World;
-use crate::{convert, engine, vet};
+use crate::{convert, engine, precompiled, vet};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use tidegate_core::PluginName;
 use tidegate_core::digest::Digest;
+use tidegate_core::port::filter::LooksAt;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
@@ -26,7 +34,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const ELF: &[u8] = b"\x7fELF";
 
-/// How many handles of resources an instance may have: no world of evaluators has any.
+/// How many handles of resources an instance may have: a stream is one.
 const HANDLES: usize = 64;
 
 /// The longest part of a compiler's message that is passed on.
@@ -37,11 +45,16 @@ const SAID_BYTES: usize = 512;
 pub struct Host(Arc<House>);
 
 #[derive(Debug)]
-struct House {
+pub(crate) struct House {
     engine: Engine,
-    ticker: Ticker,
+    pub(crate) ticker: Ticker,
     limits: Arc<Limits>,
-    outside: Outside,
+    pub(crate) outside: Outside,
+    /// Instances that are no filters', and those that are.
+    inside: Arc<AtomicU32>,
+    pub(crate) warm: Arc<AtomicU32>,
+    /// The keys and values of plugins, as long as any filter of that name lives.
+    kvs: Mutex<HashMap<PluginName, Weak<Kv>>>,
 }
 
 /// What is known of a plugin without calling it.
@@ -53,6 +66,9 @@ pub struct About {
     pub version: String,
     /// The world that it fills.
     pub world: World,
+    /// What it looks at, if it is a filter; nothing of the three for other worlds.
+    #[serde(skip_serializing_if = "is_nothing", serialize_with = "as_words")]
+    pub looks_at: LooksAt,
     /// What it asks of the host.
     pub imports: Vec<String>,
     /// The length of the component.
@@ -63,11 +79,22 @@ pub struct About {
     pub config_schema: Value,
 }
 
+fn is_nothing(looks_at: &LooksAt) -> bool {
+    *looks_at == LooksAt::default()
+}
+
+fn as_words<S: serde::Serializer>(looks_at: &LooksAt, s: S) -> Result<S::Ok, S::Error> {
+    let LooksAt { request, answer, stream } = *looks_at;
+    let all = [(request, "request"), (answer, "answer"), (stream, "stream")];
+    s.collect_seq(all.into_iter().filter_map(|(is_looked_at, word)| is_looked_at.then_some(word)))
+}
+
 /// A plugin that is loaded.
 pub struct Plugin {
     house: Arc<House>,
     ready: Ready,
     about: About,
+    limits: Arc<Limits>,
     label: Arc<str>,
     calls: AtomicU64,
 }
@@ -98,7 +125,9 @@ impl Host {
         let engine = engine::engine(&limits)?;
         let ticker = Ticker::start(engine.clone())
             .map_err(|error| Fault::new(Kind::Host, format!("the thread that ends calls cannot start: {error}")))?;
-        Ok(Self(Arc::new(House { engine, ticker, limits: Arc::new(limits), outside })))
+        let (inside, warm) = Default::default();
+        let limits = Arc::new(limits);
+        Ok(Self(Arc::new(House { engine, ticker, limits, outside, inside, warm, kvs: Mutex::default() })))
     }
 
     /// Loads a component: looks at its bytes, compiles it, recognises its world, links it and asks it what it is. Takes as
@@ -106,29 +135,78 @@ impl Host {
     ///
     /// # Errors
     /// What it is instead, or asks for and is not granted, or did when it was started.
-    pub fn load(&self, bytes: &[u8]) -> Result<Plugin, Fault> {
+    pub fn load(&self, bytes: &[u8], bounds: Bounds) -> Result<Plugin, Fault> {
+        weigh(bytes, self.0.limits.component_bytes)?;
+        let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| not_compiled(&error))?;
+        self.settle(bytes, Digest::of(bytes), &component, bounds)
+    }
+
+    /// The same with compiled code from a cache, where there is some that is whole and of this host; else it is compiled by
+    /// `compiler`, or in this process where that is `None`, and kept in the cache.
+    ///
+    /// # Errors
+    /// Like those of [`Host::load`]. That code cannot be kept is only logged.
+    pub fn load_cached(
+        &self,
+        bytes: &[u8],
+        bounds: Bounds,
+        cache: &Cache,
+        compiler: Option<&Compiler>,
+    ) -> Result<Plugin, Fault> {
+        let (engine, limits) = (&self.0.engine, &*self.0.limits);
+        weigh(bytes, limits.component_bytes)?;
+        let sha256 = Digest::of(bytes);
+        let key = cache.key(engine, &sha256);
+        let kept = cache.find(&key).and_then(|code| precompiled::component(engine, &code).ok());
+        let component = match kept {
+            Some(component) => component,
+            None => {
+                let code = match compiler {
+                    Some(compiler) => compiler.compile(bytes, limits)?,
+                    None => compile(engine, bytes)?,
+                };
+                cache.keep(&key, &code);
+                precompiled::component(engine, &code).map_err(|error| {
+                    let says = format!("what was compiled of it is not this host's: {}", short(&error));
+                    Fault::new(Kind::Host, says)
+                })?
+            }
+        };
+        self.settle(bytes, sha256, &component, bounds)
+    }
+
+    /// Makes a plugin of a component that is compiled.
+    fn settle(&self, bytes: &[u8], sha256: Digest, component: &Component, bounds: Bounds) -> Result<Plugin, Fault> {
         let house = &self.0;
-        weigh(bytes, house.limits.component_bytes)?;
-        let component = Component::from_binary(&house.engine, bytes)
-            .map_err(|error| Fault::new(Kind::Damaged, format!("it cannot be compiled: {}", short(&error))))?;
-        let (exports, imports) = house.faces(&component);
-        let world = World::recognise(&exports, &imports)?;
+        let (exports, imports) = house.faces(component);
+        let (world, looks_at) = World::recognise(&exports, &imports)?;
+        let limits = house.limits.of(world, bounds).map_err(|says| Fault::new(Kind::TooLarge, says))?;
+        let limits = Arc::new(limits);
         let misfit = |says: &str| Fault::new(Kind::WrongWorld, format!("it does not fit the world `{world}`: {says}"));
-        let ready = Ready::link(world, &house.engine, &component).map_err(|error| misfit(&short(&error)))?;
+        let ready = Ready::link(world, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
         let ready = ready.ok_or_else(|| misfit("this version does not run it"))?;
         let (described, _) =
-            house.inside("new".into(), house.limits.load_deadline, "its start", |store| ready.describe(store))?;
+            house.inside("new".into(), &limits, limits.load_deadline, "its start", |store| ready.describe(store))?;
         let (name, version, config_schema) = vet::described(described.name, described.version, &described.schema)
             .map_err(|says| Fault::new(Kind::BadOutput, says))?;
         let label = name.as_str().into();
-        let about =
-            About { name, version, world, imports, bytes: bytes.len(), sha256: Digest::of(bytes), config_schema };
-        Ok(Plugin { house: Arc::clone(house), ready, about, label, calls: AtomicU64::new(0) })
+        let bytes = bytes.len();
+        let about = About { name, version, world, looks_at, imports, bytes, sha256, config_schema };
+        Ok(Plugin { house: Arc::clone(house), ready, about, limits, label, calls: AtomicU64::new(0) })
     }
 }
 
+/// Compiles a component to code for an engine like this one.
+pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    engine.precompile_component(bytes).map_err(|error| not_compiled(&error))
+}
+
+fn not_compiled(error: &wasmtime::Error) -> Fault {
+    Fault::new(Kind::Damaged, format!("it cannot be compiled: {}", short(error)))
+}
+
 /// Looks at the bytes before anything reads them.
-fn weigh(bytes: &[u8], most: usize) -> Result<(), Fault> {
+pub(crate) fn weigh(bytes: &[u8], most: usize) -> Result<(), Fault> {
     let not = |says: &str| Err(Fault::new(Kind::NotAComponent, says));
     if bytes.len() > most {
         let says = format!("it has {} bytes; {most} are the most that is compiled", bytes.len());
@@ -159,19 +237,44 @@ impl House {
         (exports, imports)
     }
 
-    /// Does something in a new store that is bounded in all respects, and is gone afterwards.
+    /// A new store that is bounded in all respects but its time, which is for each call to say.
+    pub(crate) fn store(&self, cell: Cell) -> Store<Cell> {
+        let copied_bytes = cell.limits().copied_bytes;
+        let mut store = Store::new(&self.engine, cell);
+        store.limiter(|cell| cell);
+        store.set_hostcall_fuel(copied_bytes);
+        store.set_max_component_handles(HANDLES);
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().at_tick()));
+        store
+    }
+
+    /// The keys and values of a plugin.
+    pub(crate) fn kv(&self, name: &PluginName) -> Arc<Kv> {
+        let mut kvs = self.kvs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kv) = kvs.get(name).and_then(Weak::upgrade) {
+            return kv;
+        }
+        kvs.retain(|_, kv| kv.strong_count() > 0);
+        let kv = Arc::new(Kv::new(Arc::clone(&self.outside.clock), self.limits.filters.kv_bytes));
+        kvs.insert(name.clone(), Arc::downgrade(&kv));
+        kv
+    }
+
+    /// Does something in a new store, which is gone afterwards.
     fn inside<T>(
         &self,
         plugin: Arc<str>,
+        limits: &Arc<Limits>,
         deadline: Duration,
         doing: &str,
         work: impl FnOnce(&mut Store<Cell>) -> wasmtime::Result<T>,
     ) -> Result<(T, Heard), Fault> {
-        let cell = Cell::new(plugin, self.outside.clone(), Arc::clone(&self.limits), deadline);
-        let mut store = Store::new(&self.engine, cell);
-        store.limiter(|cell| cell);
-        store.set_hostcall_fuel(self.limits.copied_bytes);
-        store.set_max_component_handles(HANDLES);
+        let most = self.limits.at_once;
+        let _seat = Seat::take(&self.inside, most).ok_or_else(|| {
+            Fault::new(Kind::Busy, format!("no place for another instance is free: {most} run, which is the most"))
+        })?;
+        let mut store = self.store(Cell::new(plugin, self.outside.clone(), Arc::clone(limits)));
+        store.data_mut().begin(deadline);
         let running = self.ticker.run();
         store.set_epoch_deadline(Ticker::ticks(deadline));
         let done = work(&mut store);
@@ -186,6 +289,15 @@ impl Plugin {
     #[must_use]
     pub const fn about(&self) -> &About {
         &self.about
+    }
+
+    /// A filter of it under this name and with this configuration. Its first instance is made here, so that what it has
+    /// against the configuration is said here too.
+    ///
+    /// # Errors
+    /// It is no filter, does not take the configuration, or did something else when it was started.
+    pub fn filter(self: &Arc<Self>, name: PluginName, config: &str) -> Result<WarmFilter, Fault> {
+        WarmFilter::new(Arc::clone(self), name, config)
     }
 
     /// How often it was called, whatever came of it.
@@ -212,11 +324,28 @@ impl Plugin {
         done
     }
 
+    pub(crate) const fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// What it may take.
+    pub(crate) const fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// What its instances are made of, if it is a filter.
+    pub(crate) fn as_filter(&self) -> Option<&FilterPre> {
+        match &self.ready {
+            Ready::Filter(pre) => Some(pre),
+            _ => None,
+        }
+    }
+
     fn evaluate(&self, config: &str, input: &Input) -> Result<Done, Fault> {
         let began = Instant::now();
-        let deadline = self.house.limits.deadline;
         let work = |store: &mut Store<Cell>| self.ready.evaluate(store, config, input);
-        let (answer, heard) = self.house.inside(Arc::clone(&self.label), deadline, "its call", work)?;
+        let label = Arc::clone(&self.label);
+        let (answer, heard) = self.house.inside(label, &self.limits, self.limits.deadline, "its call", work)?;
         let took = began.elapsed();
         let raw = answer.map_err(convert::refused)?;
         let output = match (raw, input) {

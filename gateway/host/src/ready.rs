@@ -6,6 +6,7 @@ use crate::bindings::validator::exports::tidegate::plugin::validator::Finding;
 use crate::bindings::{drift, fairness, rag, validator};
 use crate::cell::Cell;
 use crate::convert;
+use crate::filter::FilterPre;
 use crate::imports::Cells;
 use crate::input::Input;
 use crate::world::World;
@@ -18,6 +19,7 @@ pub(crate) enum Ready {
     Fairness(fairness::FairnessPluginPre<Cell>),
     Rag(rag::RagPluginPre<Cell>),
     Validator(validator::ValidatorPluginPre<Cell>),
+    Filter(Box<FilterPre>),
 }
 
 /// What a plugin says of itself, not looked at yet.
@@ -78,9 +80,10 @@ impl Ready {
                 validator::ValidatorPlugin::add_to_linker::<_, Cells>(&mut linker, |cell| cell)?;
                 Self::Validator(validator::ValidatorPluginPre::new(linker.instantiate_pre(component)?)?)
             }
-            World::RequestFilter | World::ResponseFilter | World::StreamFilter | World::Router | World::Guardrail => {
-                return Ok(None);
+            World::RequestFilter | World::ResponseFilter | World::StreamFilter | World::Filter | World::Guardrail => {
+                Self::Filter(Box::new(FilterPre::link(&mut linker, component)?))
             }
+            World::Router => return Ok(None),
         }))
     }
 
@@ -91,6 +94,7 @@ impl Ready {
             Self::Fairness(pre) => described!(pre, store),
             Self::Rag(pre) => described!(pre, store),
             Self::Validator(pre) => described!(pre, store),
+            Self::Filter(pre) => pre.describe(store),
         }
     }
 

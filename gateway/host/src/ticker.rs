@@ -1,12 +1,21 @@
-//! The clock by which calls end: one thread that moves the engine's epoch on each millisecond while a call runs, and sleeps
-//! otherwise. Owns the thread, which ends with the host.
+//! The clock by which calls end: one thread that moves the engine's epoch on each millisecond while calls are made, and sleeps
+//! when none was for a while. Owns the thread, which ends with the host. A call begins and ends with an atomic addition each;
+//! only the first after a pause wakes the thread.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 const TICK: Duration = Duration::from_millis(1);
+
+/// After so many ticks without a call the thread sleeps.
+const LINGER: u32 = 100;
+
+/// The calls that run are counted below, those that ever began above.
+const ONE_BEGUN: u64 = 1 << 32;
+const RUNNING: u64 = ONE_BEGUN - 1;
 
 /// The thread.
 #[derive(Debug)]
@@ -17,19 +26,16 @@ pub(crate) struct Ticker {
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    /// How many calls run, and a number that is another after each beginning.
+    calls: AtomicU64,
+    is_asleep: AtomicBool,
+    is_over: Mutex<bool>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    running: usize,
-    is_over: bool,
-}
-
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -39,7 +45,7 @@ pub(crate) struct Running<'a>(&'a Shared);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -55,9 +61,10 @@ impl Ticker {
 
     /// Has it tick as long as what it gives back lives.
     pub(crate) fn run(&self) -> Running<'_> {
-        let mut state = self.shared.lock();
-        state.running += 1;
-        if state.running == 1 {
+        // One of the two sees the other: the thread the call before it sleeps, or the call that it sleeps.
+        self.shared.calls.fetch_add(ONE_BEGUN + 1, Ordering::SeqCst);
+        if self.shared.is_asleep.load(Ordering::SeqCst) {
+            let _is_over = self.shared.lock();
             self.shared.changed.notify_one();
         }
         Running(&self.shared)
@@ -71,7 +78,7 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.lock().is_over = true;
+        *self.shared.lock() = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             // It cannot have panicked: it only counts.
@@ -82,20 +89,35 @@ impl Drop for Ticker {
 
 /// Moves the epoch by as many ticks as have passed, so that a thread that is woken late does not lengthen deadlines.
 fn tick(engine: &Engine, shared: &Shared) {
-    let mut state = shared.lock();
+    let mut is_over = shared.lock();
     let mut last = Instant::now();
-    while !state.is_over {
-        if state.running == 0 {
-            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            last = Instant::now();
+    let mut seen = 0;
+    let mut quiet = 0;
+    while !*is_over {
+        let calls = shared.calls.load(Ordering::SeqCst);
+        quiet = if calls & RUNNING == 0 && calls == seen { quiet + 1 } else { 0 };
+        seen = calls;
+        if quiet > LINGER {
+            is_over = sleep(shared, is_over, seen);
+            (last, quiet) = (Instant::now(), 0);
         } else {
-            state = shared.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            is_over = shared.changed.wait_timeout(is_over, TICK).unwrap_or_else(PoisonError::into_inner).0;
             while last.elapsed() >= TICK {
                 engine.increment_epoch();
                 last += TICK;
             }
         }
     }
+}
+
+/// Sleeps until a call begins or all is over.
+fn sleep<'a>(shared: &'a Shared, mut is_over: MutexGuard<'a, bool>, seen: u64) -> MutexGuard<'a, bool> {
+    shared.is_asleep.store(true, Ordering::SeqCst);
+    while !*is_over && shared.calls.load(Ordering::SeqCst) == seen {
+        is_over = shared.changed.wait(is_over).unwrap_or_else(PoisonError::into_inner);
+    }
+    shared.is_asleep.store(false, Ordering::SeqCst);
+    is_over
 }
 
 #[cfg(test)]
@@ -116,5 +138,23 @@ mod tests {
         drop(ticker.run());
         drop(ticker);
         assert!(shared.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_call_wakes_it_from_its_sleep() {
+        let ticker = Ticker::start(Engine::default()).unwrap();
+        let is_asleep = |wanted: bool| {
+            let since = Instant::now();
+            while ticker.shared.is_asleep.load(Ordering::SeqCst) != wanted {
+                assert!(since.elapsed() < Duration::from_secs(20), "it is not as it should be: {wanted}");
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..2 {
+            is_asleep(true);
+            let running = ticker.run();
+            is_asleep(false);
+            drop(running);
+        }
     }
 }

@@ -4,13 +4,14 @@
 use crate::fault::{Fault, Kind};
 use serde::{Serialize, Serializer};
 use std::fmt;
+use tidegate_core::port::filter::LooksAt;
 
 /// The package of `wit/`.
 const PACKAGE: &str = "tidegate:plugin";
 /// Its version as major and minor: while the major is 0, another minor is another contract.
 const VERSION: (u64, u64) = (0, 1);
-/// What every world grants.
-const BASE: [&str; 5] = ["types", "log", "metrics", "clock", "random"];
+/// What every world grants: words, and what cannot be misused.
+const BASE: [&str; 6] = ["types", "view", "log", "metrics", "clock", "random"];
 /// What every plugin exports beside the interface of its world.
 const LIFECYCLE: &str = "lifecycle";
 
@@ -23,6 +24,8 @@ pub enum World {
     ResponseFilter,
     /// Looks at the text of streams.
     StreamFilter,
+    /// Several of these three at once.
+    Filter,
     /// Chooses where a call goes.
     Router,
     /// Compares a window with a reference.
@@ -39,10 +42,11 @@ pub enum World {
 
 impl World {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::RequestFilter,
         Self::ResponseFilter,
         Self::StreamFilter,
+        Self::Filter,
         Self::Router,
         Self::Drift,
         Self::Fairness,
@@ -51,12 +55,13 @@ impl World {
         Self::Validator,
     ];
 
-    /// The interface that a component of this world exports.
+    /// The interface that a component of this world exports; of [`Self::Filter`], which exports several, the name alone.
     const fn interface(self) -> &'static str {
         match self {
             Self::RequestFilter => "request-filter",
             Self::ResponseFilter => "response-filter",
             Self::StreamFilter => "stream-filter",
+            Self::Filter => "filter",
             Self::Router => "router",
             Self::Drift => "drift",
             Self::Fairness => "fairness",
@@ -69,7 +74,7 @@ impl World {
     /// What this world grants beside the base.
     const fn granted(self) -> &'static [&'static str] {
         match self {
-            Self::RequestFilter | Self::ResponseFilter => &["kv", "registry", "models", "http-out"],
+            Self::RequestFilter | Self::ResponseFilter | Self::Filter => &["kv", "registry", "models", "http-out"],
             Self::StreamFilter => &["kv"],
             Self::Router => &["kv", "registry"],
             Self::Drift | Self::Fairness | Self::Validator => &["registry"],
@@ -80,25 +85,45 @@ impl World {
 
     /// Whether this host runs it by now.
     const fn is_run(self) -> bool {
-        matches!(self, Self::Drift | Self::Fairness | Self::Rag | Self::Validator)
+        !matches!(self, Self::Router)
     }
 
-    /// The world that a component with these exports and imports fills.
-    pub(crate) fn recognise(exports: &[String], imports: &[String]) -> Result<Self, Fault> {
+    /// Whether it looks at calls while they are served; the others look at windows.
+    #[must_use]
+    pub const fn is_filter(self) -> bool {
+        matches!(self, Self::RequestFilter | Self::ResponseFilter | Self::StreamFilter | Self::Filter | Self::Guardrail)
+    }
+
+    /// What a component that exports the interface of this world looks at. A guardrail sees whole texts only.
+    const fn looks_at(self) -> LooksAt {
+        let (request, answer, stream) = match self {
+            Self::RequestFilter => (true, false, false),
+            Self::ResponseFilter => (false, true, false),
+            Self::StreamFilter => (false, false, true),
+            Self::Guardrail => (true, true, false),
+            _ => (false, false, false),
+        };
+        LooksAt { request, answer, stream }
+    }
+
+    /// The world that a component with these exports and imports fills, and what it looks at if that is one of filters.
+    pub(crate) fn recognise(exports: &[String], imports: &[String]) -> Result<(Self, LooksAt), Fault> {
         let wrong = |says: String| Fault::new(Kind::WrongWorld, says);
         let ours: Vec<Name<'_>> = exports.iter().filter_map(|name| Name::read(name)).collect();
-        let filled: Vec<(Self, &Name<'_>)> = ours
-            .iter()
-            .filter_map(|name| Some((Self::ALL.into_iter().find(|world| world.interface() == name.interface)?, name)))
-            .collect();
-        let (world, name) = match filled.as_slice() {
-            [] => return Err(wrong(format!("it fills no world of `{PACKAGE}`: it exports {}", listed(exports)))),
-            [one] => *one,
-            _ => return Err(wrong(format!("it fills more than one world: it exports {}", listed(exports)))),
+        let exported = |name: &Name<'_>| {
+            let has_interface = |world: &Self| *world != Self::Filter && world.interface() == name.interface;
+            Self::ALL.into_iter().find(has_interface)
         };
-        if !name.is_spoken() {
+        let filled: Vec<(Self, &Name<'_>)> = ours.iter().filter_map(|name| Some((exported(name)?, name))).collect();
+        if let Some((_, name)) = filled.iter().find(|(_, name)| !name.is_spoken()) {
             return Err(wrong(name.of_another_version()));
         }
+        let world = match filled.as_slice() {
+            [] => return Err(wrong(format!("it fills no world of `{PACKAGE}`: it exports {}", listed(exports)))),
+            [(world, _)] => *world,
+            several if may_stand_together(several) => Self::Filter,
+            _ => return Err(wrong(format!("it fills more than one world: it exports {}", listed(exports)))),
+        };
         if !ours.iter().any(|name| name.interface == LIFECYCLE && name.is_spoken()) {
             let (major, minor) = VERSION;
             return Err(wrong(format!(
@@ -109,7 +134,14 @@ impl World {
             return Err(wrong(format!("it is of the world `{world}`, which this version does not run yet")));
         }
         world.grants(imports)?;
-        Ok(world)
+        let mut looks_at = LooksAt::default();
+        for (world, _) in filled {
+            let LooksAt { request, answer, stream } = world.looks_at();
+            looks_at.request |= request;
+            looks_at.answer |= answer;
+            looks_at.stream |= stream;
+        }
+        Ok((world, looks_at))
     }
 
     /// Whether all of these imports are granted.
@@ -148,6 +180,13 @@ impl Serialize for World {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
     }
+}
+
+/// Whether one component may export all of these: the three interfaces of filters, each once.
+fn may_stand_together(filled: &[(World, &Name<'_>)]) -> bool {
+    let is_one = |world| matches!(world, World::RequestFilter | World::ResponseFilter | World::StreamFilter);
+    let is_alone = |world| filled.iter().filter(|(other, _)| *other == world).count() == 1;
+    filled.iter().all(|(world, _)| is_one(*world) && is_alone(*world))
 }
 
 /// The name of an interface of our package, such as `tidegate:plugin/drift@0.1.0`.
@@ -202,7 +241,31 @@ mod tests {
     #[test]
     fn a_world_is_known_by_what_is_exported() {
         let imports = names(&["tidegate:plugin/types@0.1.0", "tidegate:plugin/registry@0.1.3"]);
-        assert_eq!(World::recognise(&names(&DRIFT), &imports), Ok(World::Drift));
+        assert_eq!(World::recognise(&names(&DRIFT), &imports), Ok((World::Drift, LooksAt::default())));
+    }
+
+    #[test]
+    fn filters_may_be_several_at_once() {
+        let found = |interfaces: &[&str], import: &str| {
+            let mut exports: Vec<_> = interfaces.iter().map(|name| format!("tidegate:plugin/{name}@0.1.0")).collect();
+            exports.push(DRIFT[0].to_owned());
+            let import = format!("tidegate:plugin/{import}@0.1.0");
+            World::recognise(&exports, &[import])
+                .map(|(world, looks)| (world, [looks.request, looks.answer, looks.stream]))
+        };
+        let (request, answer, stream) = ("request-filter", "response-filter", "stream-filter");
+        assert_eq!(found(&[request], "http-out"), Ok((World::RequestFilter, [true, false, false])));
+        assert_eq!(found(&[stream], "kv"), Ok((World::StreamFilter, [false, false, true])));
+        assert_eq!(found(&[answer, request], "registry"), Ok((World::Filter, [true, true, false])));
+        assert_eq!(found(&[stream, request, answer], "models"), Ok((World::Filter, [true; 3])));
+        assert_eq!(found(&["guardrail"], "models"), Ok((World::Guardrail, [true, true, false])));
+        assert_eq!(found(&["filter"], "log").unwrap_err().kind, Kind::WrongWorld);
+        for (several, import) in [([request, "guardrail"], "kv"), ([request, request], "kv"), ([stream, "drift"], "kv")]
+        {
+            assert!(found(&several, import).unwrap_err().says.contains("more than one"));
+        }
+        assert_eq!(found(&[stream], "registry").unwrap_err().kind, Kind::Import);
+        assert_eq!(found(&["guardrail"], "registry").unwrap_err().kind, Kind::Import);
     }
 
     #[test]

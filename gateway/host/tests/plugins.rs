@@ -6,7 +6,7 @@ mod made;
 
 use made::{Core, component, ends, foreign_component, host, module, refused, small, still_works, window};
 use std::time::{Duration, Instant};
-use tidegate_host::{Fault, Host, Kind, Output, Outside, Refusal, World};
+use tidegate_host::{Bounds, Fault, Host, Kind, Output, Outside, Refusal, World};
 
 #[track_caller]
 fn is(fault: &Fault, kind: Kind, part: &str) {
@@ -16,7 +16,7 @@ fn is(fault: &Fault, kind: Kind, part: &str) {
 #[test]
 fn a_good_one_says_what_it_is_and_answers() {
     let bytes = Core::default().component();
-    let plugin = host().load(&bytes).unwrap();
+    let plugin = host().load(&bytes, Bounds::default()).unwrap();
     let about = plugin.about();
     assert_eq!((about.name.as_str(), about.version.as_str(), about.world), ("made", "1.2.3", World::Drift));
     assert_eq!((about.bytes, about.sha256), (bytes.len(), tidegate_core::digest::Digest::of(&bytes)));
@@ -33,7 +33,7 @@ fn a_good_one_says_what_it_is_and_answers() {
 
 #[test]
 fn a_window_of_another_world_is_refused() {
-    let plugin = host().load(&Core::default().component()).unwrap();
+    let plugin = host().load(&Core::default().component(), Bounds::default()).unwrap();
     let fault = plugin.call("{}", &tidegate_host::Input::Rag { samples: vec![] }).unwrap_err();
     is(&fault, Kind::BadInput, "`drift-plugin`");
 }
@@ -56,7 +56,7 @@ fn memory_has_an_end() {
 fn who_is_refused_memory_may_go_on() {
     let asks = "(drop (memory.grow (i32.const 1000))) (f64.store (i32.const 264) (f64.const 7)) (i32.const 128)";
     let host = host();
-    still_works(&host.load(&Core { evaluate: asks, ..Core::default() }.component()).unwrap());
+    still_works(&host.load(&Core { evaluate: asks, ..Core::default() }.component(), Bounds::default()).unwrap());
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_flood_of_log_lines_is_counted_and_at_last_ended() {
         ..Core::default()
     }
     };
-    let plugin = host().load(&logs(100).component()).unwrap();
+    let plugin = host().load(&logs(100).component(), Bounds::default()).unwrap();
     assert!(plugin.about().imports.iter().any(|import| import == "tidegate:plugin/log@0.1.0"));
     let heard = plugin.call("{}", &window(7)).unwrap().heard;
     assert_eq!((heard.lines.len(), heard.dropped_lines, heard.host_calls), (64, 36, 100));
@@ -199,9 +199,9 @@ fn what_is_no_component_is_said() {
     for byte in damaged.iter_mut().skip(8).step_by(97) {
         *byte ^= 0xff;
     }
-    assert!(host().load(&damaged).is_err());
+    assert!(host().load(&damaged, Bounds::default()).is_err());
     let small = Host::new(tidegate_host::Limits { component_bytes: good.len() - 1, ..small() }, Outside::default());
-    is(&small.unwrap().load(&good).unwrap_err(), Kind::TooLarge, "the most that is compiled");
+    is(&small.unwrap().load(&good, Bounds::default()).unwrap_err(), Kind::TooLarge, "the most that is compiled");
 }
 
 #[test]
@@ -258,8 +258,10 @@ fn what_a_world_does_not_grant_is_refused_by_name() {
 #[test]
 fn more_instances_than_places_are_told_to_wait_and_places_come_back() {
     let host = host();
-    let slow = host.load(&Core { evaluate: "(loop (br 0)) (unreachable)", ..Core::default() }.component()).unwrap();
-    let good = host.load(&Core::default().component()).unwrap();
+    let slow = host
+        .load(&Core { evaluate: "(loop (br 0)) (unreachable)", ..Core::default() }.component(), Bounds::default())
+        .unwrap();
+    let good = host.load(&Core::default().component(), Bounds::default()).unwrap();
     // Many more than there are places, a few at a time: no place is lost.
     for _ in 0..20 {
         still_works(&good);
@@ -276,8 +278,9 @@ fn more_instances_than_places_are_told_to_wait_and_places_come_back() {
 #[test]
 fn a_thousand_traps_leave_nothing_behind() {
     let host = host();
-    let traps = host.load(&Core { evaluate: "(unreachable)", ..Core::default() }.component()).unwrap();
-    let good = host.load(&Core::default().component()).unwrap();
+    let traps =
+        host.load(&Core { evaluate: "(unreachable)", ..Core::default() }.component(), Bounds::default()).unwrap();
+    let good = host.load(&Core::default().component(), Bounds::default()).unwrap();
     for _ in 0..1000 {
         assert_eq!(traps.call("{}", &window(1)).unwrap_err().kind, Kind::Trap);
     }
@@ -297,7 +300,7 @@ fn a_validator_is_a_world_of_its_own() {
         (func (export "tidegate:plugin/lifecycle@0.1.0#describe") (result i32) (i32.const 64))
         (func (export "tidegate:plugin/lifecycle@0.1.0#configure") (param i32 i32) (result i32) (i32.const 96))
         (func (export "tidegate:plugin/validator@0.1.0#validate") (param i32 i32 i32 i32 i32) (result i32) (i32.const 96)))"#;
-    let plugin = host().load(&component("validator-plugin", text)).unwrap();
+    let plugin = host().load(&component("validator-plugin", text), Bounds::default()).unwrap();
     assert_eq!(plugin.about().world, World::Validator);
     let input = tidegate_host::Input::read(World::Validator, serde_json::json!({"schema": {}, "data": {"x": [1]}}));
     assert_eq!(plugin.call("{}", &input.unwrap()).unwrap().output, Output::Findings(vec![]));

@@ -192,7 +192,7 @@ fn of_registry(fault: RegistryFault) -> Fault {
         RegistryFaultKind::Unavailable => FaultKind::Unavailable,
         RegistryFaultKind::Internal => FaultKind::Internal,
     };
-    Fault { detail: fault.detail, ..Fault::new(kind, fault.says) }
+    Fault { detail: fault.detail.map(String::into_boxed_str), ..Fault::new(kind, fault.says) }
 }
 
 #[cfg(test)]

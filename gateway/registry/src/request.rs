@@ -55,5 +55,5 @@ pub(crate) fn of_port(fault: Fault) -> RegistryFault {
         FaultKind::Unavailable => RegistryFaultKind::Unavailable,
         _ => return RegistryFault::internal(fault),
     };
-    RegistryFault { kind, says: fault.says, detail: fault.detail }
+    RegistryFault { kind, says: fault.says, detail: fault.detail.map(String::from) }
 }

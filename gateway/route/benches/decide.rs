@@ -100,6 +100,7 @@ fn route(arms: u32) -> RouteSpec {
     RouteSpec {
         name: "route".parse().unwrap(),
         variants: (0..arms).map(arm).collect(),
+        filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
         hedge: None,

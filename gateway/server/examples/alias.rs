@@ -62,6 +62,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
     let spec = RouteSpec {
         name: name.clone(),
         variants: vec![variant],
+        filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
         policy: PolicySpec::Weighted(vec![1.0]),
@@ -94,6 +95,8 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         budget,
         allowance: None,
         arms: vec![arm],
+        filters: Vec::new(),
+        watchers: Vec::new(),
         shadows: Vec::new(),
         judge: None,
     })

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
+use tidegate_core::port::filter::Filter;
 use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
-use tidegate_core::spec::{ContentPolicy, Durability, ParameterSpec, RouteSpec, SubjectSpec};
+use tidegate_core::port::watcher::Watcher;
+use tidegate_core::spec::{ContentPolicy, Durability, FilterSpec, ParameterSpec, RouteSpec, SubjectSpec};
 use tidegate_core::{
-    AdapterName, Caller, KeyRecord, Ledger, ModelName, Price, PromptRef, ProviderName, RouteName, VariantName,
+    AdapterName, Caller, KeyRecord, Ledger, ModelName, PluginName, Price, PromptRef, ProviderName, RouteName,
+    VariantName,
 };
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 
@@ -80,10 +83,25 @@ pub struct Route {
     pub allowance: Option<Arc<Allowance>>,
     /// The arms, in the order of `spec.variants`.
     pub arms: Vec<Arm>,
+    /// What looks at calls and answers, in order.
+    pub filters: Vec<RouteFilter>,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowArm>,
+    /// Who watches calls that were answered.
+    pub watchers: Vec<Arc<dyn Watcher>>,
     /// Who says how good answers are, where a cascade asks.
     pub judge: Option<Arc<dyn Judge>>,
+}
+
+/// A plugin at a route.
+#[derive(Debug, Clone)]
+pub struct RouteFilter {
+    /// Which, for records and metrics.
+    pub plugin: PluginName,
+    /// What it looks at, and what its failure means.
+    pub spec: FilterSpec,
+    /// What looks.
+    pub filter: Arc<dyn Filter>,
 }
 
 /// What makes the shares of a call.

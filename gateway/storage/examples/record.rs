@@ -64,6 +64,7 @@ fn template() -> Event {
         cost_usd: Some(0.000_682_5),
         first_us: Some(912),
         total_us: 4321,
+        filtered: Vec::new(),
         checks: None,
         content: None,
     }

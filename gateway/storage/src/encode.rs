@@ -41,6 +41,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         cost_usd,
         first_us,
         total_us,
+        filtered,
         checks,
         content,
     } = event;
@@ -76,13 +77,12 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number(out, b",\"status\":", status)?;
     number(out, b",\"request_bytes\":", request_bytes)?;
     number(out, b",\"answer_bytes\":", answer_bytes)?;
-    if let Some(tokens) = usage {
-        self::usage(out, tokens)?;
-    }
+    usage.as_ref().map_or(Ok(()), |tokens| self::usage(out, tokens))?;
     flag_if(out, b",\"usage_estimated\":", *usage_estimated);
     number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
     number_if(out, b",\"first_us\":", first_us.as_ref())?;
     number(out, b",\"total_us\":", total_us)?;
+    number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"content\":", content.as_ref())?;
     out.push(b'}');
@@ -188,8 +188,9 @@ mod tests {
     use super::*;
     use crate::testing;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::sync::Arc;
-    use tidegate_core::event::{Content, Poor};
+    use tidegate_core::event::{Content, FilterDid, Filtered, Poor};
     use tidegate_core::{Checks, FaultKind, SpanId};
 
     fn agrees(event: &Event) {
@@ -221,6 +222,24 @@ mod tests {
                     ..Attempt::of("b".parse().unwrap())
                 },
                 Attempt { us: u64::MAX, hedge: true, ..Attempt::of("b".parse().unwrap()) },
+            ],
+            filtered: vec![
+                Filtered {
+                    plugin: "pii".parse().unwrap(),
+                    answer: false,
+                    did: FilterDid::Edited,
+                    failed: None,
+                    annotations: [("found".to_owned(), "1 \"e-mail\"".to_owned())].into(),
+                    us: 7,
+                },
+                Filtered {
+                    plugin: "guard".parse().unwrap(),
+                    answer: true,
+                    did: FilterDid::FailedOpen,
+                    failed: Some("deadline".into()),
+                    annotations: BTreeMap::new(),
+                    us: 5000,
+                },
             ],
             checks: Some(Checks { json: Some(false), tool_calls: None }),
             outcome: Outcome::Fault(FaultKind::RateLimited),

@@ -12,6 +12,7 @@
 //! tables/day=2026-01-31/route=NAME/7.parquet
 //! learning/2026-01-31.jsonl                rewards and states of routes that learn
 //! notes/2026-01-31.jsonl                   labels and demonstrations, which go when the records of their day do
+//! monitors/DIGEST.json                     windows of monitors and what was made of them
 //! anchors.jsonl                            heads of the registry's audit log
 //! configurations/HASH.json                 the configurations that records name
 //! manifests/0000000007.json                names the tables that stand for segment 7; its rename is the switch
@@ -36,6 +37,7 @@ pub mod lines;
 mod listing;
 mod log;
 mod manifest;
+pub mod monitors;
 pub mod notes;
 mod queue;
 mod reader;

@@ -49,6 +49,7 @@ pub(crate) fn event(n: u64) -> Event {
         cost_usd: Some(0.000_25),
         first_us: Some(900),
         total_us: 1500,
+        filtered: Vec::new(),
         checks: None,
         content: None,
     }

@@ -10,6 +10,9 @@ use tidegate_core::spec::{
     SourceUri, SteerBy, SteeredSpec, Weakness, When,
 };
 
+mod alerts;
+mod monitors;
+mod plugins;
 mod policies;
 
 /// A configuration without a fault, in which a case replaces a section.
@@ -31,6 +34,10 @@ fn env(name: &str) -> Option<String> {
     match name {
         "KEY" => Some("s3cret".to_owned()),
         "MULTI" => Some("two\nlines".to_owned()),
+        "LOGIN" => Some("user:s3cret".to_owned()),
+        "HOOK" => Some("https://h.example/x?token=s3cret".to_owned()),
+        "SLACK" => Some("https://hooks.slack.com/services/T/B/s3cret".to_owned()),
+        "OPEN" => Some("http://hooks.example/s3cret".to_owned()),
         "HTTPS_PROXY" => Some("user:pass@proxy:3128".to_owned()),
         "NO_PROXY" => Some("a.example, .b.example".to_owned()),
         _ => None,
@@ -362,7 +369,7 @@ fn routes() {
         ("timeouts: {connect: 20s, total: 10s}", "`connect` can never run out"),
         ("timeouts: {first_token: 700s}", "`first_token` can never run out"),
         ("timeouts: {total: 10sec, connect: 20m}", "`sec` is no unit"),
-        ("filters: []", "`filters` is not available in this version"),
+        ("cache: {}", "`cache` is not available in this version"),
     ] {
         each("routes", &[(&route(fields), fault)]);
     }
@@ -454,7 +461,7 @@ fn a_rollout_owns_the_shares_and_impossible_ones_are_refused() {
         (canary(", analysis: [{latency: {quantile: 1, worse_by: 10%}}]"), "an extreme"),
         (canary(", analysis: [{reward: {name: nope, worse_by: 0.1}}]"), "there is no reward `nope`"),
         (canary(", analysis: [{error_rate: {worse_by_points: 1%, confidence: 100%}}]"), "nothing is certain"),
-        (canary(", analysis: [{monitor: drift}]"), "`monitor` is not available"),
+        (canary(", analysis: [{monitor: drift}]"), "there is no monitor `drift`"),
     ] {
         each("routes", &[(&route(&fields), fault)]);
     }

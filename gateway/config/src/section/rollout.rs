@@ -10,7 +10,7 @@ use crate::shape::{Placed as _, choice, record};
 use crate::suggest::nearest;
 use std::time::Duration;
 use tidegate_core::spec::{AnalysisSpec, Measure, RewardSpec, RolloutKind, RolloutSpec, Timing};
-use tidegate_core::{RewardName, VariantName};
+use tidegate_core::{MonitorName, RewardName, VariantName};
 
 const CONFIDENCE: f64 = 0.95;
 const EVERY: Duration = Duration::from_secs(600);
@@ -87,8 +87,10 @@ choice! {
             ErrorRate(ErrorRateFile) = "error_rate",
             /// The mean of one of `rewards`.
             Reward(RewardAnalysisFile) = "reward",
+            /// What this monitor says, one that watches this route; an alarm is worse.
+            Monitor(At<MonitorName>) = "monitor",
         }
-        later { "monitor", "cost", "tokens" }
+        later { "cost", "tokens" }
     }
 }
 
@@ -135,6 +137,20 @@ record! {
             /// How probably a variant that is no worse passes; 95% by default.
             confidence: At<Share>,
         }
+    }
+}
+
+impl RolloutFile {
+    /// The monitors that it asks.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = &At<MonitorName>> {
+        let analysis = match self {
+            Self::Canary(raw) => raw.analysis.as_deref(),
+            Self::BlueGreen(raw) => raw.analysis.as_deref(),
+        };
+        analysis.into_iter().flatten().filter_map(|one| match one {
+            AnalysisFile::Monitor(name) => Some(name),
+            _ => None,
+        })
     }
 }
 
@@ -250,6 +266,7 @@ fn one(raw: &AnalysisFile, rewards: &Rewards<'_>, notes: &mut Notes) -> Option<A
             (worse_by.map(|worse_by| Measure::ErrorRate { worse_by }), raw.confidence.as_ref())
         }
         AnalysisFile::Reward(raw) => (reward(raw, rewards, notes), raw.confidence.as_ref()),
+        AnalysisFile::Monitor(name) => (Some(Measure::Monitor(name.value.clone())), None),
     };
     let confidence = within(confidence, CONFIDENCE, "nothing is certain, and something must be", notes);
     Some(AnalysisSpec { measure: measure?, confidence: confidence? })

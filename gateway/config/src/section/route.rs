@@ -1,6 +1,7 @@
 //! `routes`: what callers name as `model`.
 
 use super::Desk;
+use super::filter::{self, FilterFile};
 use super::hedge::{self, HedgeFile};
 use super::parameters::{self, ParametersFile};
 use super::policy::{self, PolicyFile, Rewards};
@@ -42,13 +43,15 @@ record! {
             hedge: HedgeFile,
             /// How long things may take.
             timeouts: TimeoutFile,
+            /// Plugins that look at its calls, in order.
+            filters: Vec<FilterFile>,
             /// Variants that get copies of calls, and whose answers nobody gets.
             shadow: Vec<ShadowFile>,
             /// Which forms of answers are looked at and recorded, beside what the policy learns from: `valid_json`,
             /// `valid_tool_call`.
             checks: Vec<At<Implicit>>,
         }
-        later { "filters", "cache", "match", "description" }
+        later { "cache", "match", "description" }
     }
 }
 
@@ -244,6 +247,7 @@ pub(crate) fn check(
         hedge,
         timeouts,
         check: raw.checks.iter().flatten().map(|check| check.value).collect(),
+        filters: filter::check(raw.filters.as_deref(), desk.notes),
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
         variants: arms.specs?,
     })

@@ -79,7 +79,7 @@ fn acceptance_has_the_key_and_the_routes_that_the_suites_use() {
     assert_eq!(routes, ["minilm", "mock", "smollm2"]);
     let key = &spec.keys.unwrap().keys[0];
     assert_eq!(key.digest, tidegate_core::digest::Digest::of(b"sk-test"));
-    assert_eq!(spec.admin.unwrap().token.unwrap().expose(), "admin");
+    assert_eq!(spec.admin.unwrap().token.unwrap().expose(), "open-sesame");
     assert_ne!(spec.models["mock"].upstream, "mock");
 }
 
@@ -123,7 +123,7 @@ fn the_reference_says_what_the_defaults_are() {
 #[test]
 fn every_bad_file_has_its_report() {
     let bad = files(&configs().join("bad"));
-    assert_eq!(bad.len(), 22);
+    assert_eq!(bad.len(), 33);
     for path in bad {
         let report = report_of(&path);
         let expected = fs::read_to_string(path.with_extension("expected")).unwrap();

@@ -3,6 +3,7 @@
 use super::cascade::CascadeSpec;
 use super::feature::FeatureSpec;
 use super::hedge::HedgeSpec;
+use super::plugin::FilterSpec;
 use super::reward::{Implicit, RewardSource};
 use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
@@ -30,6 +31,8 @@ pub struct RouteSpec {
     pub hedge: Option<HedgeSpec>,
     /// How long things may take.
     pub timeouts: TimeoutSpec,
+    /// Which plugins look at calls and answers, in order.
+    pub filters: Vec<FilterSpec>,
     /// What gets copies of calls.
     pub shadows: Vec<ShadowSpec>,
     /// Which forms of answers are looked at, beside what the policy learns from.

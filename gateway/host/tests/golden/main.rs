@@ -1,25 +1,37 @@
 //! The golden vectors through built components: each case of each family is asked of the component that answers for it, and
-//! every expected number must be met within its tolerance; one that was built wrong on purpose must fail in every family.
+//! every expected number must be met within its tolerance; ones that were built wrong on purpose must fail in every family.
 //! GOLDEN_DIR names the vectors, COMPONENT_DIR the components (`plugins/dist`). Owns the run and what it prints; what a case
 //! asks and how its numbers are judged is `plugins/golden`'s, which the plugins' own tests use natively.
 
 #[cfg(test)]
+mod shipped;
+
+#[cfg(test)]
 mod run {
     use std::path::{Path, PathBuf};
-    use tidegate_golden::{Answer, Case, Check, Column as Given, Values, cases, drift};
-    use tidegate_host::{Column, Data, Frame, Host, Input, Limits, Measurement, Output, Outside, Plugin, Window};
+    use tidegate_golden::{Answer, Asked, Check, Column as Given, PLUGINS, Run, Said, Values, cases};
+    use tidegate_host::{
+        Bounds, Column, Data, Frame, Host, Input, Limits, Measurement, Output, Outside, Passage, Plugin, Report, Roles,
+        Sample, Window,
+    };
+
+    /// All families, as the issue of the contract lists them.
+    const FAMILIES: [&str; 11] = [
+        "ks",
+        "psi",
+        "chisquare",
+        "jensenshannon",
+        "wasserstein",
+        "mmd",
+        "fairlearn",
+        "aif360",
+        "calibration",
+        "ranking",
+        "ragas_nonllm",
+    ];
 
     /// How many failures of a family are shown.
     const SHOWN: usize = 10;
-
-    /// What came of a family.
-    struct Run {
-        family: &'static str,
-        cases: usize,
-        missed: Vec<String>,
-        /// In tolerances, of what was met.
-        worst: f64,
-    }
 
     fn repository() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -31,61 +43,89 @@ mod run {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{what} is not there");
     }
 
-    /// Each family through the component of this name; nothing where the vectors or the component are not there.
-    fn runs(component: &str) -> Option<Vec<Run>> {
+    /// Each family through the component of its plugin in this folder of the components; nothing where the vectors or a
+    /// component are not there.
+    fn runs(folder: &str) -> Option<Vec<(&'static str, Run)>> {
         let Ok(vectors) = tidegate_golden::folder(&repository()) else {
             left_out("the folder of golden vectors");
             return None;
         };
-        let folder = std::env::var_os("COMPONENT_DIR").filter(|value| !value.is_empty());
-        let path = folder.map_or_else(|| repository().join("plugins/dist"), PathBuf::from).join(component);
-        let Ok(bytes) = std::fs::read(&path) else {
-            left_out(component);
-            return None;
-        };
+        let named = std::env::var_os("COMPONENT_DIR").filter(|value| !value.is_empty());
+        let components = named.map_or_else(|| repository().join("plugins/dist"), PathBuf::from).join(folder);
         let host = Host::new(Limits::default(), Outside::default()).expect("plugins can be run here");
-        let plugin = host.load(&bytes).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-        Some(
-            drift::FAMILIES
-                .map(|family| of_family(family, &cases(&vectors, family).expect("its file"), &plugin))
-                .into(),
-        )
-    }
-
-    fn of_family(family: &'static str, cases: &[Case], plugin: &Plugin) -> Run {
-        let mut run = Run { family, cases: cases.len(), missed: Vec::new(), worst: 0.0 };
-        let before = plugin.calls();
-        for check in cases.iter().flat_map(|case| drift::checks(case).expect("a case of its family")) {
-            match answers(&check, plugin) {
-                Ok(answers) => {
-                    let (missed, worst) = check.judge(&answers);
-                    run.missed.extend(missed);
-                    run.worst = run.worst.max(worst);
-                }
-                Err(says) => run.missed.push(format!("{} {}: {says}", check.family, check.id)),
+        let mut runs = Vec::new();
+        for plugin in PLUGINS {
+            let path = components.join(plugin.name).with_extension("wasm");
+            let Ok(bytes) = std::fs::read(&path) else {
+                left_out(&path.display().to_string());
+                return None;
+            };
+            let component =
+                host.load(&bytes, Bounds::default()).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+            for family in plugin.families {
+                let cases = cases(&vectors, family).expect("its file");
+                let before = component.calls();
+                let run = tidegate_golden::run(plugin, &cases, |check| answered(check, &component));
+                let run = run.expect("cases of its family");
+                println!(
+                    "figure: golden {family}: {} cases, {} calls into the component, {} numbers, {} of them not met, worst {:.1e} tolerances, sha256 {}",
+                    run.cases,
+                    component.calls() - before,
+                    run.numbers,
+                    run.missed.len(),
+                    run.worst,
+                    component.about().sha256
+                );
+                runs.push((*family, run));
             }
         }
-        println!(
-            "figure: golden {family}: {} cases, {} calls into the component, {} numbers not met, worst {:.1e} tolerances, sha256 {}",
-            run.cases,
-            plugin.calls() - before,
-            run.missed.len(),
-            run.worst,
-            plugin.about().sha256
-        );
-        run
+        assert_eq!(runs.iter().map(|(family, _)| *family).collect::<Vec<_>>(), FAMILIES);
+        Some(runs)
     }
 
-    fn answers(check: &Check, plugin: &Plugin) -> Result<Vec<Answer>, String> {
-        let input = Input::Drift {
-            window: Window { id: check.id.clone(), ..Window::default() },
-            reference: frame(&check.reference),
-            current: frame(&check.current),
+    fn answered(check: &Check, plugin: &Plugin) -> Result<Vec<Said>, String> {
+        let done = plugin
+            .call(&check.config.to_string(), &input(check))
+            .map_err(|fault| format!("{fault} ({})", fault.kind))?;
+        match done.output {
+            Output::Report(report) => Ok(vec![said(report)]),
+            Output::Reports(reports) => Ok(reports.into_iter().map(said).collect()),
+            Output::Findings(_) => Err("it gave no report".to_owned()),
+        }
+    }
+
+    fn input(check: &Check) -> Input {
+        let window = Window { id: check.id.clone(), ..Window::default() };
+        match &check.asked {
+            Asked::Drift { reference, current } => {
+                Input::Drift { window, reference: frame(reference), current: frame(current) }
+            }
+            Asked::Fairness { data, roles } => {
+                let tidegate_golden::Roles { prediction, score, label, protected, positive } = roles.clone();
+                let roles = Roles { prediction, score, label, protected, positive, min_group_size: 0 };
+                Input::Fairness { window, data: frame(data), roles }
+            }
+            Asked::Rag { samples } => Input::Rag { samples: samples.iter().map(sample).collect() },
+        }
+    }
+
+    fn sample(given: &tidegate_golden::Sample) -> Sample {
+        let passage = |given: &tidegate_golden::Passage| Passage {
+            id: given.id.clone(),
+            text: given.text.clone(),
+            score: given.score,
         };
-        let done =
-            plugin.call(&check.config.to_string(), &input).map_err(|fault| format!("{fault} ({})", fault.kind))?;
-        let Output::Report(report) = done.output else { return Err("it gave no report".to_owned()) };
-        Ok(report.measurements.into_iter().map(answer).collect())
+        Sample {
+            request_id: given.request_id.clone(),
+            passages: given.passages.iter().map(passage).collect(),
+            relevant_ids: given.relevant_ids.clone(),
+            ..Sample::default()
+        }
+    }
+
+    fn said(report: Report) -> Said {
+        let answers = report.measurements.into_iter().map(answer).collect();
+        Said { answers, detail: report.detail.unwrap_or_default() }
     }
 
     fn answer(measurement: Measurement) -> Answer {
@@ -111,15 +151,16 @@ mod run {
 
     #[test]
     fn every_case_is_met_through_the_component() {
-        let Some(runs) = runs("drift.wasm") else { return };
-        let missed: Vec<String> = runs.into_iter().flat_map(|run| run.missed.into_iter().take(SHOWN)).collect();
+        let Some(runs) = runs("") else { return };
+        let missed: Vec<String> = runs.into_iter().flat_map(|(_, run)| run.missed.into_iter().take(SHOWN)).collect();
         assert!(missed.is_empty(), "not met:\n{}", missed.join("\n"));
     }
 
     #[test]
-    fn a_component_that_was_built_wrong_fails_in_every_family() {
-        let Some(runs) = runs("wrong/drift.wasm") else { return };
-        let silent: Vec<&str> = runs.iter().filter(|run| run.missed.is_empty()).map(|run| run.family).collect();
+    fn components_that_were_built_wrong_fail_in_every_family() {
+        let Some(runs) = runs("wrong") else { return };
+        let silent: Vec<&str> =
+            runs.iter().filter(|(_, run)| run.missed.is_empty()).map(|(family, _)| *family).collect();
         assert!(silent.is_empty(), "nothing is seen in {silent:?}");
     }
 }

@@ -2,7 +2,7 @@
 //! Owns the core signatures of the contract; each test says what its functions do.
 
 use tidegate_core::digest::Digest;
-use tidegate_host::{Column, Data, Fault, Frame, Host, Input, Limits, Outside, Plugin, Window};
+use tidegate_host::{Bounds, Column, Data, Fault, FilterLimits, Frame, Host, Input, Limits, Outside, Plugin, Window};
 use wit_parser::Resolve;
 
 /// What a module of the world drift does, as text of WebAssembly. Where nothing is said it does well.
@@ -121,6 +121,7 @@ pub(crate) fn small() -> Limits {
         copied_bytes: 64 << 10,
         host_calls: 1000,
         at_once: 2,
+        filters: FilterLimits { at_once: 1, ..FilterLimits::default() },
         ..Limits::default()
     }
 }
@@ -146,8 +147,8 @@ pub(crate) fn still_works(good: &Plugin) {
 /// What a component that loads ends its call with, on a host that still works afterwards.
 pub(crate) fn ends(core: Core) -> Fault {
     let host = host();
-    let good = host.load(&Core::default().component()).unwrap();
-    let plugin = host.load(&core.component()).unwrap();
+    let good = host.load(&Core::default().component(), Bounds::default()).unwrap();
+    let plugin = host.load(&core.component(), Bounds::default()).unwrap();
     let first = plugin.call("{}", &window(3)).unwrap_err();
     still_works(&good);
     // A dropped instance takes nothing with it: it happens the same way again.
@@ -160,8 +161,8 @@ pub(crate) fn ends(core: Core) -> Fault {
 /// What such bytes are refused with, by a host that still works afterwards.
 pub(crate) fn refused(bytes: &[u8]) -> Fault {
     let host = host();
-    let good = host.load(&Core::default().component()).unwrap();
-    let fault = host.load(bytes).unwrap_err();
+    let good = host.load(&Core::default().component(), Bounds::default()).unwrap();
+    let fault = host.load(bytes, Bounds::default()).unwrap_err();
     still_works(&good);
     fault
 }

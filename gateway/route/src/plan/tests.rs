@@ -27,6 +27,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
     RouteSpec {
         name: "support".parse().unwrap(),
         variants: (0..variants).map(arm).collect(),
+        filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
         policy: PolicySpec::Weighted(shares),

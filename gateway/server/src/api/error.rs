@@ -13,12 +13,14 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// What a kind of fault looks like to a caller: status, `type` and `code`.
 #[must_use]
-pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&'static str>) {
+pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
     const INVALID: &str = "invalid_request_error";
     match fault.kind {
         FaultKind::InvalidRequest => (StatusCode::BAD_REQUEST, INVALID, None),
         FaultKind::ContextLength => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
         FaultKind::ContentFilter => (StatusCode::BAD_REQUEST, INVALID, Some("content_filter")),
+        FaultKind::Filtered => filtered(fault),
+        FaultKind::FilterFailed => (StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("filter_failed")),
         FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
         FaultKind::Forbidden => (StatusCode::FORBIDDEN, "permission_error", Some("permission_denied")),
         FaultKind::NotFound => (StatusCode::NOT_FOUND, INVALID, Some("not_found")),
@@ -47,6 +49,20 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&'static 
         FaultKind::UpstreamFailed => (StatusCode::BAD_GATEWAY, "server_error", Some("upstream_failed")),
         FaultKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", Some("internal_error")),
     }
+}
+
+/// A filter's own status and code, with the type that OpenAI gives such a status.
+fn filtered(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
+    let face = fault.face.as_deref();
+    let own = face.and_then(|face| StatusCode::from_u16(face.status).ok()).filter(StatusCode::is_client_error);
+    let status = own.unwrap_or(StatusCode::BAD_REQUEST);
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        _ => "invalid_request_error",
+    };
+    (status, kind, Some(face.map_or("filtered", |face| face.code.as_str())))
 }
 
 fn refused_status(fault: &Fault) -> StatusCode {
@@ -104,6 +120,7 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_core::port::filter::Refused;
 
     #[test]
     fn a_clients_fault_is_never_a_5xx_and_ours_never_a_4xx() {
@@ -114,6 +131,8 @@ mod tests {
             FaultKind::RateLimited,
             FaultKind::UpstreamRefused,
             FaultKind::ContentFilter,
+            FaultKind::Filtered,
+            FaultKind::FilterFailed,
             FaultKind::Internal,
             FaultKind::NotDurable,
             FaultKind::Unreachable,
@@ -133,6 +152,19 @@ mod tests {
             doc["error"],
             serde_json::json!({"message": "no \"such\"\nmodel", "type": "invalid_request_error", "param": "model", "code": null})
         );
+    }
+
+    #[test]
+    fn a_filter_refuses_with_a_status_and_a_code_of_its_own() {
+        let refused = |status| Refused { status, code: "pii".to_owned(), message: "no names, please".to_owned() };
+        let shown = |status| {
+            let fault = Fault::filtered(refused(status));
+            let doc: serde_json::Value = serde_json::from_str(&envelope(&fault)).unwrap();
+            (face(&fault).0.as_u16(), doc["error"]["type"].as_str().unwrap().to_owned(), doc["error"]["code"].clone())
+        };
+        assert_eq!(shown(422), (422, "invalid_request_error".to_owned(), "pii".into()));
+        assert_eq!(shown(403), (403, "permission_error".to_owned(), "pii".into()));
+        assert_eq!(shown(200).0, 400, "no refusal is a success");
     }
 
     #[test]

@@ -172,8 +172,24 @@ fn event_end(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
+/// The end of the event that begins at `at`, its blank line included, where all of it is there.
+pub(crate) fn whole_event(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while at < bytes.len() {
+        let (end, next) = line(bytes, at);
+        // A last CR may be the first half of a line break.
+        if next == end || (next == bytes.len() && bytes[end] == b'\r') {
+            return None;
+        }
+        if end == at {
+            return Some(next);
+        }
+        at = next;
+    }
+    None
+}
+
 /// The data of an event; several data lines are joined, as the standard says.
-fn data_of(event: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn data_of(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (mut at, mut data) = (0, None::<Cow<'_, [u8]>>);
     while at < event.len() {
         let (end, next) = line(event, at);

@@ -47,6 +47,11 @@ impl<'a> Splices<'a> {
         self.edits.push(Edit { range, text: Piece::Raw(json) });
     }
 
+    /// Puts another text in the place of the string literal in `range`.
+    pub(crate) fn text(&mut self, range: Range<usize>, text: &'a str) {
+        self.edits.push(Edit { range, text: Piece::Quoted(text) });
+    }
+
     /// Adds a top-level member that the body does not have.
     pub(crate) fn insert(&mut self, scan: &Scan, name: &'a str, json: &'a str) {
         self.edits.push(Edit { range: scan.close..scan.close, text: Piece::Member(name, json) });
@@ -81,25 +86,30 @@ impl<'a> Splices<'a> {
     }
 
     /// The body with the edits done. Edits that overlap an earlier one, or lie outside of the body, are left out.
-    pub(crate) fn apply(mut self, body: &Bytes) -> Bytes {
+    pub(crate) fn apply(self, body: &Bytes) -> Bytes {
         if self.edits.is_empty() {
             return body.clone();
         }
+        self.within(body, 0..body.len()).into()
+    }
+
+    /// The same of a part of a body.
+    pub(crate) fn within(mut self, body: &[u8], part: Range<usize>) -> Vec<u8> {
         // Stable: of two insertions at one place, the first made comes first.
         self.edits.sort_by_key(|edit| edit.range.start);
         let room: usize = self.edits.iter().map(Edit::room).sum();
-        let (mut out, mut copied) = (Vec::with_capacity(body.len() + room), 0);
+        let (mut out, mut copied) = (Vec::with_capacity(part.len() + room), part.start);
         for edit in &self.edits {
             let Some(kept) = body.get(copied..edit.range.start) else { continue };
-            if edit.range.end > body.len() {
+            if edit.range.end > part.end {
                 continue;
             }
             out.extend_from_slice(kept);
             edit.write(&mut out);
             copied = edit.range.end;
         }
-        out.extend_from_slice(&body[copied..]);
-        out.into()
+        out.extend_from_slice(body.get(copied..part.end).unwrap_or_default());
+        out
     }
 }
 
@@ -140,7 +150,7 @@ impl Edit<'_> {
 }
 
 /// Writes `text` as a JSON string (RFC 8259 §7).
-fn quote(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn quote(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     for byte in text.bytes() {

@@ -6,10 +6,13 @@ mod meters;
 #[cfg(test)]
 mod tests;
 
+use super::alerts::AlertCounts;
 use super::exposition::Exposition;
 use super::histogram::Histogram;
 use super::learning::LearningCounts;
 use super::leases::LeaseCounts;
+use super::monitors::MonitorCounts;
+use super::plugins::PluginCounts;
 use super::process;
 use crate::snapshot::Served;
 use arc_swap::ArcSwap;
@@ -50,6 +53,9 @@ pub struct Metrics {
     records: OnceLock<Arc<dyn RecordCounts>>,
     leases: OnceLock<Arc<dyn LeaseCounts>>,
     learning: OnceLock<Arc<dyn LearningCounts>>,
+    monitors: OnceLock<Arc<dyn MonitorCounts>>,
+    plugins: OnceLock<Arc<dyn PluginCounts>>,
+    alerts: OnceLock<Arc<dyn AlertCounts>>,
 }
 
 /// The series of one configuration.
@@ -84,6 +90,9 @@ impl Metrics {
             records: OnceLock::new(),
             leases: OnceLock::new(),
             learning: OnceLock::new(),
+            monitors: OnceLock::new(),
+            plugins: OnceLock::new(),
+            alerts: OnceLock::new(),
         };
         metrics.rebuild(routes);
         metrics
@@ -144,6 +153,21 @@ impl Metrics {
         self.learning.get_or_init(|| learning);
     }
 
+    /// Shows what monitors found, too.
+    pub fn count_monitors(&self, monitors: Arc<dyn MonitorCounts>) {
+        self.monitors.get_or_init(|| monitors);
+    }
+
+    /// Names who knows how plugins fare; the first one stays.
+    pub fn count_plugins(&self, plugins: Arc<dyn PluginCounts>) {
+        self.plugins.get_or_init(|| plugins);
+    }
+
+    /// Shows what became of alarms, too; the first one stays.
+    pub fn count_alerts(&self, alerts: Arc<dyn AlertCounts>) {
+        self.alerts.get_or_init(|| alerts);
+    }
+
     /// Counts a call whose head matched a path of an interface.
     pub fn accepted(&self, api: Api) {
         self.calls[meters::index_of(api)].add(1);
@@ -174,8 +198,19 @@ impl Metrics {
         if let Some(learning) = self.learning.get() {
             super::learning::write(&**learning, &mut page);
         }
+        if let Some(monitors) = self.monitors.get() {
+            super::monitors::write(&**monitors, &mut page);
+        }
         if let Some(leases) = self.leases.get() {
             super::leases::write(&**leases, &mut page);
+        }
+        let plugins = self.plugins.get().map(|plugins| plugins.plugins()).unwrap_or_default();
+        // A gateway without plugins has no series of them.
+        if !plugins.is_empty() {
+            super::plugins::write(&plugins, &mut page);
+        }
+        if let Some(alerts) = self.alerts.get() {
+            super::alerts::write(&**alerts, &mut page);
         }
         self.write_program(&mut page);
         process::write(&mut page);

@@ -119,6 +119,8 @@ pub(super) const fn fault(kind: FaultKind) -> &'static str {
         FaultKind::HeadTooLarge => "head_too_large",
         FaultKind::ContextLength => "context_length",
         FaultKind::ContentFilter => "content_filter",
+        FaultKind::Filtered => "filtered",
+        FaultKind::FilterFailed => "filter_failed",
         FaultKind::RateLimited => "rate_limited",
         FaultKind::Overloaded => "overloaded",
         FaultKind::Unavailable => "unavailable",

@@ -3,6 +3,7 @@
 
 use crate::path::arrive::Arrived;
 use crate::path::attempt::deadlines;
+use crate::path::filter::asked::TextEdit;
 use crate::path::prompt::Wanted;
 use crate::path::send::splice;
 use crate::snapshot::{Route, ShadowArm, Snapshot};
@@ -28,12 +29,13 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// Those of a call whose answer has begun. A shadow whose prompt cannot be rendered gets none.
+    /// Those of a call whose answer has begun, with the texts that filters put in. A shadow whose prompt cannot be rendered gets
+    /// none.
     pub(crate) fn of(
         route: &Route,
         snapshot: &Snapshot,
         arrived: &Arrived,
-        wanted: &Wanted,
+        put: (&Wanted, &[TextEdit]),
         headers: &Arc<HeaderMap>,
         dice: &dyn Dice,
     ) -> Self {
@@ -43,7 +45,7 @@ impl Copies {
                 continue;
             }
             let Some(place) = shadow.taker.place() else { continue };
-            if let Some(call) = call(shadow, route, snapshot, arrived, wanted, headers) {
+            if let Some(call) = call(shadow, route, snapshot, arrived, put, headers) {
                 copies.wanted.push((Arc::clone(&shadow.taker), call, place));
             }
         }
@@ -83,7 +85,7 @@ fn call(
     route: &Route,
     snapshot: &Snapshot,
     arrived: &Arrived,
-    wanted: &Wanted,
+    (wanted, edits): (&Wanted, &[TextEdit]),
     headers: &Arc<HeaderMap>,
 ) -> Option<Call> {
     let front = wanted.render(snapshot, &shadow.arm, arrived).ok()?.map(|(front, _)| front);
@@ -91,7 +93,7 @@ fn call(
         api: arrived.api,
         model: shadow.arm.model.clone(),
         adapter: shadow.arm.adapter.clone(),
-        body: splice(arrived, &shadow.arm, front.as_ref()).ok()?,
+        body: splice(arrived, &shadow.arm, front.as_ref(), edits).ok()?,
         headers: Arc::clone(headers),
         // Shadows are one caller: they take turns with callers as one of them.
         caller: 0,

@@ -2,9 +2,10 @@
 //!
 //! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
 //! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`prompt`] (what stands before
-//! its messages) → [`choose`] (policy → plan) → [`send`] (try, try again, fall back; each [`attempt`] perhaps in a race of
-//! two, [`hedge`]; in a [`cascade`] go on from poor answers) → [`reply`] (JSON or events, which [`examine`] looks at, then
-//! [`copy`] for shadows) → the ledger closes.
+//! its messages) → [`choose`] (policy → plan) → [`send`] (the route's [`filter`]s look at what is asked; try, try again, fall
+//! back; each [`attempt`] perhaps in a race of two, [`hedge`]; in a [`cascade`] go on from poor answers) → [`reply`] (JSON or
+//! events, which the [`filter`]s look at, then [`examine`]; then [`copy`] for shadows and [`watch`] for those who watch; they are all [`told`] what goes out) → the
+//! ledger closes. Where an answer must be known before any of it goes out, a stream is put on [`hold`].
 //!
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
@@ -17,7 +18,9 @@ pub(crate) mod choose;
 pub(crate) mod copy;
 pub(crate) mod examine;
 pub(crate) mod facts;
+pub(crate) mod filter;
 pub(crate) mod hedge;
+pub(crate) mod hold;
 pub(crate) mod keep;
 pub(crate) mod parameters;
 pub(crate) mod permit;
@@ -25,6 +28,8 @@ pub(crate) mod prompt;
 pub(crate) mod reply;
 pub(crate) mod send;
 pub(crate) mod steer;
+pub(crate) mod told;
+pub(crate) mod watch;
 pub(crate) mod withheld;
 
 use crate::listen::Peer;

@@ -117,6 +117,20 @@ impl Front {
         splices.prompt(&arrived.scan, &self.messages);
     }
 
+    /// Its messages, each with who speaks.
+    ///
+    /// # Errors
+    /// It was written wrongly.
+    pub(crate) fn said(&self) -> Result<Vec<(String, String)>, Fault> {
+        #[derive(Deserialize)]
+        struct Message {
+            role: String,
+            content: String,
+        }
+        let messages: Vec<Message> = serde_json::from_str(&format!("[{}]", self.messages)).map_err(Fault::internal)?;
+        Ok(messages.into_iter().map(|message| (message.role, message.content)).collect())
+    }
+
     /// What it says of members that the caller did not send, each with its JSON.
     pub(crate) fn members(&self) -> &[(String, String)] {
         &self.members

@@ -4,11 +4,12 @@
 use crate::api::error;
 use crate::body::Sniffer;
 use crate::path::attempt::Sent;
-use crate::path::copy::Copies;
-use crate::path::examine::Examine;
 use crate::path::failed;
-use crate::path::keep::Keep;
+use crate::path::filter::Filters;
+use crate::path::filter::answer::OnItsWay;
+use crate::path::filter::passage::Passage;
 use crate::path::send::Answered;
+use crate::path::told::Told;
 use crate::reply::ReplyBody;
 use bytes::Bytes;
 use http::Response;
@@ -28,23 +29,23 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Sends an answer that has begun.
 pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.first_byte();
-    let Answered { sent, standings, wants_usage, prompt_estimate, mut keep, mut copies, ride, mut examine } = answered;
+    let Answered { sent, standings, wants_usage, prompt_estimate, mut told, ride, filters } = answered;
     let mut response = match sent {
-        Sent::Whole(answer) => {
+        Sent::Whole(mut answer) => {
             if let Some(usage) = answer.usage {
                 ledger.usage(usage, false);
                 if let Some(ride) = &ride {
                     ride.produced(usage.completion);
                 }
             }
-            keep.part(&answer.body);
-            keep.end(&mut ledger);
-            copies.part(&answer.body);
-            copies.send(&ledger);
-            if let Some(examine) = &mut examine {
-                examine.part(&answer.body);
-                examine.end(&mut ledger);
+            if let Some(filters) = filters {
+                match filters.whole(answer.body, answer.usage, &mut ledger) {
+                    Ok(body) => answer.body = body,
+                    Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
+                }
             }
+            told.part(&answer.body);
+            told.end(true, &mut ledger);
             ledger.note(|event| (event.status, event.answer_bytes) = (200, answer.body.len() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
@@ -56,16 +57,28 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             named(response, id)
         }
         Sent::Stream(frames) => {
+            let on_its_way = match filters {
+                None => Ok(OnItsWay { frames, passage: None }),
+                Some(filters) => on_its_way(&filters, frames, wants_usage, prompt_estimate, &mut ledger).await,
+            };
+            let OnItsWay { frames, passage } = match on_its_way {
+                Ok(on_its_way) => on_its_way,
+                Err(fault) => {
+                    if let Some(mut ride) = ride {
+                        ride.failed(&fault);
+                    }
+                    return Box::pin(refuse(&fault, ledger)).await;
+                }
+            };
             ledger.note(|event| event.status = 200);
             let id = request_id(&ledger);
             let stream = EventStream {
                 frames: Some(frames),
                 sniffer: Sniffer::new(!wants_usage),
                 prompt_estimate,
-                keep,
-                copies,
+                told,
                 ride,
-                examine,
+                passage,
                 ledger: Some(ledger),
                 waiting: None,
             };
@@ -80,6 +93,17 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
     };
     show(standings, response.headers_mut());
     response
+}
+
+/// Has the filters look at a stream. Boxed, since it may have to be held, and other calls shall not pay for the room.
+fn on_its_way<'a>(
+    filters: &'a Filters,
+    frames: Frames,
+    wants_usage: bool,
+    prompt_estimate: u64,
+    ledger: &'a mut Ledger,
+) -> BoxFuture<'a, Result<OnItsWay, Fault>> {
+    Box::pin(filters.stream(frames, wants_usage, prompt_estimate, ledger))
 }
 
 /// Refuses a call: the ledger closes with its fault.
@@ -173,10 +197,10 @@ pub(crate) struct EventStream {
     frames: Option<Frames>,
     sniffer: Sniffer,
     prompt_estimate: u64,
-    keep: Keep,
-    copies: Copies,
+    told: Told,
     ride: Option<Ride>,
-    examine: Option<Box<Examine>>,
+    /// How it goes through filters, where it does.
+    passage: Option<Box<Passage>>,
     ledger: Option<Ledger>,
     waiting: Option<(BoxFuture<'static, Result<(), Fault>>, Bytes)>,
 }
@@ -191,7 +215,15 @@ impl EventStream {
             let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
             match std::task::ready!(frames.frames.as_mut().poll_next(cx)) {
                 Some(Ok(frame)) => {
-                    let sniffed = self.sniffer.pass(frame);
+                    let mut sniffed = self.sniffer.pass(frame);
+                    if let Some(passage) = &mut self.passage {
+                        let is_last = sniffed.done || self.sniffer.error().is_some();
+                        let passed = passage.pass(sniffed.bytes, is_last, self.sniffer.usage());
+                        if let Some(fault) = passed.fault {
+                            return self.cut(cx, &fault, &passed.bytes);
+                        }
+                        sniffed.bytes = passed.bytes;
+                    }
                     if let Some(said) = self.sniffer.error().map(str::to_owned) {
                         return self.broken(cx, sniffed.bytes, &said);
                     }
@@ -203,19 +235,15 @@ impl EventStream {
                         return Poll::Ready(Some(sniffed.bytes));
                     }
                 }
-                Some(Err(fault)) => return self.cut(cx, &fault),
+                Some(Err(fault)) => return self.cut(cx, &fault, b""),
                 // A backend's stream ends with `[DONE]` or a fault; an end without either is its mistake.
-                None => return self.cut(cx, &Fault::internal("a backend ended its stream without saying how")),
+                None => return self.cut(cx, &Fault::internal("a backend ended its stream without saying how"), b""),
             }
         }
     }
 
     fn count(&mut self, bytes: &Bytes) {
-        self.keep.part(bytes);
-        self.copies.part(bytes);
-        if let Some(examine) = &mut self.examine {
-            examine.part(bytes);
-        }
+        self.told.part(bytes);
         if let Some(ledger) = &mut self.ledger {
             ledger.note(|event| event.answer_bytes += bytes.len() as u64);
         }
@@ -240,11 +268,14 @@ impl EventStream {
         self.close(cx, failed(&fault), frame)
     }
 
-    /// The stream is cut: the caller learns it by an error event, and there is no `[DONE]`.
-    fn cut(&mut self, cx: &mut Context<'_>, fault: &Fault) -> Poll<Option<Bytes>> {
+    /// The stream is cut behind these events: the caller learns it by an error event, and there is no `[DONE]`.
+    fn cut(&mut self, cx: &mut Context<'_>, fault: &Fault, before: &[u8]) -> Poll<Option<Bytes>> {
         self.frames = None;
         self.failed(fault);
-        let last = error::event(fault);
+        let mut last = error::event(fault);
+        if !before.is_empty() {
+            last = Bytes::from([before, &last[..]].concat());
+        }
         self.count(&last);
         self.close(cx, failed(fault), last)
     }
@@ -262,13 +293,7 @@ impl EventStream {
         if let (Some(ride), true) = (self.ride.take(), outcome == Outcome::Ok) {
             ride.produced(ledger.event().and_then(|event| event.usage).unwrap_or_default().completion);
         }
-        self.keep.end(&mut ledger);
-        if outcome == Outcome::Ok {
-            self.copies.send(&ledger);
-            if let Some(examine) = &mut self.examine {
-                examine.end(&mut ledger);
-            }
-        }
+        self.told.end(outcome == Outcome::Ok, &mut ledger);
         match ledger.close(outcome) {
             Recorded::Acknowledged(wait) => {
                 self.waiting = Some((wait, last));
@@ -278,8 +303,11 @@ impl EventStream {
         }
     }
 
-    /// Notes the tokens: the provider's count, or ours where it gave none.
+    /// Notes the tokens, the provider's count, or ours where it gave none, and what filters did.
     fn account(&self, ledger: &mut Ledger) {
+        if let Some(passage) = &self.passage {
+            passage.note(ledger);
+        }
         match self.sniffer.usage() {
             Some(usage) => ledger.usage(usage, false),
             None => ledger.usage(
@@ -308,7 +336,7 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         if let Some(mut ledger) = self.ledger.take() {
             self.account(&mut ledger);
-            self.keep.end(&mut ledger);
+            self.told.end(false, &mut ledger);
             // Unclosed: it closes itself as cancelled, or as a panic.
             drop(ledger);
         }

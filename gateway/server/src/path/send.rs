@@ -8,11 +8,17 @@ use crate::path::cascade::{self, Held, Regarded};
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
 use crate::path::examine::Examine;
+use crate::path::filter::Filters;
+use crate::path::filter::asked::TextEdit;
+use crate::path::filter::made::Known;
 use crate::path::hedge::Race;
+use crate::path::hold::replayed;
 use crate::path::keep::Keep;
 use crate::path::parameters;
 use crate::path::permit::Admitted;
 use crate::path::prompt::{Front, Wanted};
+use crate::path::told::Told;
+use crate::path::watch::Watching;
 use crate::path::withheld;
 use crate::server::Server;
 use crate::snapshot::{Arm, Route, Snapshot};
@@ -20,10 +26,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_core::port::backend::{Call, Deadlines};
+use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
-use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, Ledger};
+use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
 use tidegate_route::{Next, Plan, Ride};
 
 /// An answer that has begun.
@@ -37,14 +43,12 @@ pub(crate) struct Answered {
     pub(crate) wants_usage: bool,
     /// Tokens of the prompt by our estimate, for a stream that never says.
     pub(crate) prompt_estimate: u64,
-    /// What is kept of the content.
-    pub(crate) keep: Keep,
-    /// What shadows get of it.
-    pub(crate) copies: Copies,
+    /// Who is told of it while it goes out.
+    pub(crate) told: Told,
     /// Its way at the arm, where the arm is measured.
     pub(crate) ride: Option<Ride>,
-    /// What looks at its form, where that is wanted.
-    pub(crate) examine: Option<Box<Examine>>,
+    /// The filters that look at it, where there are any.
+    pub(crate) filters: Option<Box<Filters>>,
 }
 
 /// Sends the call until an arm answers well enough or the plan gives up.
@@ -67,19 +71,42 @@ pub(crate) async fn send(
         allowance.deposit();
     }
     let round = Round { route, stream: arrived.scan.stream, started: clock.now(), clock };
-    let mut tries =
-        Tries { round, dice, snapshot, admitted: &admitted, wanted: &wanted, outgoing: &outgoing, plan, held: None };
-    let Got { sent, front, ride } = match tries.walk(ledger).await {
+    let filters = Filters::of(&admitted, headers, &server.ports().clock, ledger);
+    let mut tries = Tries {
+        round,
+        dice,
+        snapshot,
+        admitted: &admitted,
+        wanted: &wanted,
+        outgoing: &outgoing,
+        plan,
+        filters,
+        held: None,
+    };
+    let Got { sent, front, ride, is_replied } = match tries.walk(ledger).await {
         Ok(got) => got,
+        // What a filter stops is stopped.
+        Err(fault) if matches!(fault.kind, FaultKind::Filtered | FaultKind::FilterFailed) => return Err(fault),
         // A poor answer is better than none.
         Err(fault) => tries.held(ledger).ok_or(fault)?,
     };
+    let mut filters = tries.filters.take();
     let keep = Keep::begin(snapshot.content, &arrived.bytes, ledger);
-    let copies = Copies::of(route, snapshot, arrived, &wanted, &outgoing, dice);
-    let examine = Examine::of(&route.spec, arrived);
     let wants_usage = arrived.scan.include_usage;
     let prompt_estimate = arrived.scan.prompt_tokens + front;
-    Ok(Answered { sent, standings, wants_usage, prompt_estimate, keep, copies, ride, examine })
+    if is_replied {
+        // No model was asked: there is nothing to compare, to look at or to watch.
+        let told = Told { keep, copies: Copies::default(), examine: None, watching: None };
+        return Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters: None });
+    }
+    if let Some(filters) = &mut filters {
+        filters.answered(ledger);
+    }
+    let edits = filters.as_deref().map_or(&[][..], Filters::edits);
+    let copies = Copies::of(route, snapshot, arrived, (&wanted, edits), &outgoing, dice);
+    let (examine, watching) = (Examine::of(&route.spec, arrived), Watching::of(&admitted, ledger));
+    let told = Told { keep, copies, examine, watching };
+    Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters })
 }
 
 /// The tries of one call.
@@ -91,6 +118,8 @@ struct Tries<'a> {
     wanted: &'a Wanted,
     outgoing: &'a Arc<HeaderMap>,
     plan: Plan<Arc<RouteSpec>>,
+    /// What looks at what is asked, where the route has that.
+    filters: Option<Box<Filters>>,
     /// The newest answer that was too poor.
     held: Option<Held>,
 }
@@ -101,6 +130,8 @@ struct Got {
     /// Tokens of the prompt that stood before the caller's messages.
     front: u64,
     ride: Option<Ride>,
+    /// Whether it is a filter's, and no arm was asked.
+    is_replied: bool,
 }
 
 impl Tries<'_> {
@@ -115,11 +146,16 @@ impl Tries<'_> {
             // What an arm behind the first cannot be sent is no fault of the call: that of the arm before it is.
             let front = self.wanted.front(self.snapshot, arm, arrived, ledger);
             let front = front.map_err(|fault| failed.take().unwrap_or(fault))?;
+            if let Some(filters) = &mut self.filters
+                && let Some(text) = filters.request(arm, front.as_ref(), arrived, ledger)?
+            {
+                return Ok(replied(&text, arm, arrived, ledger));
+            }
             let call = self.call(arm, front.as_ref(), avoid.take())?;
             let front = front.as_ref().map_or(0, Front::tokens);
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
             let further = self.plan.escalates_to(self.round.spent());
-            let fault = match regarded(&self.round, arrived, tried, further.is_some(), ledger).await {
+            let fault = match regarded(&self.round, arrived, tried, further.map(|_| self.asked()), ledger).await {
                 Err(fault) => fault,
                 Ok((regarded, ride)) => match (regarded.poor, further) {
                     (Some(why), Some(next)) => {
@@ -130,7 +166,7 @@ impl Tries<'_> {
                     }
                     _ => match self.withheld(arm, &regarded.sent, ledger) {
                         Some(fault) => fault,
-                        None => return Ok(Got { sent: regarded.sent, front, ride }),
+                        None => return Ok(Got { sent: regarded.sent, front, ride, is_replied: false }),
                     },
                 },
             };
@@ -147,8 +183,15 @@ impl Tries<'_> {
 
     fn call(&self, arm: &Arm, front: Option<&Front>, avoid: Option<EndpointName>) -> Result<Call, Fault> {
         let (admitted, left) = (self.admitted, deadlines(self.round.route.spec.timeouts, self.round.spent()));
-        let call = call(arm, &admitted.arrived, front, Arc::clone(self.outgoing), left)?;
+        let edits = self.filters.as_deref().map_or(&[][..], Filters::edits);
+        let call = call(arm, &admitted.arrived, (front, edits), Arc::clone(self.outgoing), left)?;
         Ok(Call { caller: turn(&admitted.caller), avoid, ..call })
+    }
+
+    /// The caller's body as it was let pass.
+    fn asked(&self) -> Bytes {
+        let arrived = &self.admitted.arrived;
+        self.filters.as_deref().map_or_else(|| arrived.bytes.clone(), |filters| filters.body(arrived))
     }
 
     /// The fault that an answer is which a filter withheld, where the call can go elsewhere then.
@@ -166,7 +209,7 @@ impl Tries<'_> {
         let held = self.held.take()?;
         let arm = &self.round.route.arms[held.arm];
         let (sent, front) = held.released(arm, ledger);
-        Some(Got { sent, front, ride: None })
+        Some(Got { sent, front, ride: None, is_replied: false })
     }
 }
 
@@ -174,7 +217,7 @@ impl Tries<'_> {
 fn call(
     arm: &Arm,
     arrived: &Arrived,
-    front: Option<&Front>,
+    put: (Option<&Front>, &[TextEdit]),
     headers: Arc<HeaderMap>,
     deadlines: Deadlines,
 ) -> Result<Call, Fault> {
@@ -182,7 +225,7 @@ fn call(
         api: arrived.api,
         model: arm.model.clone(),
         adapter: arm.adapter.clone(),
-        body: splice(arrived, arm, front)?,
+        body: splice(arrived, arm, put.0, put.1)?,
         headers,
         caller: 0,
         deadlines,
@@ -191,20 +234,31 @@ fn call(
     })
 }
 
-/// Looks at an answer that another variant could better.
+/// The answer that a filter gives.
+fn replied(text: &str, arm: &Arm, arrived: &Arrived, ledger: &Ledger) -> Got {
+    let api = arrived.api;
+    let known = ledger.event().map_or_else(Known::default, |event| Known::ours(api, event, &arm.upstream));
+    let usage = Some(Usage::default());
+    let sent = if arrived.scan.stream {
+        Sent::Stream(Frames { endpoint: None, frames: replayed(vec![known.events(api, text, usage)]) })
+    } else {
+        Sent::Whole(Answer { body: known.whole(api, text, usage), usage, endpoint: None })
+    };
+    Got { sent, front: 0, ride: None, is_replied: true }
+}
+
+/// Looks at an answer that another variant could better: then `asked` is the caller's body as it was let pass.
 async fn regarded(
     round: &Round<'_>,
     arrived: &Arrived,
     tried: Result<Begun, Fault>,
-    is_further: bool,
+    asked: Option<Bytes>,
     ledger: &mut Ledger,
 ) -> Result<(Regarded, Option<Ride>), Fault> {
     let Begun { sent, ride } = tried?;
-    if !is_further {
-        return Ok((Regarded::passed(sent), ride));
-    }
+    let Some(asked) = asked else { return Ok((Regarded::passed(sent), ride)) };
     let remaining = round.route.spec.timeouts.total.saturating_sub(round.spent());
-    let regarded = cascade::regard(round.route, arrived, sent, remaining).await;
+    let regarded = cascade::regard(round.route, arrived, &asked, sent, remaining).await;
     match &regarded {
         Ok(regarded) => ledger.beside(regarded.judge),
         Err(fault) => cascade::broke(fault, ledger),
@@ -253,14 +307,17 @@ fn turn(caller: &Caller) -> u64 {
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
-/// which nothing could be billed, behind the prompt where there is one, and with what the arm and the prompt say of how to
-/// generate. Everything else stays as it came.
+/// which nothing could be billed, behind the prompt where there is one, with what the arm and the prompt say of how to
+/// generate, and with the texts that filters put in. Everything else stays as it came.
 ///
 /// # Errors
 /// The body is no JSON object, which the scan of it should have found.
-pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>) -> Result<Bytes, Fault> {
+pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>, edits: &[TextEdit]) -> Result<Bytes, Fault> {
     let members = parameters::added(arrived, arm, front)?;
     let mut splices = Splices::new();
+    for (range, text) in edits {
+        splices.text(range.clone(), text);
+    }
     if let Some(front) = front {
         front.splice(arrived, &mut splices);
     }
@@ -343,7 +400,7 @@ mod tests {
             let mut ledger =
                 Ledger::open(Api::ChatCompletions, "c".into(), events, Arc::new(SystemClock), &SplitMix::seeded(1));
             arm.note(&mut ledger);
-            let call = call(&arm, &arrived, None, Arc::default(), left).unwrap();
+            let call = call(&arm, &arrived, (None, &[]), Arc::default(), left).unwrap();
             attempt::once(&arm, call, false, &SystemClock, &mut ledger).await.unwrap();
             drop(ledger.close(Outcome::Ok));
         }

@@ -1,0 +1,164 @@
+//! `plugins`: WebAssembly components that are loaded. Owns that a component is there and, where it is pinned, the one that is
+//! meant; what it is and whether it takes its configuration is seen when it is loaded.
+
+use super::Desk;
+use crate::json::Json;
+use crate::report::Notes;
+use crate::scalar::{At, Flaw, Scalar, Size, Span, Text};
+use crate::shape::{Item, record};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::{Schema, json_schema};
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegate_core::PluginName;
+use tidegate_core::digest::Digest;
+use tidegate_core::spec::{PluginLimits, PluginSpec};
+
+/// What may be asked for an instance's memory.
+const MEMORY: [u64; 2] = [1 << 20, 1 << 30];
+/// What may be asked for a call's time.
+const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(60)];
+
+record! {
+    /// A plugin that is loaded.
+    PluginFile {
+        required {
+            /// Its component, a file of WebAssembly.
+            component: At<Text>,
+        }
+        optional {
+            /// What the component must digest to.
+            sha256: At<Digest>,
+            /// The public key (ed25519, in hex or base64) whose signature must lie beside the component, as
+            /// `COMPONENT.sig`.
+            signed_by: At<PublicKey>,
+            /// Its settings; it says itself which there are (`tidegate plugin inspect`).
+            config: Json,
+            /// What it may take, beside the defaults of its world.
+            limits: PluginLimitsFile,
+        }
+        later { "capabilities", "wasi" }
+    }
+}
+
+record! {
+    /// What a plugin may take.
+    PluginLimitsFile {
+        optional {
+            /// The memory of an instance, from 1MiB to 1GiB.
+            memory: At<Size>,
+            /// How long a call may take, from 1ms to 60s.
+            deadline: At<Span>,
+        }
+    }
+}
+
+/// A public key of ed25519.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PublicKey(pub(crate) [u8; 32]);
+
+impl Scalar for PublicKey {
+    const WHAT: &'static str = "a public key of ed25519";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bytes = if is_hex {
+            text.parse::<Digest>().ok().map(|digits| *digits.as_bytes())
+        } else {
+            STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok())
+        };
+        bytes.map(Self).ok_or_else(|| Flaw::default().mend("write its 32 bytes in hex or base64"))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9a-fA-F]{64}|[0-9A-Za-z+/]{43}=|.*\\$\\{.*)$"})
+    }
+}
+
+/// The plugin of an entry.
+pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<PluginSpec> {
+    let name = super::name::<PluginName>(&item.name, &item.at, desk);
+    let raw = item.value?;
+    let component = raw.component.as_ref().and_then(|given| component(given, raw.sha256.as_ref(), desk));
+    if let (Some(path), Some(key)) = (&component, &raw.signed_by) {
+        signature(path, key, desk);
+    }
+    let limits = raw.limits.map_or_else(PluginLimits::default, |limits| within(limits, desk.notes));
+    let config = raw.config.unwrap_or_else(Json::nothing);
+    Some(PluginSpec {
+        name: name?,
+        component: component?,
+        sha256: raw.sha256.map(|given| given.value),
+        signed_by: raw.signed_by.map(|given| given.value.0),
+        config: config.value.to_string(),
+        shown: config.shown.to_string(),
+        limits,
+    })
+}
+
+/// Where the component lies. It is read for its digest: another component is another configuration.
+fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    if let Some((scheme @ ("https" | "http" | "oci"), _)) = given.value.0.split_once(':') {
+        desk.notes
+            .fault(&given.at, format!("components are not taken from `{scheme}:` in this version"))
+            .remedy("fetch it, and name the file");
+        return None;
+    }
+    let path = desk.file(given);
+    if !path.is_file() {
+        return None;
+    }
+    match desk.attach(&path) {
+        Ok(digest) => {
+            if let Some(pinned) = pinned.filter(|pinned| pinned.value != digest) {
+                let says = format!("the component {} has another sha256: {digest}", path.display());
+                desk.notes
+                    .fault(&pinned.at, says)
+                    .remedy("see where it came from; if it is the one that you want, pin that");
+            }
+            Some(path)
+        }
+        Err(why) => {
+            desk.notes
+                .fault(&given.at, format!("the component {} cannot be read: {why}", path.display()))
+                .remedy("see that it is the file of a component, and that it may be read");
+            None
+        }
+    }
+}
+
+/// Whether the signature of a component lies beside it; whether it is right is seen when the component is loaded.
+fn signature(component: &std::path::Path, key: &At<PublicKey>, desk: &mut Desk<'_>) {
+    let path = PluginSpec::signature_of(component);
+    let why = if path.is_file() {
+        desk.attach(&path).err().map(|why| why.to_string())
+    } else {
+        Some("it is not there".to_owned())
+    };
+    if let Some(why) = why {
+        desk.notes.fault(&key.at, format!("the signature {} cannot be read: {why}", path.display())).remedy(
+            "lay the 64 bytes of the signature, or their base64, beside the component, or leave `signed_by` out",
+        );
+    }
+}
+
+fn within(raw: PluginLimitsFile, notes: &mut Notes) -> PluginLimits {
+    let memory = raw.memory.map(|given| {
+        if !(MEMORY[0]..=MEMORY[1]).contains(&given.value.0) {
+            notes
+                .fault(&given.at, "the memory of a plugin is from 1MiB to 1GiB")
+                .remedy("write a size between them, such as `16MiB`");
+        }
+        given.value.0
+    });
+    let deadline = raw.deadline.map(|given| {
+        if !(DEADLINE[0]..=DEADLINE[1]).contains(&given.value.0) {
+            notes
+                .fault(&given.at, "the deadline of a plugin is from 1ms to 60s")
+                .remedy("write a duration between them, such as `5ms`");
+        }
+        given.value.0
+    });
+    PluginLimits { memory, deadline }
+}

@@ -1,0 +1,57 @@
+//! The port to those who watch the calls of a route: they get what was asked and answered when the caller has his answer,
+//! and what is said of it later. Watching costs callers nothing: where nobody has a place, nothing of a call is kept.
+
+use super::learning::RewardValue;
+use super::shadow::Place;
+use crate::{Caller, InferenceId, LabelName, ModelName, RewardName, RouteName, VariantName};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Watches the calls of one route.
+pub trait Watcher: Send + Sync + std::fmt::Debug {
+    /// A place for this call, if it is looked at and there is room now.
+    fn place(&self, call: InferenceId) -> Option<Place>;
+
+    /// Takes a call that was answered to its end. Never blocks.
+    fn take(&self, call: Arc<Answered>, place: Place);
+}
+
+/// A call that was answered to its end: once, however often it was tried, and never a shadow's.
+#[derive(Debug)]
+pub struct Answered {
+    /// The call.
+    pub id: InferenceId,
+    /// When it was accepted, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// Its route.
+    pub route: RouteName,
+    /// Which arm answered.
+    pub variant: Option<VariantName>,
+    /// The model of that arm.
+    pub model: Option<ModelName>,
+    /// Its version in the registry, where it comes from there.
+    pub model_version: Option<u32>,
+    /// Who called.
+    pub caller: Caller,
+    /// The caller's body.
+    pub request: Bytes,
+    /// The answer's, in the parts in which it went out.
+    pub answer: Vec<Bytes>,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+}
+
+/// Takes what is said of calls later.
+pub trait Afterwards: Send + Sync + std::fmt::Debug {
+    /// This is said of that call. Never blocks; what nobody waits for is dropped.
+    fn said(&self, call: InferenceId, later: Later);
+}
+
+/// What is said of a call later.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Later {
+    /// Its class.
+    Label(LabelName, Arc<str>),
+    /// How good it was.
+    Reward(RewardName, RewardValue),
+}

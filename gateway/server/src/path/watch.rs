@@ -1,0 +1,86 @@
+//! Who watches a route gets the calls that were answered to their end. Owns when they are told: when the caller has his whole
+//! answer, and only those who had a place for the call when it began.
+
+use crate::path::permit::Admitted;
+use bytes::Bytes;
+use std::sync::Arc;
+use tidegate_core::port::shadow::Place;
+use tidegate_core::port::watcher::{Answered, Watcher};
+use tidegate_core::{Caller, Ledger};
+
+/// The most of one answer that is kept to be watched; a longer one is not.
+const MOST: usize = 1024 * 1024;
+
+/// What watchers will get of one call.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    /// Who, and the place that is held for it.
+    wanted: Vec<(Arc<dyn Watcher>, Place)>,
+    caller: Caller,
+    request: Bytes,
+    stream: bool,
+    answer: Vec<Bytes>,
+    kept: usize,
+}
+
+impl Watching {
+    /// That of a call whose answer has begun; nothing where nobody has a place for it.
+    pub(crate) fn of(admitted: &Admitted, ledger: &Ledger) -> Option<Box<Self>> {
+        let watchers = &admitted.route.watchers;
+        if watchers.is_empty() {
+            return None;
+        }
+        let call = ledger.event()?.id;
+        let place = |watcher: &Arc<dyn Watcher>| Some((Arc::clone(watcher), watcher.place(call)?));
+        let wanted: Vec<_> = watchers.iter().filter_map(place).collect();
+        (!wanted.is_empty()).then(|| {
+            Box::new(Self {
+                wanted,
+                caller: admitted.caller.clone(),
+                request: admitted.arrived.bytes.clone(),
+                stream: admitted.arrived.scan.stream,
+                answer: Vec::new(),
+                kept: 0,
+            })
+        })
+    }
+
+    /// Takes a part of the answer.
+    pub(crate) fn part(&mut self, bytes: &Bytes) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        self.kept += bytes.len();
+        if self.kept > MOST {
+            // Its places are free again.
+            self.wanted.clear();
+            self.answer = Vec::new();
+            return;
+        }
+        self.answer.push(bytes.clone());
+    }
+
+    /// The answer is whole: the watchers are told.
+    pub(crate) fn end(&mut self, ledger: &Ledger) {
+        let (Some(event), false) = (ledger.event(), self.wanted.is_empty()) else { return };
+        let Some(route) = event.route.clone() else { return };
+        let answered = Arc::new(Answered {
+            id: event.id,
+            unix_ms: event.unix_ms,
+            route,
+            variant: event.variant.clone(),
+            model: event.model.clone(),
+            model_version: event.model_version,
+            caller: self.caller.clone(),
+            request: self.request.clone(),
+            answer: std::mem::take(&mut self.answer),
+            stream: self.stream,
+        });
+        for (watcher, place) in self.wanted.drain(..) {
+            watcher.take(Arc::clone(&answered), place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
