@@ -2,6 +2,7 @@
 //! in `serve`, how models are fetched in `pull`.
 
 mod admin;
+mod alert;
 mod audit;
 mod chat;
 mod check;
@@ -11,6 +12,7 @@ mod explain;
 mod key;
 mod model;
 mod models;
+mod monitor;
 mod plugin;
 mod prompt;
 mod registry;
@@ -95,6 +97,10 @@ enum Command {
     /// Look at plugins, try them on a window, and make components of modules
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Compile the component that comes on standard input, within the caps that stand before it: a gateway calls this
+    #[cfg(feature = "host")]
+    #[command(hide = true)]
+    CompilePlugin,
     /// Register, show, govern and promote the models of a gateway's registry
     #[command(subcommand)]
     Model(model::Model),
@@ -104,6 +110,12 @@ enum Command {
     /// Look at the rollouts of a running gateway, and pause, resume, abort or promote them
     #[command(subcommand)]
     Rollout(rollout::Rollout),
+    /// Try whom the configuration tells of alarms
+    #[command(subcommand)]
+    Alert(alert::Alert),
+    /// Look at what monitors find, and write a page about one
+    #[command(subcommand)]
+    Monitor(monitor::Monitor),
     /// Check the registry's audit log, write it out, or erase particulars in it
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -134,9 +146,15 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Replay(replay) => replay.run(),
         Command::Prompt(prompt) => block_on(prompt.run()),
         Command::Plugin(plugin) => plugin.run(),
+        #[cfg(feature = "host")]
+        Command::CompilePlugin => {
+            Ok(tidegate_host::compile_as_child(std::io::stdin().lock(), std::io::stdout().lock())?)
+        }
         Command::Model(model) => block_on(model.run()),
         Command::Registry(registry) => block_on(registry.run()),
         Command::Rollout(rollout) => block_on(rollout.run()),
+        Command::Alert(alert) => block_on(alert.run()),
+        Command::Monitor(monitor) => block_on(monitor.run()),
         Command::Audit(audit) => block_on(audit.run()),
         Command::Version => print(&format!("tidegate {} (features: {})\n", env!("CARGO_PKG_VERSION"), features())),
     }
@@ -247,6 +265,12 @@ mod tests {
             "tidegate rollout status",
             "tidegate rollout status support",
             "tidegate rollout promote support --full --why reviewed",
+            "tidegate alert test duty",
+            "tidegate alert test duty --config c.yaml --json",
+            "tidegate monitor list",
+            "tidegate monitor show fraud-drift --json",
+            "tidegate monitor report fraud-drift --html x.html",
+            "tidegate monitor reset fraud-drift",
             "tidegate version",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -259,6 +283,8 @@ mod tests {
             "tidegate key new --principal p --role none",
             "tidegate events show x",
             "tidegate rollout abort",
+            "tidegate monitor report fraud-drift",
+            "tidegate alert test",
             "tidegate plugin run x.wasm",
             "tidegate plugin pack core.wasm",
             "tidegate prompt test a",

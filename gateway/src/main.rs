@@ -1,8 +1,10 @@
 //! The program `tidegate`: reads its arguments and does what they say. What it can do is in `cli`, how it serves in
 //! `serve`, and how organs are built from the configuration in `wire`.
 
+mod alerts;
 mod cli;
 mod learning;
+mod monitors;
 mod pull;
 mod replay;
 mod rollouts;

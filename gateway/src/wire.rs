@@ -2,9 +2,12 @@
 
 #[cfg(feature = "engine")]
 mod admission;
+pub(crate) mod alerts;
 mod announcer;
 #[cfg(feature = "engine")]
 pub(crate) mod artifacts;
+#[cfg(feature = "host")]
+mod book;
 mod budgets;
 pub(crate) mod deciders;
 mod events;
@@ -19,6 +22,7 @@ pub(crate) mod operations;
 pub(crate) mod otlp;
 pub(crate) mod pages;
 pub(crate) mod parts;
+pub(crate) mod plugins;
 pub(crate) mod prompts;
 pub(crate) mod registry;
 pub(crate) mod reload;

@@ -1,7 +1,7 @@
 //! `tidegate check`: a configuration read as `serve` would read it, with all its faults.
 
 use super::{Wrong, load, print};
-use crate::terminal::Style;
+use crate::terminal::{Style, harmless};
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -36,28 +36,41 @@ impl Check {
                 return self.refuse(&report);
             }
         };
-        let lacking = lacking(&loaded.spec, cfg!(feature = "engine"), cfg!(feature = "otlp"));
+        let built =
+            Built { engine: cfg!(feature = "engine"), host: cfg!(feature = "host"), otlp: cfg!(feature = "otlp") };
+        let lacking = lacking(&loaded.spec, built);
+        // Plugins are loaded as `serve` would: nothing but their files is needed for it.
+        let plugins = crate::wire::plugins::faults(&loaded.spec);
+        let is_fine = lacking.is_empty() && plugins.is_empty();
         match self.format {
             Format::Json => {
-                let findings = serde_json::json!({"ok": lacking.is_empty(), "warnings": loaded.warnings, "lacking": lacking, "config": *loaded.spec.hash});
+                let findings = serde_json::json!({"ok": is_fine, "warnings": loaded.warnings, "lacking": lacking, "plugins": plugins, "config": *loaded.spec.hash});
                 print(&format!("{findings:#}\n"))?;
             }
-            Format::Text => print(&self.text(&loaded.warnings, &lacking, &loaded.spec))?,
+            Format::Text => {
+                let faults: Vec<_> = lacking.iter().chain(&plugins).map(|fault| harmless(fault)).collect();
+                print(&self.text(&loaded.warnings, &faults, &loaded.spec))?;
+            }
         }
-        if lacking.is_empty() { Ok(()) } else { Err(Wrong(String::new()).into()) }
+        if is_fine { Ok(()) } else { Err(Wrong(String::new()).into()) }
     }
 
-    fn text(&self, warnings: &[impl std::fmt::Display], lacking: &[String], spec: &GatewaySpec) -> String {
+    fn text(
+        &self,
+        warnings: &[impl std::fmt::Display],
+        faults: &[impl std::fmt::Display],
+        spec: &GatewaySpec,
+    ) -> String {
         let style = Style::stdout();
         let mut text = String::new();
         let mut line = |head: String, body: &dyn std::fmt::Display| writeln!(text, "{head} {body}").unwrap_or_default();
         for warning in warnings {
             line(style.warn("warning:"), warning);
         }
-        for lack in lacking {
-            line(style.bad("error:"), lack);
+        for fault in faults {
+            line(style.bad("error:"), fault);
         }
-        if lacking.is_empty() {
+        if faults.is_empty() {
             let GatewaySpec { routes, models, providers, hash, .. } = spec;
             let (routes, models, providers) = (routes.len(), models.len(), providers.len());
             line(
@@ -80,17 +93,28 @@ impl Check {
     }
 }
 
+/// What this program was built with.
+#[derive(Debug, Clone, Copy)]
+struct Built {
+    engine: bool,
+    host: bool,
+    otlp: bool,
+}
+
 /// What the configuration needs and this program was built without.
-fn lacking(spec: &GatewaySpec, has_engine: bool, has_otlp: bool) -> Vec<String> {
+fn lacking(spec: &GatewaySpec, built: Built) -> Vec<String> {
     let without = |what: String, feature: &str| {
         format!("{what} needs the feature `{feature}`, which this program was built without")
     };
     let mut lacking = Vec::new();
-    if !has_engine {
+    if !built.engine {
         let local = spec.providers.values().filter(|provider| matches!(provider.kind, ProviderKind::Local(_)));
         lacking.extend(local.map(|provider| without(format!("the provider `{}`", provider.name), "engine")));
     }
-    if !has_otlp && spec.telemetry.otlp.is_some() {
+    if !built.host {
+        lacking.extend(spec.plugins.keys().map(|name| without(format!("the plugin `{name}`"), "host")));
+    }
+    if !built.otlp && spec.telemetry.otlp.is_some() {
         lacking.push(without("`telemetry.otlp`".to_owned(), "otlp"));
     }
     lacking

@@ -12,14 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::learning::{Feedback, Learning, Saying, Taken};
+use tidegate_core::port::watcher::Afterwards;
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{GatewaySpec, RouteSpec};
 use tidegate_core::{Clock, Fault, FaultKind};
 use tidegate_route::StateCell;
 use tidegate_storage::learning::log_at;
 
-/// How many messages may wait for the thread.
+/// How many calls that ended may wait for the thread.
 const QUEUE: usize = 65_536;
+/// How many messages may: room for all of them is made at the start.
+const MESSAGES: usize = 8_192;
 
 /// The learners.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl Learners {
         let worker =
             Worker::open(log, events, clock, rollouts, Arc::clone(&board)).context("the log of what was learnt")?;
         let worker = Arc::new(Mutex::new(worker));
-        let (queue, messages) = sync_channel(QUEUE);
+        let (queue, messages) = sync_channel(MESSAGES);
         let working = Arc::clone(&worker);
         let thread = std::thread::Builder::new().name("learners".to_owned());
         let ended: Arc<Mutex<Vec<Ended>>> = Arc::default();
@@ -87,6 +90,12 @@ impl Learners {
     pub(crate) fn declared(&self, spec: &GatewaySpec) {
         self.worker.lock().unwrap_or_else(PoisonError::into_inner).declare(spec);
         self.has_rewards.store(!spec.rewards.is_empty(), Ordering::Relaxed);
+    }
+
+    /// Says who hears what is said of calls, too.
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "without plugins nobody watches"))]
+    pub(crate) fn told_afterwards(&self, afterwards: Arc<dyn Afterwards>) {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).afterwards = Some(afterwards);
     }
 
     /// Whether callers may say of any call how good it was, or say other things of calls: then calls are remembered, so that

@@ -23,6 +23,9 @@ impl Watched {
 
 impl Events for Watched {
     fn record(&self, event: Box<Event>) -> Recorded {
+        if event.is_by_filter() {
+            return self.store.record(event);
+        }
         self.deciders.rollouts.see(&event);
         if let Some(ended) = ended(&event, self.deciders.learners.hears_of_any()) {
             self.deciders.learners.tell(ended);

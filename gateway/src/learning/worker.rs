@@ -18,7 +18,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::event::Regarded;
-use tidegate_core::port::learning::{Feedback, RewardValue, Saying, Taken};
+use tidegate_core::port::learning::{About, Feedback, RewardValue, Saying, Taken};
+use tidegate_core::port::watcher::{self, Afterwards};
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{ContentPolicy, GatewaySpec, RewardSpec, RouteSpec};
 use tidegate_core::{Checks, Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
@@ -32,8 +33,9 @@ use tokio::sync::oneshot;
 const REWARDS: u32 = 50;
 /// … or so long after the first one that it lacks.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long the thread waits for a message.
-const TICK: Duration = Duration::from_millis(20);
+/// How long the thread waits for a message. It is also the least time between two states at thousands of rewards a second:
+/// each costs it as much as a thousand rewards do.
+const TICK: Duration = Duration::from_millis(50);
 /// How long feedback waits for the end of the call that it is about: a caller may have seen the last byte before us.
 const EARLY: Duration = Duration::from_secs(2);
 /// Room for so many calls that ended is kept.
@@ -111,6 +113,8 @@ pub(super) struct Worker {
     clock: Arc<dyn Clock>,
     is_lost: bool,
     board: Arc<Board>,
+    /// Who hears what is said of calls, too.
+    pub(super) afterwards: Option<Arc<dyn Afterwards>>,
 }
 
 impl Worker {
@@ -140,6 +144,7 @@ impl Worker {
             clock,
             is_lost: false,
             board,
+            afterwards: None,
         };
         if let Some(log) = log {
             log.read(|entry| worker.restore(entry))?;
@@ -337,8 +342,21 @@ impl Worker {
             self.rollouts.judge(&route, &variant, reward, value);
         }
         self.fold(&entries);
+        self.pass_on(feedback);
         learnt.dedup();
         Ok(Some(Taken { learnt, was_known: false, noted: None }))
+    }
+
+    /// Passes on what was said of a single call.
+    fn pass_on(&self, feedback: &Feedback) {
+        let (Some(afterwards), About::Inference(call)) = (&self.afterwards, &feedback.about) else { return };
+        match &feedback.said {
+            Saying::Reward(name, value) => afterwards.said(*call, watcher::Later::Reward(name.clone(), *value)),
+            Saying::Label(name, class) => {
+                afterwards.said(*call, watcher::Later::Label(name.clone(), Arc::clone(class)));
+            }
+            Saying::Demonstration(_) => {}
+        }
     }
 
     /// Publishes the states that are due.

@@ -292,7 +292,7 @@ impl Rollouts {
     }
 
     /// Does what somebody wants, and tells how it stands then.
-    pub(super) async fn order(
+    pub(crate) async fn order(
         self: &Arc<Self>,
         route: &str,
         order: Order,

@@ -1,10 +1,14 @@
 //! Who says which shares the arms of a route have: nobody but the configuration, a learner, or a rollout.
 
+use super::plugins::Plugins;
 use crate::learning::Learners;
+use crate::monitors::{Monitors, Valves};
 use crate::rollouts::Rollouts;
 use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::sync::Arc;
+use tidegate_core::RouteName;
+use tidegate_core::port::watcher::Watcher;
 use tidegate_core::spec::{CascadeSpec, GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_route::StateCell;
 
@@ -17,6 +21,10 @@ pub(crate) struct Deciders {
     pub(crate) rollouts: Arc<Rollouts>,
     /// What shadows did and spent.
     pub(crate) shadows: Arc<Accounts>,
+    /// Of variants that a monitor disables.
+    pub(crate) valves: Arc<Valves>,
+    /// What watches.
+    pub(crate) monitors: Arc<Monitors>,
 }
 
 impl Deciders {
@@ -26,9 +34,8 @@ impl Deciders {
     /// The route has no arm, or what is kept of its rollout cannot be read.
     pub(crate) fn states(&self, route: &RouteSpec) -> anyhow::Result<StateCell> {
         let states = match &route.policy {
-            PolicySpec::Weighted(shares) | PolicySpec::Cascade(CascadeSpec { shares, .. }) => {
-                StateCell::fixed(shares).map_err(Into::into)
-            }
+            PolicySpec::Weighted(shares) => self.valves.cell(route, shares).map_err(Into::into),
+            PolicySpec::Cascade(CascadeSpec { shares, .. }) => StateCell::fixed(shares).map_err(Into::into),
             // Each call has shares of its own.
             PolicySpec::Steered(_) | PolicySpec::Rules(_) => {
                 StateCell::fixed(&vec![1.0; route.variants.len()]).map_err(Into::into)
@@ -39,9 +46,39 @@ impl Deciders {
         states.with_context(|| format!("route `{}`", route.name))
     }
 
+    /// Who watches the calls of a route.
+    ///
+    /// # Errors
+    /// A monitor cannot be.
+    #[cfg(feature = "host")]
+    pub(crate) fn watchers(
+        &self,
+        route: &RouteName,
+        spec: &GatewaySpec,
+        plugins: &Plugins,
+    ) -> anyhow::Result<Vec<Arc<dyn Watcher>>> {
+        self.monitors.watchers(route, spec, plugins)
+    }
+
+    /// Nobody does without plugins.
+    ///
+    /// # Errors
+    /// Somebody is to.
+    #[cfg(not(feature = "host"))]
+    pub(crate) fn watchers(
+        &self,
+        _: &RouteName,
+        spec: &GatewaySpec,
+        _: &Plugins,
+    ) -> anyhow::Result<Vec<Arc<dyn Watcher>>> {
+        self.monitors.refused(spec).map(|()| Vec::new())
+    }
+
     /// This configuration is in force from now on.
     pub(crate) fn in_force(&self, spec: &GatewaySpec) {
         self.learners.declared(spec);
         self.rollouts.in_force(spec);
+        #[cfg(feature = "host")]
+        self.monitors.in_force(spec);
     }
 }

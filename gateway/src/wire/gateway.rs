@@ -6,22 +6,27 @@ use super::events::NoEvents;
 use super::limiter::Leases;
 use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
+#[cfg(feature = "host")]
+use super::plugins::PluginMount;
+use super::plugins::{Rack, Workshop};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
+#[cfg(feature = "host")]
+use crate::alerts::Teller;
 use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};
+use crate::monitors;
 use crate::pull::PullContext;
 use crate::replay::ExperimentMount;
 use crate::rollouts::{Fleet, RolloutMount, Rollouts};
 use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::events::Events;
 use tidegate_core::port::mount::Mount;
-use tidegate_core::port::verdicts::NoVerdicts;
 use tidegate_core::spec::{CorsSpec, GatewaySpec};
 use tidegate_core::{Clock, Dice};
 use tidegate_server::Server;
@@ -95,8 +100,13 @@ impl Gateway {
             pull: PullContext::from_environment()?,
             deciders: deciders.clone(),
             leases: leases.clone(),
+            alerts: super::alerts::begin(&spec, &clock, &dice, &metrics),
             metrics: Arc::clone(&metrics),
+            plugins: Arc::new(Rack::default()),
+            workshop: Arc::new(Workshop::of_this_program()),
         };
+        #[cfg(feature = "host")]
+        introduce(&tools);
         let store = super::events::open(&spec.events, &clock)?;
         let kept: Arc<dyn Events> = match &store {
             Some(store) => Arc::<EventStore>::clone(store),
@@ -115,6 +125,7 @@ impl Gateway {
         let snapshot =
             Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
         deciders.in_force(&spec);
+        tools.plugins.replace(parts.plugins());
         let sharing = sharing(&spec, replica, &deciders.learners, &*dice)?;
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
@@ -125,11 +136,7 @@ impl Gateway {
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
-        mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
-        mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
-        mounts.push(Arc::new(ExperimentMount::new(Arc::clone(&slot), spec.events.folder.clone())));
-        mounts.push(Arc::new(RolloutMount::new(Arc::clone(&deciders.rollouts))));
+        let mounts = mounts(registry.as_deref(), prompts.as_ref(), &slot, &spec, &tools);
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
@@ -227,6 +234,8 @@ impl Gateway {
         }
         let spans = self.server.ports().spans.clone();
         let learners = Arc::clone(&self.deciders.learners);
+        #[cfg(feature = "host")]
+        let monitors = Arc::clone(&self.deciders.monitors);
         if let Some(leases) = &self.leases {
             leases.close().await;
         }
@@ -234,6 +243,9 @@ impl Gateway {
         let closed = tokio::task::spawn_blocking(move || {
             limits.iter().for_each(|limits| self.budgets.keep(limits));
             learners.close();
+            // Behind the learners, so that they hear what was said last.
+            #[cfg(feature = "host")]
+            monitors.close();
             if let Some(store) = self.store {
                 store.close();
             }
@@ -244,11 +256,40 @@ impl Gateway {
         if let Err(e) = closed.await {
             tracing::error!(error = %e, "the event store or the way to the collector did not close");
         }
+        self.reloader.alerts().close().await;
         // Behind the learners, so that others hear of the last rewards, too.
         if let Some(sharing) = &self.sharing {
             sharing.close().await;
         }
     }
+}
+
+/// Monitors hear who tells of alarms, and the metrics how plugins fare.
+#[cfg(feature = "host")]
+fn introduce(tools: &Tools) {
+    tools.deciders.monitors.told_by(Arc::<Teller>::clone(&tools.alerts));
+    tools.metrics.count_plugins(Arc::<Rack>::clone(&tools.plugins));
+}
+
+/// The interfaces that organs bring along.
+fn mounts(
+    registry: Option<&OpenRegistry>,
+    prompts: Option<&Arc<PromptMount>>,
+    slot: &Arc<OnceLock<Weak<Reloader>>>,
+    spec: &GatewaySpec,
+    tools: &Tools,
+) -> Vec<Arc<dyn Mount>> {
+    let deciders = &tools.deciders;
+    let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
+    mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
+    mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
+    mounts.push(Arc::new(ExperimentMount::new(Arc::clone(slot), spec.events.folder.clone())));
+    mounts.push(Arc::new(RolloutMount::new(Arc::clone(&deciders.rollouts))));
+    #[cfg(feature = "host")]
+    mounts.push(Arc::new(monitors::MonitorMount::new(Arc::clone(&deciders.monitors))));
+    #[cfg(feature = "host")]
+    mounts.push(Arc::new(PluginMount::new(Arc::clone(&tools.plugins), Arc::clone(&tools.workshop))));
+    mounts
 }
 
 fn admin_terms() -> Terms {
@@ -272,17 +313,31 @@ fn deciders(
 ) -> anyhow::Result<Deciders> {
     let events = spec.events.folder.as_deref();
     let fleet = spec.shared.as_ref().map(|shared| Fleet::begin(shared, replica.to_owned())).transpose()?;
-    let rollouts = Arc::new(Rollouts::new(events, Arc::new(NoVerdicts), Arc::clone(clock), fleet));
+    let verdicts: Arc<monitors::Board> = Arc::default();
+    let rollouts = Arc::new(Rollouts::new(events, Arc::<monitors::Board>::clone(&verdicts), Arc::clone(clock), fleet));
     if let Some(registry) = registry {
         rollouts.audited(registry.audit());
     }
+    let valves: Arc<monitors::Valves> = Arc::default();
+    #[cfg(feature = "host")]
+    let monitors = {
+        let book = registry.map(|registry| Arc::new(registry.book()) as Arc<dyn monitors::Book>);
+        let does = (Arc::clone(&rollouts), Arc::clone(&valves));
+        Arc::new(monitors::Monitors::start(events, verdicts, Arc::clone(clock), does, book)?)
+    };
+    #[cfg(not(feature = "host"))]
+    let monitors: Arc<monitors::Monitors> = Arc::default();
     let board = Arc::new(Board::new(spec.shared.is_some()));
     if spec.shared.is_some() {
         metrics.count_learning(Arc::<Board>::clone(&board));
     }
     let learners = Arc::new(Learners::start(events, Arc::clone(clock), Arc::clone(&rollouts), board)?);
+    #[cfg(feature = "host")]
+    learners.told_afterwards(Arc::<monitors::Monitors>::clone(&monitors));
     let shadows = Arc::new(Accounts::open(events, Arc::clone(clock)).context("the log of shadows")?);
-    Ok(Deciders { learners, rollouts, shadows })
+    #[cfg(feature = "host")]
+    metrics.count_monitors(Arc::<monitors::Monitors>::clone(&monitors));
+    Ok(Deciders { learners, rollouts, shadows, valves, monitors })
 }
 
 /// The way to the store that replicas share, where there is one.

@@ -5,8 +5,10 @@ use super::announcer::Announcer;
 use super::deciders::Deciders;
 use super::following::Local;
 use super::limiter::{Leases, Limiter};
+use super::plugins::{Plugins, Rack, Workshop};
 #[cfg(feature = "engine")]
 use super::verified::Verified;
+use crate::alerts::Teller;
 use crate::pull::PullContext;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -41,8 +43,14 @@ pub(crate) struct Tools {
     pub(crate) deciders: Deciders,
     /// The way to the store that replicas share, where there is one.
     pub(crate) leases: Option<Arc<Leases>>,
+    /// Who tells of alarms.
+    pub(crate) alerts: Arc<Teller>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// Where the plugins in force are shown.
+    pub(crate) plugins: Arc<Rack>,
+    /// Where plugins are compiled.
+    pub(crate) workshop: Arc<Workshop>,
 }
 
 impl Tools {
@@ -77,14 +85,16 @@ pub(crate) struct Parts {
     openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
     local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Limiter)>,
+    plugins: Plugins,
 }
 
 impl Parts {
     /// Builds what `spec` needs and `self` has not. Nothing in force changes until the result replaces it.
     ///
     /// # Errors
-    /// A provider cannot be built, or a model not be fetched or loaded of which no version serves already: one that does
-    /// goes on, so that neither a registry out of reach nor a broken version keeps other changes from taking effect.
+    /// A provider cannot be built, a plugin not be loaded, or a model not be fetched or loaded of which no version serves
+    /// already: one that does goes on, so that neither a registry out of reach nor a broken version keeps other changes from
+    /// taking effect.
     pub(crate) async fn renewed(&self, spec: &GatewaySpec, tools: &Tools) -> anyhow::Result<Self> {
         let mut next = Self::default();
         for (name, provider) in &spec.providers {
@@ -106,6 +116,8 @@ impl Parts {
                 next.openai.insert(name.clone(), ((**openai).clone(), backend));
             }
         }
+        // Before the models, which take longer.
+        next.plugins = self.plugins.renewed(spec, &tools.workshop).await?;
         for model in spec.models.values() {
             if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
             {
@@ -181,6 +193,12 @@ impl Parts {
     #[must_use]
     pub(crate) fn are_due(&self, now: Instant) -> bool {
         self.local.values().filter_map(|local| local.refusal.as_ref()).any(|refusal| refusal.again <= now)
+    }
+
+    /// The plugins.
+    #[must_use]
+    pub(crate) const fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// What callers are held to.

@@ -123,6 +123,12 @@ impl OpenRegistry {
         Arc::<Registry>::clone(&self.registry)
     }
 
+    /// What monitors need of it.
+    #[cfg(feature = "host")]
+    pub(crate) fn book(&self) -> super::book::MonitorBook {
+        super::book::MonitorBook::of(Arc::clone(&self.registry))
+    }
+
     /// What serving takes models from.
     pub(crate) fn shelf(&self) -> Shelf {
         Shelf {

@@ -2,10 +2,11 @@
 //! force whole or not at all.
 
 use super::parts::{Parts, Tools};
+use crate::alerts::Teller;
 use notify::Watcher as _;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tidegate_config::{Loaded, Report};
 use tidegate_core::port::models::{Models, ReplicaServing, Revision};
@@ -34,7 +35,29 @@ pub(crate) struct Reloader {
     /// One reload at a time; the parts in force.
     parts: tokio::sync::Mutex<Parts>,
     state: Mutex<State>,
+    /// Who watches the folders, while files are followed.
+    folders: Mutex<Option<Folders>>,
     fixed: Fixed,
+}
+
+/// What watches folders, and which.
+#[derive(Debug)]
+struct Folders {
+    watcher: notify::RecommendedWatcher,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Folders {
+    /// Watches these as well.
+    fn watch(&mut self, folders: BTreeSet<PathBuf>) -> notify::Result<()> {
+        for folder in folders {
+            if !self.watched.contains(&folder) {
+                self.watcher.watch(&folder, notify::RecursiveMode::NonRecursive)?;
+                self.watched.insert(folder);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What changes with each reload.
@@ -122,6 +145,7 @@ impl Reloader {
             tools,
             parts: tokio::sync::Mutex::new(parts),
             state: Mutex::new(state),
+            folders: Mutex::new(None),
             fixed: Fixed::of(spec),
         }
     }
@@ -129,6 +153,11 @@ impl Reloader {
     /// Reads the files of these listeners again too.
     pub(crate) fn follow_tls(&self, tls: impl Iterator<Item = Arc<Tls>>) {
         self.state().tls = tls.collect();
+    }
+
+    /// Who tells of alarms.
+    pub(crate) fn alerts(&self) -> &Teller {
+        &self.tools.alerts
     }
 
     /// The configuration in force.
@@ -189,16 +218,21 @@ impl Reloader {
             self.server.ports().metrics.rebuild(arms_of(&spec));
             self.server.ports().metrics.configured(&spec.hash);
             self.tools.deciders.in_force(&spec);
+            self.tools.alerts.in_force(&spec.alerts);
             self.put_into_force(snapshot);
             *parts = renewed;
+            self.tools.plugins.replace(parts.plugins());
             self.announce(&parts).await;
         }
         if !restart.is_empty() {
             tracing::warn!(sections = ?restart, "these changes take effect at the next start");
         }
         let done = serde_json::json!({"config": *spec.hash, "changed": changed, "needs_restart": restart});
-        let mut state = self.state();
-        (state.spec, state.files) = (spec, files);
+        {
+            let mut state = self.state();
+            (state.spec, state.files) = (spec, files);
+        }
+        self.watch_new_folders();
         Ok(done)
     }
 
@@ -336,10 +370,9 @@ impl Reloader {
                 tell.try_send(()).unwrap_or_default();
             }
         });
-        let mut watcher = watcher?;
-        for folder in self.folders() {
-            watcher.watch(&folder, notify::RecursiveMode::NonRecursive)?;
-        }
+        let mut folders = Folders { watcher: watcher?, watched: BTreeSet::new() };
+        folders.watch(self.folders())?;
+        *self.watched_folders() = Some(folders);
         let reloader = Arc::downgrade(self);
         let task = tokio::spawn(async move {
             while told.recv().await.is_some() {
@@ -349,7 +382,20 @@ impl Reloader {
                 drop(reloader.reload("file change").await);
             }
         });
-        Ok(Watching { _watcher: watcher, task })
+        Ok(Watching { reloader: Arc::downgrade(self), task })
+    }
+
+    /// Watches folders that a new configuration names and the old one did not, such as that of a plugin's component.
+    fn watch_new_folders(&self) {
+        // Not held while folders are added: who watches asks for the state to see whether a change concerns us.
+        let wanted = self.folders();
+        if let Some(Err(fault)) = self.watched_folders().as_mut().map(|folders| folders.watch(wanted)) {
+            tracing::warn!(%fault, "a folder of the configuration cannot be watched; a change there is not seen");
+        }
+    }
+
+    fn watched_folders(&self) -> std::sync::MutexGuard<'_, Option<Folders>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folders(&self) -> BTreeSet<PathBuf> {
@@ -407,12 +453,15 @@ fn refused(why: impl std::fmt::Display) -> ReloadRefused {
 /// Follows files while it lives.
 #[derive(Debug)]
 pub(crate) struct Watching {
-    _watcher: notify::RecommendedWatcher,
+    reloader: Weak<Reloader>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(reloader) = self.reloader.upgrade() {
+            drop(reloader.watched_folders().take());
+        }
     }
 }

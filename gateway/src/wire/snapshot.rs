@@ -12,12 +12,13 @@ use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{
-    CascadeSpec, GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec, VariantSpec,
+    CascadeSpec, FilterSpec, GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec,
+    VariantSpec,
 };
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, ByCall, Keyring, Route, ShadowArm};
+use tidegate_server::snapshot::{Arm, ByCall, Keyring, Route, RouteFilter, ShadowArm};
 
 /// Builds the snapshot of `spec`; budgets of retries and second requests and what was measured of arms go on from `before`.
 /// Prompts that routes name are read.
@@ -112,6 +113,7 @@ fn built(
     let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
     let shadows =
         route.shadows.iter().map(|one| shadow(name, one, spec, parts, deciders)).collect::<anyhow::Result<Vec<_>>>();
+    let filters = route.filters.iter().map(|one| filter(one, parts)).collect::<anyhow::Result<Vec<_>>>();
     Ok(Route {
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
@@ -120,8 +122,17 @@ fn built(
         budget,
         allowance: None,
         arms: arms.with_context(|| format!("route `{name}`"))?,
+        filters: filters.with_context(|| format!("route `{name}`"))?,
+        watchers: deciders.watchers(name, spec, parts.plugins())?,
         shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
+}
+
+/// A plugin that looks at the calls of a route.
+fn filter(spec: &FilterSpec, parts: &Parts) -> anyhow::Result<RouteFilter> {
+    let filter = parts.plugins().filter(&spec.plugin);
+    let filter = filter.with_context(|| format!("the plugin `{}` looks at no calls", spec.plugin))?;
+    Ok(RouteFilter { plugin: spec.plugin.clone(), spec: spec.clone(), filter })
 }
 
 /// Who says how good the answers of a cascade are, where it asks.

@@ -1,30 +1,25 @@
-//! What the commands on plugins do, and what they print.
+//! What `tidegate plugin inspect|run|pack` do, and what they print.
 
 use super::super::{Wrong, print};
-use super::Plugin;
+use super::bench::input_of;
+use super::subject::{Prepared, Subject};
 use crate::terminal::{Style, harmless, size};
 use anyhow::Context as _;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
+use tidegate_core::port::filter::LooksAt;
 use tidegate_host::{
-    About, Done, Fault, Finding, Heard, Host, Input, Kind, Limits, Measurement, Output, Outside, Report,
+    About, Bounds, Done, Fault, Finding, Heard, Host, Kind, Limits, Measurement, Output, Outside, Report,
 };
 
 /// The largest window and configuration that are read.
 const MOST_JSON: u64 = 256 << 20;
 
-pub(super) fn run(plugin: Plugin) -> anyhow::Result<()> {
-    match plugin {
-        Plugin::Inspect { file, json } => inspect(&file, json),
-        Plugin::Run { file, input, config, json } => window(&file, &input, config.as_deref(), json),
-        Plugin::Pack { core, output } => pack(&core, &output),
-    }
-}
-
-fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
-    let plugin = load(file)?;
+pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
+    let (plugin, _) = load(file)?;
     if json {
         print(&format!("{:#}\n", serde_json::to_value(plugin.about())?))
     } else {
@@ -32,21 +27,40 @@ fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
     }
 }
 
-fn window(file: &Path, input: &Path, config: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let plugin = load(file)?;
-    let of = |path: &Path| path.display().to_string();
-    let read = Input::read(plugin.about().world, read_json(input)?).map_err(|fault| wrong(&of(input), &fault))?;
-    let config = config.map_or_else(|| Ok(Value::Object(serde_json::Map::new())), read_json)?;
-    let done = plugin.call(&config.to_string(), &read).map_err(|fault| wrong(&of(file), &fault))?;
-    if json { print(&format!("{:#}\n", serde_json::to_value(&done)?)) } else { print(&said(&done)) }
+pub(super) fn run(file: &Path, input: &Path, config: Option<&Path>, json: bool) -> anyhow::Result<()> {
+    let subject = Subject::load(file)?;
+    let (given, configured) = input_of(read_json(input)?);
+    let config = config_of(config, configured)?;
+    let failed = |nothing| subject.error(input, &nothing);
+    let prepared = subject.prepare(&config, given).map_err(failed)?;
+    if let Prepared::Window { plugin, config, input } = &prepared {
+        let done = plugin.call(config, input).map_err(|fault| wrong(&file.display().to_string(), &fault))?;
+        return if json { print(&format!("{:#}\n", serde_json::to_value(&done)?)) } else { print(&said(&done)) };
+    }
+    let answered = prepared.ask().map_err(failed)?;
+    if json {
+        let took = u64::try_from(answered.took.as_micros()).unwrap_or(u64::MAX);
+        return print(&format!("{:#}\n", serde_json::json!({"opinion": answered.output, "took_us": took})));
+    }
+    print(&format!("{}\ntook {}\n", harmless(&format!("{:#}", answered.output)), micros(answered.took)))
 }
 
-fn pack(core: &Path, output: &Path) -> anyhow::Result<()> {
+pub(super) fn pack(core: &Path, output: &Path) -> anyhow::Result<()> {
+    let bytes = packed(core, output)?;
+    print(&format!("{}: {}\n", output.display(), weighed(&bytes)))
+}
+
+/// Makes a component of a core module, and gives its bytes back.
+pub(super) fn packed(core: &Path, output: &Path) -> anyhow::Result<Vec<u8>> {
     let module = read(core, MOST_JSON)?;
     let component = tidegate_host::pack(&module).map_err(|fault| wrong(&core.display().to_string(), &fault))?;
     write_whole(output, &component).with_context(|| format!("{} cannot be written", output.display()))?;
-    let digest = tidegate_core::digest::Digest::of(&component);
-    print(&format!("{}: {}, sha256 {digest}\n", output.display(), size(component.len() as u64)))
+    Ok(component)
+}
+
+/// The size and the digest of a component, in a line.
+pub(super) fn weighed(component: &[u8]) -> String {
+    format!("{}, sha256 {}", size(component.len() as u64), tidegate_core::digest::Digest::of(component))
 }
 
 /// Writes a file that is whole or not there, beside what it replaces until then.
@@ -59,12 +73,28 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&beside, path)
 }
 
-fn load(file: &Path) -> anyhow::Result<tidegate_host::Plugin> {
+/// A component that is loaded, and its bytes.
+pub(super) fn load(file: &Path) -> anyhow::Result<(tidegate_host::Plugin, Vec<u8>)> {
     let limits = Limits::default();
     // One byte more than is taken, so that the host says what is too large.
     let bytes = read(file, limits.component_bytes as u64 + 1)?;
     let host = Host::new(limits, Outside::default())?;
-    host.load(&bytes).map_err(|fault| wrong(&file.display().to_string(), &fault))
+    let plugin = host.load(&bytes, Bounds::default()).map_err(|fault| wrong(&file.display().to_string(), &fault))?;
+    Ok((plugin, bytes))
+}
+
+/// The configuration of a file, else what stands beside the input, else none.
+pub(super) fn config_of(file: Option<&Path>, beside: Option<Value>) -> anyhow::Result<Value> {
+    match file {
+        Some(file) => read_json(file),
+        None => Ok(beside.unwrap_or_else(|| Value::Object(serde_json::Map::new()))),
+    }
+}
+
+/// A time as people read it.
+pub(super) fn micros(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    if micros < 1000.0 { format!("{micros:.1} µs") } else { format!("{:.2} ms", micros / 1000.0) }
 }
 
 /// At most so many bytes of a file.
@@ -76,14 +106,19 @@ fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_json(path: &Path) -> anyhow::Result<Value> {
+pub(super) fn read_json(path: &Path) -> anyhow::Result<Value> {
     let bytes = read(path, MOST_JSON)?;
     let wrong = |error| Wrong(format!("{} is no JSON: {error}", path.display()));
     Ok(serde_json::from_slice(&bytes).map_err(wrong)?)
 }
 
+/// What is wrong with a file that was given.
+pub(super) fn wrong_file(path: &Path, says: &str) -> anyhow::Error {
+    Wrong(format!("{}: {}", path.display(), harmless(says))).into()
+}
+
 /// A fault that names its file. What a plugin does while it runs is no fault of the arguments.
-fn wrong(of: &str, fault: &Fault) -> anyhow::Error {
+pub(super) fn wrong(of: &str, fault: &Fault) -> anyhow::Error {
     let text = format!("{of}: {} ({})", harmless(&fault.says), fault.kind);
     match fault.kind {
         Kind::TooLarge
@@ -94,6 +129,7 @@ fn wrong(of: &str, fault: &Fault) -> anyhow::Error {
         | Kind::BadInput
         | Kind::Refused(_) => Wrong(text).into(),
         Kind::Busy
+        | Kind::Tripped
         | Kind::Deadline
         | Kind::Memory
         | Kind::Stack
@@ -104,11 +140,17 @@ fn wrong(of: &str, fault: &Fault) -> anyhow::Error {
     }
 }
 
-fn described(about: &About) -> String {
-    let About { name, version, world, imports, bytes, sha256, config_schema } = about;
+pub(super) fn described(about: &About) -> String {
+    let About { name, version, world, looks_at, imports, bytes, sha256, config_schema } = about;
     let imports = if imports.is_empty() { "nothing".to_owned() } else { imports.join("\n          ") };
+    let LooksAt { request, answer, stream } = looks_at;
+    let looks: Vec<_> = [(request, "requests"), (answer, "whole answers"), (stream, "streams")]
+        .into_iter()
+        .filter_map(|(is_looked_at, what)| is_looked_at.then_some(what))
+        .collect();
+    let looks = if looks.is_empty() { String::new() } else { format!("\nlooks at  {}", looks.join(", ")) };
     format!(
-        "{name} {version}\nworld     {world}\nasks for  {imports}\nsize      {}\nsha256    {sha256}\nconfigured by\n{config_schema:#}\n",
+        "{name} {version}\nworld     {world}{looks}\nasks for  {imports}\nsize      {}\nsha256    {sha256}\nconfigured by\n{config_schema:#}\n",
         size(*bytes as u64)
     )
 }
@@ -224,10 +266,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.wasm");
         std::fs::write(&file, b"hello").unwrap();
-        let fault = load(&file).unwrap_err();
+        let fault = load(&file).map(|_| ()).unwrap_err();
         assert!(fault.to_string().contains("x.wasm: it is no WebAssembly component"), "{fault}");
         assert!(fault.downcast_ref::<Wrong>().is_some());
-        assert!(load(&folder.path().join("none")).unwrap_err().to_string().contains("cannot be read"));
+        assert!(load(&folder.path().join("none")).map(|_| ()).unwrap_err().to_string().contains("cannot be read"));
         let out = folder.path().join("out.wasm");
         assert!(pack(&file, &out).is_err() && !out.exists());
     }

@@ -46,6 +46,9 @@ impl Worker {
         if let Some(once) = once.filter(|_| !was_known) {
             self.keys.add(once);
         }
+        if !was_known {
+            self.pass_on(feedback);
+        }
         Ok(Some(Taken { learnt: Vec::new(), was_known, noted }))
     }
 

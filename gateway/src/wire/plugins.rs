@@ -1,0 +1,203 @@
+//! Plugins that are loaded: as filters of routes, and for those who judge windows. Owns which there are, that one that did
+//! not change is used again with its warm instances, and that the new ones are all there or none is; loading one is
+//! `load`'s, running it the host's.
+
+#[cfg(feature = "host")]
+mod load;
+#[cfg(feature = "host")]
+mod mount;
+#[cfg(feature = "host")]
+mod rack;
+#[cfg(feature = "host")]
+mod settings;
+#[cfg(feature = "host")]
+mod signature;
+#[cfg(feature = "host")]
+mod trial;
+#[cfg(feature = "host")]
+mod uses;
+#[cfg(feature = "host")]
+mod workshop;
+
+use std::sync::Arc;
+use tidegate_core::PluginName;
+use tidegate_core::port::filter::Filter;
+use tidegate_core::spec::GatewaySpec;
+
+#[cfg(feature = "host")]
+pub(crate) use mount::PluginMount;
+#[cfg(feature = "host")]
+pub(crate) use rack::Rack;
+#[cfg(feature = "host")]
+pub(crate) use workshop::Workshop;
+
+#[cfg(feature = "host")]
+use {
+    anyhow::Context as _,
+    load::{Loaded, Wanted},
+    std::collections::BTreeMap,
+    tidegate_host::{Host, Limits, Outside},
+    uses::Uses,
+};
+
+/// The plugins in use. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plugins {
+    /// The hash of the configuration that they are of: it is over the components, too.
+    of: Arc<str>,
+    #[cfg(feature = "host")]
+    house: Option<House>,
+    #[cfg(feature = "host")]
+    by_name: Arc<BTreeMap<PluginName, Loaded>>,
+}
+
+/// What runs plugins, and the most memory that an instance may have in it.
+#[cfg(feature = "host")]
+#[derive(Debug, Clone)]
+struct House {
+    host: Host,
+    memory: usize,
+}
+
+#[cfg(feature = "host")]
+impl House {
+    /// One with room for the largest of these.
+    fn with_room_for(spec: &GatewaySpec, before: Option<&Self>) -> Result<Self, String> {
+        let asked = spec.plugins.values().filter_map(|plugin| plugin.limits.memory).max().unwrap_or_default();
+        let default = Limits::default();
+        let asked = usize::try_from(asked).unwrap_or(usize::MAX).max(default.memory_bytes);
+        if let Some(before) = before.filter(|before| before.memory >= asked) {
+            return Ok(before.clone());
+        }
+        let limits = Limits { memory_bytes: asked, ..default };
+        let host = Host::new(limits, Outside::default()).map_err(|fault| fault.says)?;
+        Ok(Self { host, memory: asked })
+    }
+}
+
+#[cfg(feature = "host")]
+impl Plugins {
+    /// The plugins of `spec`: those of `self` that did not change, the others loaded beside them, off the threads that serve.
+    ///
+    /// # Errors
+    /// Every plugin that cannot be had, with its file and why.
+    pub(crate) async fn renewed(&self, spec: &GatewaySpec, workshop: &Arc<Workshop>) -> anyhow::Result<Self> {
+        if self.of == spec.hash {
+            return Ok(self.clone());
+        }
+        let (before, spec, workshop) = (self.clone(), spec.clone(), Arc::clone(workshop));
+        let loading = tokio::task::spawn_blocking(move || before.loaded(&spec, &workshop));
+        let loaded = loading.await.context("loading plugins was cut short")?;
+        loaded.map_err(|faults| anyhow::anyhow!(faults.join("\n")))
+    }
+
+    /// The same at once: it takes as long as compiling does.
+    fn loaded(&self, spec: &GatewaySpec, workshop: &Workshop) -> Result<Self, Vec<String>> {
+        if spec.plugins.is_empty() {
+            return Ok(Self { of: Arc::clone(&spec.hash), house: self.house.clone(), by_name: Arc::default() });
+        }
+        let house = House::with_room_for(spec, self.house.as_ref()).map_err(|says| vec![says])?;
+        let (mut by_name, mut faults) = (BTreeMap::new(), Vec::new());
+        for plugin in spec.plugins.values() {
+            let wanted = Wanted { spec: plugin, uses: Uses::of(&plugin.name, spec) };
+            match wanted.loaded(&house.host, workshop, self.by_name.get(&plugin.name)) {
+                Ok(loaded) => drop(by_name.insert(plugin.name.clone(), loaded)),
+                Err(why) => {
+                    faults.push(format!("plugin `{}` ({}): {why}", plugin.name, plugin.component.display()));
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self { of: Arc::clone(&spec.hash), house: Some(house), by_name: Arc::new(by_name) })
+    }
+
+    /// What looks at calls under this name.
+    #[must_use]
+    pub(crate) fn filter(&self, name: &PluginName) -> Option<Arc<dyn Filter>> {
+        let filter = self.by_name.get(name)?.filter.as_ref()?;
+        Some(Arc::<tidegate_host::WarmFilter>::clone(filter))
+    }
+
+    /// What judges windows under this name.
+    #[must_use]
+    pub(crate) fn evaluator(&self, name: &PluginName) -> Option<Arc<tidegate_host::Plugin>> {
+        let loaded = self.by_name.get(name)?;
+        uses::judges_windows(loaded.plugin.about().world).then(|| Arc::clone(&loaded.plugin))
+    }
+}
+
+#[cfg(feature = "host")]
+impl crate::monitors::Evaluators for Plugins {
+    fn evaluator(&self, name: &PluginName) -> Option<(Arc<dyn crate::monitors::Evaluate>, String)> {
+        let plugin = Self::evaluator(self, name)?;
+        Some((plugin, self.by_name.get(name)?.spec.config.clone()))
+    }
+}
+
+/// What is wrong with the plugins of a configuration, and with its monitors, found by loading them as a gateway would.
+#[cfg(feature = "host")]
+pub(crate) fn faults(spec: &GatewaySpec) -> Vec<String> {
+    match Plugins::default().loaded(spec, &Workshop::default()) {
+        Ok(plugins) => crate::monitors::faults(spec, &plugins),
+        Err(faults) => faults,
+    }
+}
+
+#[cfg(not(feature = "host"))]
+impl Plugins {
+    /// Without the feature there are none.
+    ///
+    /// # Errors
+    /// The configuration names some.
+    #[expect(clippy::unused_async, reason = "with the feature it waits for a thread that loads")]
+    pub(crate) async fn renewed(&self, spec: &GatewaySpec, _: &Arc<Workshop>) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            spec.plugins.is_empty(),
+            "this program was built without the feature `host`, which `plugins` need"
+        );
+        Ok(Self { of: Arc::clone(&spec.hash) })
+    }
+
+    /// None.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
+    pub(crate) fn filter(&self, _: &PluginName) -> Option<Arc<dyn Filter>> {
+        None
+    }
+}
+
+/// Compiles nothing, since there is nothing.
+#[cfg(not(feature = "host"))]
+#[derive(Debug, Default)]
+pub(crate) struct Workshop(());
+
+#[cfg(not(feature = "host"))]
+impl Workshop {
+    /// That of a program that compiles nothing.
+    pub(crate) fn of_this_program() -> Self {
+        Self::default()
+    }
+}
+
+/// Shows nothing, since there is nothing.
+#[cfg(not(feature = "host"))]
+#[derive(Debug, Default)]
+pub(crate) struct Rack(());
+
+#[cfg(not(feature = "host"))]
+impl Rack {
+    /// There is nothing to show.
+    #[expect(clippy::unused_self, reason = "with the feature it is told")]
+    pub(crate) const fn replace(&self, _: &Plugins) {}
+}
+
+/// Without the feature nothing is loaded; that it is lacking is said elsewhere.
+#[cfg(not(feature = "host"))]
+pub(crate) const fn faults(_: &GatewaySpec) -> Vec<String> {
+    Vec::new()
+}
+
+#[cfg(all(test, feature = "host"))]
+mod tests;

@@ -1,0 +1,120 @@
+//! Who uses a plugin, and whether it can be used so. Pure.
+
+use tidegate_core::port::filter::LooksAt;
+use tidegate_core::spec::{FilterSpec, GatewaySpec};
+use tidegate_core::{MonitorName, PluginName, RouteName};
+use tidegate_host::World;
+
+/// Who uses a plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Uses {
+    /// Routes, as a filter.
+    pub(super) routes: Vec<(RouteName, FilterSpec)>,
+    /// Monitors.
+    pub(super) monitors: Vec<MonitorName>,
+}
+
+impl Uses {
+    /// Those of the plugin of this name.
+    pub(super) fn of(name: &PluginName, spec: &GatewaySpec) -> Self {
+        let filters = spec.routes.values().flat_map(|route| route.filters.iter().map(move |one| (&route.name, one)));
+        let routes = filters.filter(|(_, filter)| filter.plugin == *name);
+        let monitors = spec.monitors.values().filter(|monitor| monitor.plugin == *name);
+        Self {
+            routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
+            monitors: monitors.map(|monitor| monitor.name.clone()).collect(),
+        }
+    }
+
+    /// Whether a plugin of this world, which looks at these things, can be used so.
+    pub(super) fn fit(&self, world: World, looks_at: LooksAt) -> Result<(), String> {
+        let is_filter = looks_at != LooksAt::default();
+        let fills = if is_filter {
+            format!("its world `{world}` looks at {}", listed(looks_at))
+        } else {
+            format!("its world `{world}` is not one of filters")
+        };
+        for (route, filter) in &self.routes {
+            if filter.at_request && !looks_at.request {
+                return Err(format!("route `{route}` has it look at requests, and {fills}"));
+            }
+            if filter.at_answer && !looks_at.answer && !looks_at.stream {
+                return Err(format!("route `{route}` has it look at answers, and {fills}"));
+            }
+        }
+        match self.monitors.first() {
+            Some(monitor) if !judges_windows(world) => {
+                Err(format!("monitor `{monitor}` has it judge windows, and its world `{world}` judges none"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a use does not see and is not refused for.
+    pub(super) fn blind_at(&self, looks_at: LooksAt) -> Option<String> {
+        let (route, _) = self.routes.iter().find(|(_, filter)| filter.at_answer)?;
+        match (looks_at.answer, looks_at.stream) {
+            (true, false) => Some(format!("at route `{route}` it sees whole answers and no streams")),
+            (false, true) => Some(format!("at route `{route}` it sees streams and no whole answers")),
+            _ => None,
+        }
+    }
+}
+
+/// Whether plugins of this world judge windows.
+pub(super) const fn judges_windows(world: World) -> bool {
+    matches!(world, World::Drift | World::Fairness | World::Rag | World::Validator)
+}
+
+/// The names of what a filter looks at.
+pub(super) fn names(looks_at: LooksAt) -> Vec<&'static str> {
+    let all = [(looks_at.request, "request"), (looks_at.answer, "answer"), (looks_at.stream, "stream")];
+    all.into_iter().filter_map(|(is_one, name)| is_one.then_some(name)).collect()
+}
+
+fn listed(looks_at: LooksAt) -> String {
+    let all = [(looks_at.request, "requests"), (looks_at.answer, "whole answers"), (looks_at.stream, "streams")];
+    let named: Vec<&str> = all.into_iter().filter_map(|(is_one, name)| is_one.then_some(name)).collect();
+    format!("{} only", named.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::spec::OnFailure;
+
+    fn at(at_request: bool, at_answer: bool) -> Uses {
+        let plugin = "p".parse().unwrap();
+        let filter = FilterSpec { plugin, at_request, at_answer, failure: OnFailure::Closed };
+        Uses { routes: vec![("support".parse().unwrap(), filter)], monitors: Vec::new() }
+    }
+
+    const NOTHING: LooksAt = LooksAt { request: false, answer: false, stream: false };
+
+    #[test]
+    fn a_plugin_that_does_not_look_there_is_refused_by_what_it_fills() {
+        let requests = LooksAt { request: true, ..NOTHING };
+        let streams = LooksAt { stream: true, ..NOTHING };
+        assert_eq!(at(true, false).fit(World::RequestFilter, requests), Ok(()));
+        assert_eq!(at(false, true).fit(World::StreamFilter, streams), Ok(()));
+        let says = at(true, true).fit(World::RequestFilter, requests).unwrap_err();
+        assert_eq!(
+            says,
+            "route `support` has it look at answers, and its world `request-filter-plugin` looks at requests only"
+        );
+        let says = at(true, false).fit(World::Drift, NOTHING).unwrap_err();
+        assert_eq!(says, "route `support` has it look at requests, and its world `drift-plugin` is not one of filters");
+        let watched = Uses { monitors: vec!["m".parse().unwrap()], ..Uses::default() };
+        assert_eq!(watched.fit(World::Drift, NOTHING), Ok(()));
+        assert!(watched.fit(World::RequestFilter, requests).unwrap_err().contains("monitor `m`"));
+    }
+
+    #[test]
+    fn what_it_does_not_see_of_answers_is_said() {
+        let both = LooksAt { request: true, answer: true, stream: true };
+        assert_eq!(at(true, true).blind_at(both), None);
+        assert!(at(false, true).blind_at(LooksAt { answer: true, ..NOTHING }).unwrap().contains("no streams"));
+        assert_eq!(at(true, false).blind_at(LooksAt { request: true, ..NOTHING }), None);
+        assert_eq!(names(both), ["request", "answer", "stream"]);
+    }
+}
