@@ -8,6 +8,8 @@ mod harness;
 #[cfg(test)]
 mod admin_models;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod baselines;
 #[cfg(test)]
 mod cascade;
@@ -26,6 +28,8 @@ mod explain;
 #[cfg(test)]
 mod feedback;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hedging;
@@ -42,9 +46,13 @@ mod limits;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod monitors;
+#[cfg(test)]
 mod multipart;
 #[cfg(test)]
 mod passthrough;
+#[cfg(test)]
+mod plugins;
 #[cfg(test)]
 mod prompt_kills;
 #[cfg(test)]

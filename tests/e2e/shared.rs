@@ -55,6 +55,17 @@ fn dear(client: &Client, most: u64) -> impl Future<Output = Option<u16>> + Send 
     }
 }
 
+/// The same by a caller who comes again where the store could not be asked in time, as a busy machine has it.
+async fn patient(client: Client, most: u64) -> Option<u16> {
+    for _ in 0..100 {
+        let status = dear(&client, most).await;
+        if status != Some(503) {
+            return status;
+        }
+    }
+    Some(503)
+}
+
 #[tokio::test]
 async fn two_replicas_spend_one_budget_and_no_more_though_one_is_killed() {
     let (redis, upstream) = (Redis::start().await, Upstream::start().await);
@@ -65,7 +76,7 @@ async fn two_replicas_spend_one_budget_and_no_more_though_one_is_killed() {
     let calls: Vec<_> = (0..200_u64)
         .map(|call| {
             let client = if call % 2 == 0 { &a.client } else { &b.client };
-            tokio::spawn(dear(client, 20 + call * 48_271 % 181))
+            tokio::spawn(patient(client.clone(), 20 + call * 48_271 % 181))
         })
         .collect();
     eventually("half of them to have come", async || (upstream.count() >= 40).then_some(())).await;

@@ -7,6 +7,7 @@ pub(crate) mod gateway;
 pub(crate) mod git_server;
 pub(crate) mod home;
 pub(crate) mod postgres;
+pub(crate) mod receivers;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod strace;
