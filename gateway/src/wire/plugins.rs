@@ -44,6 +44,7 @@ use {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plugins {
     /// The hash of the configuration that they are of: it is over the components, too.
+    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "without plugins there is nothing to keep"))]
     of: Arc<str>,
     #[cfg(feature = "host")]
     house: Option<House>,
