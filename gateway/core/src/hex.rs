@@ -2,15 +2,22 @@
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The two digits of a byte.
-const fn pair(byte: u8) -> [u8; 2] {
-    [DIGITS[(byte >> 4) as usize], DIGITS[(byte & 0xF) as usize]]
-}
+/// The two digits of each byte: ids are written several times a call, and one look is a tenth of two with their bounds.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xF]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Writes the digits of `bytes` into `out`, which is twice as long.
+#[inline]
 pub(crate) fn write(bytes: &[u8], out: &mut [u8]) {
-    for (byte, digits) in bytes.iter().zip(out.chunks_exact_mut(2)) {
-        digits.copy_from_slice(&pair(*byte));
+    for (byte, digits) in bytes.iter().zip(out.as_chunks_mut().0) {
+        *digits = PAIRS[usize::from(*byte)];
     }
 }
 

@@ -142,22 +142,24 @@ impl Host {
     }
 
     /// The same with compiled code from a cache, where there is some that is whole and of this host; else it is compiled by
-    /// `compiler`, or in this process where that is `None`, and kept in the cache.
+    /// `compiler`, or in this process where that is `None`, and kept in the cache. Who calls knows the digest of the bytes: it
+    /// was compared with a pin, and to make it again would be a sixth of a start.
     ///
     /// # Errors
     /// Like those of [`Host::load`]. That code cannot be kept is only logged.
     pub fn load_cached(
         &self,
         bytes: &[u8],
+        sha256: Digest,
         bounds: Bounds,
         cache: &Cache,
         compiler: Option<&Compiler>,
     ) -> Result<Plugin, Fault> {
+        debug_assert_eq!(sha256, Digest::of(bytes), "the digest is that of the bytes");
         let (engine, limits) = (&self.0.engine, &*self.0.limits);
         weigh(bytes, limits.component_bytes)?;
-        let sha256 = Digest::of(bytes);
         let key = cache.key(engine, &sha256);
-        let kept = cache.find(&key).and_then(|code| precompiled::component(engine, &code).ok());
+        let kept = cache.find(&key).and_then(|kept| precompiled::component(engine, kept.code()).ok());
         let component = match kept {
             Some(component) => component,
             None => {

@@ -1,6 +1,6 @@
-//! The clock by which calls end: one thread that moves the engine's epoch on each millisecond while calls are made, and sleeps
-//! when none was for a while. Owns the thread, which ends with the host. A call begins and ends with an atomic addition each;
-//! only the first after a pause wakes the thread.
+//! The clock by which calls end: one thread that moves the engine's epoch on each millisecond while a call runs, looks for one
+//! less often while none does, and sleeps when none was for a while. Owns the thread, which ends with the host. A call begins
+//! and ends with an atomic addition each; only the first after a pause wakes the thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,12 @@ use wasmtime::Engine;
 
 const TICK: Duration = Duration::from_millis(1);
 
-/// After so many ticks without a call the thread sleeps.
-const LINGER: u32 = 100;
+/// How long it waits where it found no call running. Most calls are over within some microseconds, so a tick for each
+/// millisecond of traffic would cost more than they do. A call that is allowed less than this may take as long.
+const PATROL: Duration = Duration::from_millis(4);
+
+/// After so many looks without a call the thread sleeps.
+const LINGER: u32 = 25;
 
 /// The calls that run are counted below, those that ever began above.
 const ONE_BEGUN: u64 = 1 << 32;
@@ -95,13 +99,15 @@ fn tick(engine: &Engine, shared: &Shared) {
     let mut quiet = 0;
     while !*is_over {
         let calls = shared.calls.load(Ordering::SeqCst);
-        quiet = if calls & RUNNING == 0 && calls == seen { quiet + 1 } else { 0 };
+        let is_running = calls & RUNNING != 0;
+        quiet = if !is_running && calls == seen { quiet + 1 } else { 0 };
         seen = calls;
         if quiet > LINGER {
             is_over = sleep(shared, is_over, seen);
             (last, quiet) = (Instant::now(), 0);
         } else {
-            is_over = shared.changed.wait_timeout(is_over, TICK).unwrap_or_else(PoisonError::into_inner).0;
+            let pause = if is_running { TICK } else { PATROL };
+            is_over = shared.changed.wait_timeout(is_over, pause).unwrap_or_else(PoisonError::into_inner).0;
             while last.elapsed() >= TICK {
                 engine.increment_epoch();
                 last += TICK;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tidegate_core::digest::Digest;
 use tidegate_host::{Bounds, Cache, Caps, Compiler, FilterLimits, Host, Kind, Limits, Outside, compile_as_child};
 
 fn main() {
@@ -70,16 +71,24 @@ fn code_is_compiled_once() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, component) = (Cache::open(folder.path()).unwrap(), component(""));
     let host = host();
-    let compiled = host.load_cached(&component, Bounds::default(), &cache, Some(&compiler("child", Caps::default())));
+    let compiled = host.load_cached(
+        &component,
+        Digest::of(&component),
+        Bounds::default(),
+        &cache,
+        Some(&compiler("child", Caps::default())),
+    );
     assert_eq!(compiled.unwrap().about().name, "made");
     assert_eq!(code_files(folder.path()).len(), 1);
     // From now on nobody compiles: this compiler cannot.
     let none = Compiler::new("/nowhere".into(), vec![], Caps::default());
     let began = Instant::now();
-    let plugin = host.load_cached(&component, Bounds::default(), &cache, Some(&none)).unwrap();
+    let plugin = host.load_cached(&component, Digest::of(&component), Bounds::default(), &cache, Some(&none)).unwrap();
     println!("from the cache in {} µs", began.elapsed().as_micros());
     assert_eq!(plugin.about().bytes, component.len());
-    let fault = host.load_cached(&self::component("(func)"), Bounds::default(), &cache, Some(&none)).unwrap_err();
+    let other = self::component("(func)");
+    let loaded = host.load_cached(&other, Digest::of(&other), Bounds::default(), &cache, Some(&none));
+    let fault = loaded.unwrap_err();
     assert_eq!(fault.kind, Kind::Host);
 }
 
@@ -87,7 +96,9 @@ fn damaged_code_is_compiled_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, component) = (Cache::open(folder.path()).unwrap(), component(""));
     let host = host();
-    let load = |host: &Host| host.load_cached(&component, Bounds::default(), &cache, None).unwrap().about().sha256;
+    let load = |host: &Host| {
+        host.load_cached(&component, Digest::of(&component), Bounds::default(), &cache, None).unwrap().about().sha256
+    };
     load(&host);
     let path = code_files(folder.path()).pop().unwrap();
     let whole = std::fs::read(&path).unwrap();
@@ -106,7 +117,7 @@ fn what_is_damaged_is_said_by_the_child() {
     let (cache, component) = (Cache::open(folder.path()).unwrap(), component(""));
     let compiler = compiler("child", Caps::default());
     let half = &component[..component.len() / 2];
-    let fault = host().load_cached(half, Bounds::default(), &cache, Some(&compiler)).unwrap_err();
+    let fault = host().load_cached(half, Digest::of(half), Bounds::default(), &cache, Some(&compiler)).unwrap_err();
     assert!(fault.kind == Kind::Damaged && fault.says.contains("cannot be compiled"), "{}", fault.says);
     assert!(code_files(folder.path()).is_empty());
 }
@@ -119,11 +130,15 @@ fn a_compile_bomb_ends_itself() {
     let bomb = component(&format!("(func (param i32) {body})").repeat(600));
     let caps = Caps { cpu: Duration::from_secs(1), ..Caps::default() };
     let began = Instant::now();
-    let fault = host().load_cached(&bomb, Bounds::default(), &cache, Some(&compiler("child", caps))).unwrap_err();
+    let fault = host()
+        .load_cached(&bomb, Digest::of(&bomb), Bounds::default(), &cache, Some(&compiler("child", caps)))
+        .unwrap_err();
     assert!(fault.kind == Kind::TooLarge && fault.says.contains("1 s of processor time"), "{}", fault.says);
     assert!(began.elapsed() < Duration::from_secs(30));
     let caps = Caps { memory_bytes: 64 << 20, ..Caps::default() };
-    let fault = host().load_cached(&bomb, Bounds::default(), &cache, Some(&compiler("child", caps))).unwrap_err();
+    let fault = host()
+        .load_cached(&bomb, Digest::of(&bomb), Bounds::default(), &cache, Some(&compiler("child", caps)))
+        .unwrap_err();
     assert_eq!(fault.kind, Kind::TooLarge, "{}", fault.says);
 }
 
@@ -133,7 +148,9 @@ fn a_child_that_is_stuck_is_ended() {
     let caps = Caps { time: Duration::from_millis(200), ..Caps::default() };
     let began = Instant::now();
     let stuck = compiler("stuck", caps);
-    let fault = host().load_cached(&component(""), Bounds::default(), &cache, Some(&stuck)).unwrap_err();
+    let component = component("");
+    let loaded = host().load_cached(&component, Digest::of(&component), Bounds::default(), &cache, Some(&stuck));
+    let fault = loaded.unwrap_err();
     assert_eq!(fault.kind, Kind::TooLarge, "{}", fault.says);
     assert!(began.elapsed() < Duration::from_secs(20));
 }

@@ -90,7 +90,7 @@ impl Wanted<'_> {
                 (Arc::clone(&old.plugin), old.filter.clone(), old.before.clone())
             }
             _ => {
-                let (plugin, filter) = new(host, workshop, &bytes, spec, &uses)?;
+                let (plugin, filter) = new(host, workshop, (&bytes, sha256), spec, &uses)?;
                 (plugin, filter, old.map(Loaded::totals).unwrap_or_default())
             }
         };
@@ -106,13 +106,13 @@ impl Wanted<'_> {
 fn new(
     host: &Host,
     workshop: &Workshop,
-    bytes: &[u8],
+    (bytes, sha256): (&[u8], Digest),
     spec: &PluginSpec,
     uses: &Uses,
 ) -> Result<(Arc<Plugin>, Option<Arc<WarmFilter>>), String> {
     let said = |fault: tidegate_host::Fault| format!("{} ({})", fault.says, fault.kind);
     let bounds = Bounds { memory: spec.limits.memory, deadline: spec.limits.deadline };
-    let plugin = Arc::new(workshop.load(host, bytes, bounds).map_err(said)?);
+    let plugin = Arc::new(workshop.load(host, bytes, sha256, bounds).map_err(said)?);
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use tidegate_core::digest::Digest;
 use tidegate_host::{Bounds, Cache, Caps, Compiler, Fault, Host, Plugin};
 
 /// The command by which this program compiles.
@@ -59,9 +60,9 @@ impl Workshop {
     }
 
     /// Loads a component, with what was compiled of it before.
-    pub(super) fn load(&self, host: &Host, bytes: &[u8], bounds: Bounds) -> Result<Plugin, Fault> {
+    pub(super) fn load(&self, host: &Host, bytes: &[u8], sha256: Digest, bounds: Bounds) -> Result<Plugin, Fault> {
         match self.tools() {
-            Some(tools) => host.load_cached(bytes, bounds, &tools.cache, Some(&tools.compiler)),
+            Some(tools) => host.load_cached(bytes, sha256, bounds, &tools.cache, Some(&tools.compiler)),
             None => host.load(bytes, bounds),
         }
     }
@@ -71,7 +72,7 @@ impl Workshop {
         let Some(tools) = self.tools() else { return host.load(bytes, bounds) };
         let folder = tools.folder.join(format!("trial-{}", std::process::id()));
         let tried = match Cache::open(&folder) {
-            Ok(cache) => host.load_cached(bytes, bounds, &cache, Some(&tools.compiler)),
+            Ok(cache) => host.load_cached(bytes, Digest::of(bytes), bounds, &cache, Some(&tools.compiler)),
             Err(error) => {
                 tracing::warn!(folder = %folder.display(), %error, "a trial compiles in this process");
                 host.load(bytes, bounds)
