@@ -1,10 +1,13 @@
 //! Cascades from outside: a poor answer goes on to the next variant, streamed or not, and its caller sees the better one
-//! alone; what it cost is counted; where no better one comes he gets it all the same. And forms of answers as rewards.
+//! alone; what it cost is counted; where no better one comes he gets it all the same. Plugins and monitors have a say in what
+//! is poor. And forms of answers as rewards.
 
 use crate::harness::events::newest;
+use crate::harness::home::repository;
 use crate::harness::upstream::{self, Act, Step, chunk, done, opening, piece, usage};
 use crate::harness::{Client, Gateway, Home, Upstream, chat, chat_stream, eventually, home};
 use serde_json::{Value, json};
+use tidegate_core::dice::{mix, unit};
 
 /// A gateway with a cheap, a dear and a judging upstream.
 struct Shop {
@@ -152,6 +155,96 @@ async fn a_judge_is_asked_and_not_waited_for_too_long() {
     assert_eq!(records[1]["attempts"][0]["poor"], "judged");
     assert!((cost(&records[2]) - 121.0).abs() < 1e-6, "the judge's word costs too: {}", cost(&records[2]));
     assert!((cost(&records[1]) - 621.0).abs() < 1e-6, "{}", cost(&records[1]));
+}
+
+/// Further sections: a plugin that ships, under this name with this configuration.
+fn plugin(name: &str, component: &str, config: &str) -> String {
+    let component = repository().join("plugins/dist").join(component);
+    // Its time is not what is tested, and others may have the processor for longer than it usually has.
+    let rest = format!("config: {config}, limits: {{deadline: 2s}}");
+    format!("\nplugins: {{{name}: {{component: \"{}\", {rest}}}}}\n", component.display())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_a_plugin_objects_to_goes_on() {
+    let more = plugin("leaks", "pii.wasm", "{mode: refuse}");
+    let shop = Shop::with("{cascade: {explore: 0%, escalate: [empty, {plugin: leaks}]}}", &more).await;
+    shop.small.always(upstream::completion("Forty-two.", 10, 5));
+    assert_eq!(shop.answer().await, "Forty-two.");
+    shop.small.always(upstream::completion("Ask ann.smith@example.com.", 10, 5));
+    assert_eq!(shop.answer().await, "a good answer");
+    shop.small.always(upstream::stream(&["ask ann.sm", "ith@example.com"], true));
+    shop.big.always(upstream::stream(&["nobody ", "knows"], true));
+    let streamed = shop.client.chat(&chat_stream("mock")).await;
+    assert!(streamed.text().contains("nobody ") && !streamed.text().contains("ann.sm"), "{}", streamed.text());
+    let records = shop.records(3).await;
+    for poor in &records[..2] {
+        let first = &poor["attempts"][0];
+        assert_eq!((&first["variant"], &first["poor"]), (&json!("small"), &json!("plugin")), "{poor}");
+        assert_eq!((&first["poor_by"], &poor["variant"]), (&json!("leaks"), &json!("big")), "{poor}");
+    }
+    assert!(records[2]["attempts"][0]["poor"].is_null() && records[2]["variant"] == "small", "{}", records[2]);
+    let page = shop.gateway.admin().get("/metrics").await.text();
+    let line = "tidegate_escalations_total{route=\"mock\",variant=\"small\",reason=\"plugin\"} 2";
+    assert!(page.contains(line), "{page}");
+    let explained = shop.home.run(&["explain", records[0]["id"].as_str().unwrap(), "--config", "config.yaml"]).out();
+    assert!(explained.contains("too poorly (plugin leaks)"), "{explained}");
+    let shown = shop.gateway.admin().get("/admin/v1/plugins/leaks").await.json();
+    assert_eq!(shown["used_by"]["cascades"], json!(["mock"]), "{shown:#}");
+    // A poor answer is better than none, unless a filter of the route may not let it pass.
+    shop.big.always(upstream::failure(503));
+    shop.small.always(upstream::completion("Ask ann.smith@example.com.", 10, 5));
+    assert_eq!(shop.answer().await, "Ask ann.smith@example.com.");
+    let text = shop.home.read("config.yaml");
+    let text = text.replace("    policy:", "    filters: [{plugin: leaks, at: [answer]}]\n    policy:");
+    shop.home.replace("config.yaml", &text);
+    let reloaded = shop.gateway.admin().post("/admin/v1/reload", &json!({})).await;
+    assert_eq!(reloaded.status(), 200, "{}", reloaded.text());
+    let refused = shop.client.chat(&chat("mock")).await;
+    assert!((400..500).contains(&refused.status()) && !refused.text().contains("ann.smith"), "{}", refused.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_monitor_has_an_alarm_of_a_version_the_next_variant_answers() {
+    let monitor = "monitors: {inputs: {plugin: drift, route: mock, fields: {x: /features/x}, \
+                   window: {size: 20, min: 20}, baseline: {first: 40}, alarm: {breaches: 1, of: 1}}}\n";
+    let more = plugin("drift", "drift.wasm", "{alpha: 0.001}") + monitor;
+    let shop = Shop::with("{cascade: {explore: 0%, escalate: [{monitor: inputs}]}}", &more).await;
+    shop.small.always(upstream::completion("small", 10, 5));
+    let mut nth = 0;
+    let mut by = async |shift: f64| {
+        nth += 1;
+        let mut body = chat("mock");
+        body["features"] = json!({"x": unit(mix(nth)) + shift});
+        let answer = shop.client.chat(&body).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        answer.json()["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
+    };
+    // The state of the version that is named, and how many of its windows were judged.
+    let of = async |model: &str| {
+        let monitor = shop.gateway.admin().get("/admin/v1/monitors/inputs").await.json();
+        let watched = monitor["watched"].as_array().cloned().unwrap_or_default();
+        watched.into_iter().find(|one| one["model"] == model).unwrap_or_default()
+    };
+    for _ in 0..60 {
+        assert_eq!(by(0.0).await, "small");
+    }
+    eventually("a window that is well", async || (of("small").await["state"] == "well").then_some(())).await;
+    for _ in 0..20 {
+        assert_eq!(by(2.0).await, "small", "the window is not over yet");
+    }
+    eventually("the alarm", async || (of("small").await["state"] == "alarm").then_some(())).await;
+    assert_eq!(by(2.0).await, "a good answer");
+    let record = &shop.records(81).await[0];
+    let first = &record["attempts"][0];
+    assert_eq!((&first["poor"], &first["poor_by"]), (&json!("monitor"), &json!("inputs")), "{record}");
+    assert!((cost(record) - 520.0).abs() < 1e-6, "what was held back is paid for: {}", cost(record));
+    // The monitor sees what is held back: when all is well again, so is the version.
+    let asked = shop.small.count();
+    eventually("the first variant again", async || (by(0.0).await == "small").then_some(())).await;
+    assert!(shop.small.count() >= asked + 20, "a window of calls that are well came first");
+    let explained = shop.home.run(&["explain", record["id"].as_str().unwrap(), "--config", "config.yaml"]).out();
+    assert!(explained.contains("too poorly (monitor inputs)"), "{explained}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -79,7 +79,8 @@ else:
     print(f"figure: {len(a)} models and {sum(len(m[4]) for m in a.values())} versions are here as they are there")
 "#;
 
-fn python() -> Option<PathBuf> {
+/// The Python of the virtual environment that has MLflow, and what that depends on.
+pub(crate) fn python() -> Option<PathBuf> {
     let home = std::env::var("HOME").unwrap_or_default();
     let cache = std::env::var("TIDEGATE_CACHE").unwrap_or_else(|_| format!("{home}/.cache/tidegate"));
     Some(PathBuf::from(cache).join("clients/mlflow-venv/bin/python")).filter(|python| python.exists())

@@ -12,6 +12,8 @@ mod alerts;
 #[cfg(test)]
 mod baselines;
 #[cfg(test)]
+mod breast_cancer;
+#[cfg(test)]
 mod cascade;
 #[cfg(test)]
 mod commands;

@@ -4,9 +4,12 @@ use crate::place::Place;
 use crate::scalar::{At, Money};
 use crate::section::ConfigFile;
 use crate::section::Desk;
+use crate::section::cascade::CascadeFile;
 use crate::section::model::{ModelFile, PriceFile, SourceFile};
 use crate::section::policy::PolicyFile;
 use crate::section::provider::ProviderFile;
+use crate::section::rollout::RolloutFile;
+use crate::section::route::RouteFile;
 use crate::section::shadow::ShadowFile;
 use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
@@ -43,7 +46,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     check_prompts(raw, desk);
     check_prices(raw, models, desk);
     check_hedges(raw, models, desk);
-    check_rollouts(raw, desk);
+    check_watched(raw, desk);
     warn_of_idle(raw, &used, desk);
     filters.extend(plugins_of_monitors(raw));
     warn_of_idle_plugins(raw, &filters, desk);
@@ -123,24 +126,26 @@ fn check_hedges(raw: &ConfigFile, models: Option<&Map<ModelFile>>, desk: &mut De
     }
 }
 
-/// A rollout that asks a monitor needs one that watches its route.
-fn check_rollouts(raw: &ConfigFile, desk: &mut Desk<'_>) {
+/// A rollout or a cascade that asks a monitor needs one that watches its route.
+fn check_watched(raw: &ConfigFile, desk: &mut Desk<'_>) {
     if raw.monitors.is_none() && raw.here().has("monitors") {
         return;
     }
     let routes = raw.routes.iter().flat_map(|routes| &routes.0);
-    for (route, rollout) in routes.filter_map(|item| Some((&item.name, item.value.as_ref()?.rollout.as_ref()?))) {
-        for given in rollout.monitors() {
+    for (name, route) in routes.filter_map(|item| Some((&item.name, item.value.as_ref()?))) {
+        let rollout = route.rollout.iter().flat_map(RolloutFile::monitors);
+        let cascade = cascade(route).into_iter().flat_map(CascadeFile::monitors);
+        for given in rollout.chain(cascade) {
             if !look_up("monitor", given.value.as_str(), given, raw.monitors.as_ref(), desk) {
                 continue;
             }
             let monitors = raw.monitors.iter().flat_map(|monitors| &monitors.0);
             let found = monitors.filter(|item| item.name == given.value.as_str()).find_map(|item| item.value.as_ref());
             let watched = found.and_then(|monitor| monitor.route.as_ref());
-            if let Some(other) = watched.filter(|watched| watched.value.as_str() != route) {
+            if let Some(other) = watched.filter(|watched| watched.value.as_str() != name) {
                 desk.notes
                     .fault(&given.at, format!("the monitor {} watches the route {}", given.shown(), other.shown()))
-                    .remedy(format!("name a monitor of the route `{route}`"));
+                    .remedy(format!("name a monitor of the route `{name}`"));
             }
         }
     }
@@ -158,19 +163,28 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
             let variants =
                 route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
             let shadows = route.shadow.iter().flatten().flat_map(ShadowFile::models);
-            let judges = match &route.policy {
-                Some(PolicyFile::Cascade(cascade)) => Some(cascade.models()),
-                _ => None,
-            };
-            let shadows = shadows.chain(judges.into_iter().flatten());
+            let shadows = shadows.chain(cascade(route).into_iter().flat_map(CascadeFile::models));
             route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref())).chain(shadows)
         })
         .collect()
 }
 
+/// The cascade that is a route's policy.
+fn cascade(route: &RouteFile) -> Option<&CascadeFile> {
+    match &route.policy {
+        Some(PolicyFile::Cascade(cascade)) => Some(cascade),
+        _ => None,
+    }
+}
+
 fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {
     let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
-    routes.flat_map(|route| route.filters.iter().flatten()).filter_map(|filter| filter.plugin.as_ref()).collect()
+    routes.flat_map(plugins_of_route).collect()
+}
+
+fn plugins_of_route(route: &RouteFile) -> impl Iterator<Item = &At<PluginName>> {
+    let filters = route.filters.iter().flatten().filter_map(|filter| filter.plugin.as_ref());
+    filters.chain(cascade(route).into_iter().flat_map(CascadeFile::plugins))
 }
 
 /// Whether they are there is asked with each monitor.
@@ -276,7 +290,7 @@ fn warn_of_idle_plugins(raw: &ConfigFile, used: &[&At<PluginName>], desk: &mut D
     for item in raw.plugins.iter().flat_map(|plugins| &plugins.0) {
         if !used.iter().any(|name| name.value.as_str() == item.name) {
             desk.notes.warn(&item.at, format!("nobody uses the plugin `{}`", item.name)).remedy(
-                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`) or a monitor, or leave it out",
+                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`), in a cascade (`escalate: [{plugin: NAME}]`) or at a monitor, or leave it out",
             );
         }
     }

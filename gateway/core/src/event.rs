@@ -47,6 +47,9 @@ pub struct Attempt {
     /// Why its answer was too poor, where the call went on for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poor: Option<Poor>,
+    /// Which plugin or monitor says that it was, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poor_by: Option<Arc<str>>,
     /// USD that it cost although its answer was of no use: of one that was given up, its prompt by our estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
@@ -65,6 +68,7 @@ impl Attempt {
             hedge: false,
             lost: false,
             poor: None,
+            poor_by: None,
             cost_usd: None,
         }
     }
@@ -94,11 +98,15 @@ pub enum Poor {
     Unsure,
     /// A judge said so.
     Judged,
+    /// A plugin would not let it pass.
+    Plugin,
+    /// A monitor had an alarm of the version that gave it.
+    Monitor,
 }
 
 impl Poor {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Length,
         Self::ContentFilter,
         Self::Refusal,
@@ -109,6 +117,8 @@ impl Poor {
         Self::Contains,
         Self::Unsure,
         Self::Judged,
+        Self::Plugin,
+        Self::Monitor,
     ];
 
     /// Its name in records and metrics.
@@ -125,6 +135,8 @@ impl Poor {
             Self::Contains => "contains",
             Self::Unsure => "unsure",
             Self::Judged => "judged",
+            Self::Plugin => "plugin",
+            Self::Monitor => "monitor",
         }
     }
 }

@@ -21,7 +21,7 @@ use tidegate_core::spec::{ContentPolicy, Durability};
 use tidegate_core::{Fault, FaultKind, RouteName};
 use tidegate_route::{Policy, RetryBudget, StateCell};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, Keyring, Route};
+use tidegate_server::snapshot::{Arm, Critics, Keyring, Route};
 
 const CALLS: u32 = 1_000_000;
 const ROUTES: u32 = 1_000;
@@ -98,7 +98,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         filters: Vec::new(),
         watchers: Vec::new(),
         shadows: Vec::new(),
-        judge: None,
+        critics: Critics::default(),
     })
 }
 

@@ -12,6 +12,7 @@ use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::port::shadow::Shadow;
+use tidegate_core::port::verdicts::Verdicts;
 use tidegate_core::port::watcher::Watcher;
 use tidegate_core::spec::{ContentPolicy, Durability, FilterSpec, ParameterSpec, RouteSpec, SubjectSpec};
 use tidegate_core::{
@@ -89,7 +90,18 @@ pub struct Route {
     pub shadows: Vec<ShadowArm>,
     /// Who watches calls that were answered.
     pub watchers: Vec<Arc<dyn Watcher>>,
-    /// Who says how good answers are, where a cascade asks.
+    /// Who is asked about the answers of a cascade.
+    pub critics: Critics,
+}
+
+/// Who is asked about the answers of a cascade, before a caller gets them.
+#[derive(Debug, Default)]
+pub struct Critics {
+    /// What monitors say, where it goes by that.
+    pub verdicts: Option<Arc<dyn Verdicts>>,
+    /// Plugins that are shown answers, in order.
+    pub plugins: Vec<(PluginName, Arc<dyn Filter>)>,
+    /// Who says how good answers are.
     pub judge: Option<Arc<dyn Judge>>,
 }
 

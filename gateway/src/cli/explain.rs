@@ -232,7 +232,10 @@ fn tried(attempt: &Attempt) -> String {
     let beside = if attempt.hedge { ", asked beside the one before that was slow," } else { "" };
     let came = match (&attempt.fault, &attempt.poor) {
         (Some(fault), _) => format!("failed ({})", word(fault)),
-        (None, Some(poor)) => format!("answered too poorly ({})", word(poor)),
+        (None, Some(poor)) => {
+            let by = attempt.poor_by.as_ref().map(|by| format!(" {by}")).unwrap_or_default();
+            format!("answered too poorly ({}{by})", word(poor))
+        }
         (None, None) if attempt.lost => "was given up, since the other one answered first,".to_owned(),
         (None, None) => "answered".to_owned(),
     };
@@ -256,6 +259,7 @@ fn word(thing: &impl serde::Serialize) -> String {
 mod tests {
     use super::*;
     use tidegate_core::FaultKind;
+    use tidegate_core::event::Poor;
 
     #[test]
     fn a_try_says_what_came_of_it() {
@@ -270,6 +274,10 @@ mod tests {
             (
                 Attempt { us, lost: true, cost_usd: Some(5e-6), ..plain.clone() },
                 "small was given up, since the other one answered first, after 1.5 ms; it cost $0.000005 all the same",
+            ),
+            (
+                Attempt { us, poor: Some(Poor::Monitor), poor_by: Some("drift".into()), ..plain.clone() },
+                "small answered too poorly (monitor drift) after 1.5 ms",
             ),
             (
                 Attempt { us, hedge: true, ..plain.clone() },

@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::event::Regarded;
-use tidegate_core::port::learning::{About, Feedback, RewardValue, Saying, Taken};
+use tidegate_core::port::learning::{Feedback, RewardValue, Saying, Taken};
 use tidegate_core::port::watcher::{self, Afterwards};
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{ContentPolicy, GatewaySpec, RewardSpec, RouteSpec};
@@ -342,20 +342,24 @@ impl Worker {
             self.rollouts.judge(&route, &variant, reward, value);
         }
         self.fold(&entries);
-        self.pass_on(feedback);
+        self.pass_on(feedback, looks);
         learnt.dedup();
         Ok(Some(Taken { learnt, was_known: false, noted: None }))
     }
 
-    /// Passes on what was said of a single call.
-    fn pass_on(&self, feedback: &Feedback) {
-        let (Some(afterwards), About::Inference(call)) = (&self.afterwards, &feedback.about) else { return };
-        match &feedback.said {
-            Saying::Reward(name, value) => afterwards.said(*call, watcher::Later::Reward(name.clone(), *value)),
-            Saying::Label(name, class) => {
-                afterwards.said(*call, watcher::Later::Label(name.clone(), Arc::clone(class)));
-            }
-            Saying::Demonstration(_) => {}
+    /// Passes on what was said, of an episode to each of its calls.
+    fn pass_on(&self, feedback: &Feedback, looks: bool) {
+        let Some(afterwards) = &self.afterwards else { return };
+        let later = match &feedback.said {
+            Saying::Reward(name, value) => watcher::Later::Reward(name.clone(), *value),
+            Saying::Label(name, class) => watcher::Later::Label(name.clone(), Arc::clone(class)),
+            Saying::Demonstration(_) => return,
+        };
+        if !afterwards.awaits(&later) {
+            return;
+        }
+        for call in self.ids(feedback, looks) {
+            afterwards.said(call, later.clone());
         }
     }
 

@@ -216,14 +216,17 @@ fn none(name: &str) -> Fault {
 }
 
 impl Afterwards for Monitors {
-    fn said(&self, call: InferenceId, later: Later) {
-        let is_of = |from: &FieldFrom| match (from, &later) {
+    fn awaits(&self, later: &Later) -> bool {
+        let is_of = |from: &FieldFrom| match (from, later) {
             (FieldFrom::Label(awaited), Later::Label(name, _)) => awaited == name,
             (FieldFrom::Reward(awaited), Later::Reward(name, _)) => awaited == name,
             _ => false,
         };
-        let is_awaited = held(&self.awaited).iter().any(is_of);
-        if is_awaited && self.queue.try_send(Message::Said(call, later)).is_err() {
+        held(&self.awaited).iter().any(is_of)
+    }
+
+    fn said(&self, call: InferenceId, later: Later) {
+        if self.awaits(&later) && self.queue.try_send(Message::Said(call, later)).is_err() {
             tracing::warn!(%call, "more is said of calls than monitors can hear: a value is left out");
         }
     }

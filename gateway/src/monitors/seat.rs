@@ -5,6 +5,7 @@ mod saved;
 mod shown;
 
 use super::basis::{Baseline, Basis, can_be};
+use super::board::Standing;
 use super::counts::{Counts, Left};
 use super::evaluator::{Evaluate, compares};
 use super::extract::{Call, labelled, rewarded};
@@ -339,11 +340,20 @@ impl Seat {
         all.filter(|(_, record)| record.judge.firing())
     }
 
+    /// What it says now of each version, and of all.
+    pub(super) fn standing(&self) -> Standing {
+        let of = self.verdicts().map(|(watched, verdict)| (watched.clone(), verdict));
+        Standing { all: self.verdict(), of: of.collect() }
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = (&Watched, Verdict)> {
+        let now = self.watched.iter().map(|(watched, watching)| (watched, watching.record.verdict()));
+        now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.verdict())))
+    }
+
     /// What it says now: an alarm of any version is one.
     pub(super) fn verdict(&self) -> Verdict {
-        let now = self.watched.values().map(|watching| watching.record.verdict());
-        let before = self.coming.values().map(SavedWatching::verdict);
-        now.chain(before).fold(Verdict::Unknown, |all, one| match (all, one) {
+        self.verdicts().map(|(_, verdict)| verdict).fold(Verdict::Unknown, |all, one| match (all, one) {
             (Verdict::Alarm(says), _) | (_, Verdict::Alarm(says)) => Verdict::Alarm(says),
             (Verdict::Well, _) | (_, Verdict::Well) => Verdict::Well,
             _ => Verdict::Unknown,

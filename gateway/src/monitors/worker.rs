@@ -279,7 +279,7 @@ impl Worker {
     }
 
     fn put_up(&self) {
-        self.board.put_up(self.seats.iter().map(|(name, seat)| (name.clone(), seat.verdict())).collect());
+        self.board.put_up(self.seats.iter().map(|(name, seat)| (name.clone(), seat.standing())).collect());
     }
 
     /// Keeps those of which something is new, now and then.

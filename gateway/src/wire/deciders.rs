@@ -8,6 +8,7 @@ use crate::shadows::Accounts;
 use anyhow::Context as _;
 use std::sync::Arc;
 use tidegate_core::RouteName;
+use tidegate_core::port::verdicts::Verdicts;
 use tidegate_core::port::watcher::Watcher;
 use tidegate_core::spec::{CascadeSpec, GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_route::StateCell;
@@ -25,6 +26,8 @@ pub(crate) struct Deciders {
     pub(crate) valves: Arc<Valves>,
     /// What watches.
     pub(crate) monitors: Arc<Monitors>,
+    /// What monitors say, for cascades.
+    pub(crate) verdicts: Arc<dyn Verdicts>,
 }
 
 impl Deciders {

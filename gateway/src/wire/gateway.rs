@@ -323,7 +323,8 @@ fn deciders(
     let monitors = {
         let book = registry.map(|registry| Arc::new(registry.book()) as Arc<dyn monitors::Book>);
         let does = (Arc::clone(&rollouts), Arc::clone(&valves));
-        Arc::new(monitors::Monitors::start(events, verdicts, Arc::clone(clock), does, book)?)
+        let board = Arc::<monitors::Board>::clone(&verdicts);
+        Arc::new(monitors::Monitors::start(events, board, Arc::clone(clock), does, book)?)
     };
     #[cfg(not(feature = "host"))]
     let monitors: Arc<monitors::Monitors> = Arc::default();
@@ -337,7 +338,7 @@ fn deciders(
     let shadows = Arc::new(Accounts::open(events, Arc::clone(clock)).context("the log of shadows")?);
     #[cfg(feature = "host")]
     metrics.count_monitors(Arc::<monitors::Monitors>::clone(&monitors));
-    Ok(Deciders { learners, rollouts, shadows, valves, monitors })
+    Ok(Deciders { learners, rollouts, shadows, valves, monitors, verdicts })
 }
 
 /// The way to the store that replicas share, where there is one.

@@ -15,10 +15,10 @@ use tidegate_core::spec::{
     CascadeSpec, FilterSpec, GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec,
     VariantSpec,
 };
-use tidegate_core::{Caller, Clock, KeyRecord, ModelName, Role, RouteName, Secret};
+use tidegate_core::{Caller, Clock, KeyRecord, ModelName, PluginName, Role, RouteName, Secret};
 use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, ByCall, Keyring, Route, RouteFilter, ShadowArm};
+use tidegate_server::snapshot::{Arm, ByCall, Critics, Keyring, Route, RouteFilter, ShadowArm};
 
 /// Builds the snapshot of `spec`; budgets of retries and second requests and what was measured of arms go on from `before`.
 /// Prompts that routes name are read.
@@ -47,7 +47,7 @@ pub(crate) fn build(
             }
             PolicySpec::Rules(rules) => built.by_call = Some(ByCall::Rules(Rules::new(rules))),
             PolicySpec::Cascade(cascade) => {
-                built.judge = judge(cascade, spec, parts).with_context(|| format!("route `{name}`"))?;
+                built.critics = critics(cascade, spec, parts, deciders).with_context(|| format!("route `{name}`"))?;
             }
             PolicySpec::Weighted(_) | PolicySpec::Learned(_) | PolicySpec::Rollout(_) => {}
         }
@@ -118,7 +118,7 @@ fn built(
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
         by_call: None,
-        judge: None,
+        critics: Critics::default(),
         budget,
         allowance: None,
         arms: arms.with_context(|| format!("route `{name}`"))?,
@@ -133,6 +133,19 @@ fn filter(spec: &FilterSpec, parts: &Parts) -> anyhow::Result<RouteFilter> {
     let filter = parts.plugins().filter(&spec.plugin);
     let filter = filter.with_context(|| format!("the plugin `{}` looks at no calls", spec.plugin))?;
     Ok(RouteFilter { plugin: spec.plugin.clone(), spec: spec.clone(), filter })
+}
+
+/// Who is asked about the answers of a cascade.
+fn critics(cascade: &CascadeSpec, spec: &GatewaySpec, parts: &Parts, deciders: &Deciders) -> anyhow::Result<Critics> {
+    let plugin = |name: &PluginName| {
+        let filter = parts.plugins().filter(name);
+        Ok((name.clone(), filter.with_context(|| format!("the plugin `{name}` looks at no answers"))?))
+    };
+    Ok(Critics {
+        verdicts: (!cascade.monitors.is_empty()).then(|| Arc::clone(&deciders.verdicts)),
+        plugins: cascade.plugins.iter().map(plugin).collect::<anyhow::Result<_>>()?,
+        judge: judge(cascade, spec, parts)?,
+    })
 }
 
 /// Who says how good the answers of a cascade are, where it asks.

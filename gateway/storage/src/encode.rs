@@ -120,7 +120,7 @@ fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
 
 fn attempts(out: &mut Vec<u8>, attempts: &[Attempt]) -> serde_json::Result<()> {
     let mut before: &[u8] = b",\"attempts\":[";
-    for Attempt { variant, endpoint, fault, status, us, hedge, lost, poor, cost_usd } in attempts {
+    for Attempt { variant, endpoint, fault, status, us, hedge, lost, poor, poor_by, cost_usd } in attempts {
         out.extend_from_slice(before);
         text(out, b"{\"variant\":", Some(variant.as_str()))?;
         text(out, b",\"endpoint\":", endpoint.as_ref().map(AsRef::<str>::as_ref))?;
@@ -130,6 +130,7 @@ fn attempts(out: &mut Vec<u8>, attempts: &[Attempt]) -> serde_json::Result<()> {
         flag_if(out, b",\"hedge\":", *hedge);
         flag_if(out, b",\"lost\":", *lost);
         number_if(out, b",\"poor\":", poor.as_ref())?;
+        text(out, b",\"poor_by\":", poor_by.as_deref())?;
         number_if(out, b",\"cost_usd\":", cost_usd.as_ref())?;
         out.push(b'}');
         before = b",";
@@ -217,7 +218,8 @@ mod tests {
                 },
                 Attempt {
                     lost: true,
-                    poor: Some(Poor::InvalidJson),
+                    poor: Some(Poor::Plugin),
+                    poor_by: Some("guard".into()),
                     cost_usd: Some(1e-7),
                     ..Attempt::of("b".parse().unwrap())
                 },

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate_core::spec::{CascadeSpec, JudgeSpec, RouteSpec, Weakness};
 
 pub(super) fn cascade(cascade: &CascadeSpec, spec: &RouteSpec) -> Value {
-    let CascadeSpec { order, shares, escalate, judge } = cascade;
+    let CascadeSpec { order, shares, escalate, monitors, plugins, judge } = cascade;
     let named = order.iter().filter_map(|arm| spec.variants.get(*arm)).map(|variant| variant.name.as_str());
     // What the others have of the calls is what is spread evenly.
     let others = order.iter().skip(1).filter_map(|arm| shares.get(*arm)).copied();
@@ -14,9 +14,11 @@ pub(super) fn cascade(cascade: &CascadeSpec, spec: &RouteSpec) -> Value {
     let judged = judge.as_ref().map(|JudgeSpec { model, below, timeout }| {
         json!({"judge": {"model": model.as_str(), "below": below, "timeout": seconds(*timeout)}})
     });
+    let monitors = monitors.iter().map(|name| json!({"monitor": name.as_str()}));
+    let plugins = plugins.iter().map(|name| json!({"plugin": name.as_str()}));
     json!({"cascade": {
         "order": named.collect::<Vec<_>>(),
-        "escalate": escalate.iter().map(weakness).chain(judged).collect::<Vec<_>>(),
+        "escalate": escalate.iter().map(weakness).chain(monitors).chain(plugins).chain(judged).collect::<Vec<_>>(),
         "explore": explore,
     }})
 }

@@ -9,7 +9,7 @@ use crate::scalar::{At, Count, Share, Span, Text};
 use crate::shape::{Placed, choice, record};
 use std::time::Duration;
 use tidegate_core::spec::{CascadeSpec, JudgeSpec, Weakness};
-use tidegate_core::{ModelName, VariantName};
+use tidegate_core::{ModelName, MonitorName, PluginName, VariantName};
 
 /// How long a judge is waited for where nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +56,11 @@ choice! {
             Contains(Vec<At<Text>>) = "contains",
             /// The mean probability of its tokens is below this; an answer without `logprobs` passes.
             ConfidenceBelow(At<Share>) = "confidence_below",
+            /// This plugin would not let it pass: a filter that refuses it or gives another answer, a guardrail that blocks
+            /// it. It is shown answers that have none of the above.
+            Plugin(At<PluginName>) = "plugin",
+            /// This monitor, which watches the route, has an alarm of the version of the model that gave it.
+            Monitor(At<MonitorName>) = "monitor",
             /// A model says that it is too poor; it is asked where none of the others applies.
             Judge(JudgeFile) = "judge",
         }
@@ -86,6 +91,22 @@ impl CascadeFile {
             _ => None,
         })
     }
+
+    /// The monitors that it asks.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = &At<MonitorName>> {
+        self.escalate.iter().flatten().filter_map(|weakness| match weakness {
+            WeaknessFile::Monitor(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    /// The plugins that it shows answers to.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &At<PluginName>> {
+        self.escalate.iter().flatten().filter_map(|weakness| match weakness {
+            WeaknessFile::Plugin(name) => Some(name),
+            _ => None,
+        })
+    }
 }
 
 /// The cascade of a route with these arms.
@@ -97,23 +118,40 @@ pub(super) fn check(raw: &CascadeFile, arms: &Arms, notes: &mut Notes) -> Option
             .remedy("write `escalate: [length, empty]`, or use `weighted` with a `fallback`");
     }
     let (mut escalate, mut judge, mut is_whole) = (Vec::new(), None, true);
+    let (mut monitors, mut plugins) = (Vec::new(), Vec::new());
     for raw_weakness in raw.escalate.iter().flatten() {
-        if let WeaknessFile::Judge(given) = raw_weakness {
-            if judge.is_some() {
-                notes.fault(given.at(), "a second judge can never apply: one is asked").remedy("leave one of them out");
+        match raw_weakness {
+            WeaknessFile::Judge(given) => {
+                if judge.is_some() {
+                    notes
+                        .fault(given.at(), "a second judge can never apply: one is asked")
+                        .remedy("leave one of them out");
+                }
+                judge = self::judge(given, notes);
+                is_whole &= judge.is_some();
             }
-            judge = self::judge(given, notes);
-            is_whole &= judge.is_some();
-        } else {
-            let weakness = weakness(raw_weakness, raw.at(), notes);
-            is_whole &= weakness.is_some();
-            escalate.extend(weakness);
+            WeaknessFile::Monitor(name) => once(name, &mut monitors, notes),
+            WeaknessFile::Plugin(name) => once(name, &mut plugins, notes),
+            other => {
+                let weakness = weakness(other, raw.at(), notes);
+                is_whole &= weakness.is_some();
+                escalate.extend(weakness);
+            }
         }
     }
     let order = order?;
     let explore = raw.explore.as_ref().map_or(EXPLORE, |share| share.value.0);
     let shares = shares(&order, explore, arms.names.len())?;
-    (is_whole && raw.escalate.is_some()).then_some(CascadeSpec { order, shares, escalate, judge })
+    (is_whole && raw.escalate.is_some()).then_some(CascadeSpec { order, shares, escalate, monitors, plugins, judge })
+}
+
+/// Takes a name that stands there once.
+fn once<N: PartialEq + Clone + std::fmt::Display>(given: &At<N>, known: &mut Vec<N>, notes: &mut Notes) {
+    if known.contains(&given.value) {
+        notes.fault(&given.at, format!("{} is asked already", given.shown())).remedy("leave it out here");
+    } else {
+        known.push(given.value.clone());
+    }
 }
 
 /// The indices of the variants in their order: two at least, each once.
@@ -183,8 +221,8 @@ fn weakness(raw: &WeaknessFile, at: &Place, notes: &mut Notes) -> Option<Weaknes
             Weakness::Contains(texts.iter().map(|text| text.value.0.to_lowercase()).collect())
         }
         WeaknessFile::ConfidenceBelow(least) => Weakness::ConfidenceBelow(part(least, "a confidence", notes)?),
-        // It is no property of the answer.
-        WeaknessFile::Judge(_) => return None,
+        // They are no properties of the answer.
+        WeaknessFile::Judge(_) | WeaknessFile::Monitor(_) | WeaknessFile::Plugin(_) => return None,
     })
 }
 

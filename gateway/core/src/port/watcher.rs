@@ -16,7 +16,8 @@ pub trait Watcher: Send + Sync + std::fmt::Debug {
     fn take(&self, call: Arc<Answered>, place: Place);
 }
 
-/// A call that was answered to its end: once, however often it was tried, and never a shadow's.
+/// A call that was answered to its end: once, however often it was tried, and never a shadow's. But an answer that a cascade
+/// holds back because of a monitor's alarm is one by itself, of the version that gave it.
 #[derive(Debug)]
 pub struct Answered {
     /// The call.
@@ -35,7 +36,7 @@ pub struct Answered {
     pub caller: Caller,
     /// The caller's body.
     pub request: Bytes,
-    /// The answer's, in the parts in which it went out.
+    /// The answer's, in the parts in which it went out, or was held back.
     pub answer: Vec<Bytes>,
     /// Whether the answer was streamed.
     pub stream: bool,
@@ -43,6 +44,9 @@ pub struct Answered {
 
 /// Takes what is said of calls later.
 pub trait Afterwards: Send + Sync + std::fmt::Debug {
+    /// Whether anybody waits for what is said so.
+    fn awaits(&self, later: &Later) -> bool;
+
     /// This is said of that call. Never blocks; what nobody waits for is dropped.
     fn said(&self, call: InferenceId, later: Later);
 }

@@ -1,7 +1,7 @@
 //! Cascades: a call is answered by one variant, and by the next one where the answer is too poor. Owns what makes an answer
 //! poor; looking at answers is the policy's.
 
-use crate::ModelName;
+use crate::{ModelName, MonitorName, PluginName};
 use std::time::Duration;
 
 /// A policy that goes on where an answer is poor.
@@ -13,6 +13,10 @@ pub struct CascadeSpec {
     pub shares: Vec<f64>,
     /// What makes an answer poor, one of them enough.
     pub escalate: Vec<Weakness>,
+    /// Whose alarm of the version that answered makes its answers poor.
+    pub monitors: Vec<MonitorName>,
+    /// Who is shown an answer that has none of these, in order: one that any of them would not let pass is poor.
+    pub plugins: Vec<PluginName>,
     /// Who is asked about an answer that has none of these.
     pub judge: Option<JudgeSpec>,
 }

@@ -207,7 +207,14 @@ fn any_kind() -> impl Strategy<Value = FaultKind> {
 fn cascade(order: &[usize]) -> RouteSpec {
     let mut shares = vec![0.0; order.len()];
     shares[order[0]] = 1.0;
-    let spec = CascadeSpec { order: order.to_vec(), shares, escalate: vec![Weakness::Empty], judge: None };
+    let spec = CascadeSpec {
+        order: order.to_vec(),
+        shares,
+        escalate: vec![Weakness::Empty],
+        monitors: vec![],
+        plugins: vec![],
+        judge: None,
+    };
     RouteSpec { policy: PolicySpec::Cascade(spec), ..route(order.len(), 1) }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 use std::time::Duration;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::verdicts::{NoVerdicts, Verdict};
-use tidegate_core::spec::{Goal, Measure, RewardKind, RewardLevel, RewardSpec, Timing};
+use tidegate_core::spec::{Goal, Measure, RewardKind, RewardLevel, RewardSpec, Timing, Watched};
 use tidegate_core::{Dice, MonitorName};
 
 const MINUTE: u64 = 60_000;
@@ -160,6 +160,10 @@ impl Verdicts for Alarm {
     fn verdict(&self, monitor: &MonitorName) -> Verdict {
         assert_eq!(monitor.as_str(), "drift");
         self.0.clone()
+    }
+
+    fn verdict_of(&self, _: &MonitorName, _: &Watched) -> Verdict {
+        unreachable!("a rollout asks of all versions")
     }
 }
 

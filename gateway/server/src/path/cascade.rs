@@ -5,6 +5,7 @@
 
 use crate::path::arrive::Arrived;
 use crate::path::attempt::Sent;
+use crate::path::filter::Filters;
 use crate::path::hold::hold;
 use crate::snapshot::{Arm, Route};
 use bytes::Bytes;
@@ -12,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::event::{Attempt, Poor};
 use tidegate_core::port::limits::Amounts;
-use tidegate_core::spec::{CascadeSpec, PolicySpec};
-use tidegate_core::{Api, Fault, Ledger, NanoUsd, PromptStamp, Said, Usage};
+use tidegate_core::port::verdicts::Verdict;
+use tidegate_core::spec::{CascadeSpec, PolicySpec, Watched};
+use tidegate_core::{Api, Fault, Ledger, MonitorName, NanoUsd, PromptStamp, Said, Usage};
 use tidegate_route::cascade::weakness;
 
 /// The most of one stream that is held back.
@@ -26,6 +28,10 @@ pub(crate) struct Regarded {
     pub(crate) sent: Sent,
     /// Why it is too poor, where it is.
     pub(crate) poor: Option<Poor>,
+    /// Which plugin or monitor says so, where one does.
+    by: Option<Arc<str>>,
+    /// Its body or its events, where watchers shall see it although it is held back.
+    pub(crate) shown: Vec<Bytes>,
     /// Its tokens, as far as they are known.
     usage: Option<Usage>,
     /// What the judge's word took.
@@ -45,62 +51,81 @@ pub(crate) struct Held {
     prompt: Option<Arc<PromptStamp>>,
 }
 
-/// Looks at an answer to `asked`, the caller's body as it was let pass, which another variant could replace. Embeddings pass
-/// at once.
-///
-/// # Errors
-/// A stream failed while it was held.
-pub(crate) async fn regard(
-    route: &Route,
-    arrived: &Arrived,
-    asked: &Bytes,
-    sent: Sent,
-    remaining: Duration,
-) -> Result<Regarded, Fault> {
-    let (PolicySpec::Cascade(spec), false) = (&route.spec.policy, arrived.api == Api::Embeddings) else {
-        return Ok(Regarded::passed(sent));
-    };
-    let (sent, parts, usage) = match sent {
-        Sent::Whole(answer) => {
-            let (body, usage) = (answer.body.clone(), answer.usage);
-            (Sent::Whole(answer), Some(vec![body]), usage)
-        }
-        Sent::Stream(frames) => {
-            let held = hold(frames, MOST).await?;
-            let usage = held.parts.is_some().then(|| held.usage(arrived.scan.prompt_tokens).0);
-            (Sent::Stream(held.frames), held.parts, usage)
-        }
-    };
-    let mut regarded = Regarded { usage, ..Regarded::passed(sent) };
-    let Some(parts) = parts else { return Ok(regarded) };
-    let said = Said::read(&parts);
-    regarded.poor = weakness(&spec.escalate, &said, asked);
-    if regarded.poor.is_none() {
-        ask(route, spec, asked, &said, remaining, &mut regarded).await;
-    }
-    Ok(regarded)
+/// What an answer is looked at with, which another variant could replace.
+pub(crate) struct Look<'a> {
+    pub(crate) route: &'a Route,
+    pub(crate) arrived: &'a Arrived,
+    /// The caller's body as it was let pass.
+    pub(crate) asked: Bytes,
+    /// Which arm answered.
+    pub(crate) arm: &'a Arm,
+    /// What plugins see of the call, where they are asked.
+    pub(crate) filters: Option<&'a Filters>,
+    /// How long the call may still take.
+    pub(crate) remaining: Duration,
 }
 
-/// Asks the judge, where there is one. Without his word the answer passes: it is not held against it that he is slow.
-async fn ask(
-    route: &Route,
-    spec: &CascadeSpec,
-    body: &Bytes,
-    said: &Said,
-    remaining: Duration,
-    regarded: &mut Regarded,
-) {
-    let (Some(judge), Some(asked)) = (&route.judge, &spec.judge) else { return };
-    let word = tokio::time::timeout(asked.timeout.min(remaining), judge.judge(body, said)).await;
-    match word {
-        Ok(Ok(opinion)) => {
-            regarded.judge = Amounts { tokens: opinion.tokens, cost: NanoUsd::from_usd(opinion.usd) };
-            regarded.poor = opinion.score.filter(|score| *score < asked.below).map(|_| Poor::Judged);
+impl Look<'_> {
+    /// Looks at an answer. Embeddings pass at once.
+    ///
+    /// # Errors
+    /// A stream failed while it was held.
+    pub(crate) async fn regard(&self, sent: Sent) -> Result<Regarded, Fault> {
+        let (PolicySpec::Cascade(spec), false) = (&self.route.spec.policy, self.arrived.api == Api::Embeddings) else {
+            return Ok(Regarded::passed(sent));
+        };
+        let (sent, parts, usage) = match sent {
+            Sent::Whole(answer) => {
+                let (body, usage) = (answer.body.clone(), answer.usage);
+                (Sent::Whole(answer), Some(vec![body]), usage)
+            }
+            Sent::Stream(frames) => {
+                let held = hold(frames, MOST).await?;
+                let usage = held.parts.is_some().then(|| held.usage(self.arrived.scan.prompt_tokens).0);
+                (Sent::Stream(held.frames), held.parts, usage)
+            }
+        };
+        let mut regarded = Regarded { usage, ..Regarded::passed(sent) };
+        let Some(parts) = parts else { return Ok(regarded) };
+        let said = Said::read(&parts);
+        regarded.poor = weakness(&spec.escalate, &said, &self.asked);
+        if regarded.poor.is_some() {
+            return Ok(regarded);
         }
-        Ok(Err(fault)) => {
-            tracing::warn!(route = %route.spec.name, %fault, "a judge has no word on an answer, which passes");
+        if let Some(monitor) = self.alarm(spec) {
+            (regarded.poor, regarded.by) = (Some(Poor::Monitor), Some(monitor.as_str().into()));
+            regarded.shown = parts;
+        } else if let Some(plugin) = self.filters.and_then(|all| all.objection(&parts, self.arrived.scan.stream)) {
+            (regarded.poor, regarded.by) = (Some(Poor::Plugin), Some(plugin.as_str().into()));
+        } else {
+            self.ask(spec, &said, &mut regarded).await;
         }
-        Err(_) => tracing::warn!(route = %route.spec.name, "a judge's word came too late, and the answer passes"),
+        Ok(regarded)
+    }
+
+    /// The first monitor that has an alarm of the version that answered.
+    fn alarm<'a>(&self, spec: &'a CascadeSpec) -> Option<&'a MonitorName> {
+        let verdicts = self.route.critics.verdicts.as_ref()?;
+        let watched = Watched { model: self.arm.model.clone(), version: self.arm.version };
+        let has_alarm = |monitor: &&MonitorName| matches!(verdicts.verdict_of(monitor, &watched), Verdict::Alarm(_));
+        spec.monitors.iter().find(has_alarm)
+    }
+
+    /// Asks the judge, where there is one. Without his word the answer passes: it is not held against it that he is slow.
+    async fn ask(&self, spec: &CascadeSpec, said: &Said, regarded: &mut Regarded) {
+        let route = &self.route.spec.name;
+        let (Some(judge), Some(asked)) = (&self.route.critics.judge, &spec.judge) else { return };
+        let word = tokio::time::timeout(asked.timeout.min(self.remaining), judge.judge(&self.asked, said)).await;
+        match word {
+            Ok(Ok(opinion)) => {
+                regarded.judge = Amounts { tokens: opinion.tokens, cost: NanoUsd::from_usd(opinion.usd) };
+                regarded.poor = opinion.score.filter(|score| *score < asked.below).map(|_| Poor::Judged);
+            }
+            Ok(Err(fault)) => {
+                tracing::warn!(%route, %fault, "a judge has no word on an answer, which passes");
+            }
+            Err(_) => tracing::warn!(%route, "a judge's word came too late, and the answer passes"),
+        }
     }
 }
 
@@ -122,13 +147,16 @@ fn note_served(ledger: &mut Ledger, facts: impl FnOnce(&mut Attempt)) {
 impl Regarded {
     /// An answer that nobody looks at.
     pub(crate) fn passed(sent: Sent) -> Self {
-        Self { sent, poor: None, usage: None, judge: Amounts::default() }
+        Self { sent, poor: None, by: None, shown: Vec::new(), usage: None, judge: Amounts::default() }
     }
 
     /// Keeps the answer for the case that no better one comes: until then it was for nothing, and counts all the same.
     pub(crate) fn held(self, why: Poor, (index, arm): (usize, &Arm), front: u64, ledger: &mut Ledger) -> Held {
         let cost_usd = self.usage.and_then(|usage| Some(arm.price?.cost(&usage)));
-        note_served(ledger, |attempt| (attempt.poor, attempt.cost_usd) = (Some(why), cost_usd));
+        let by = self.by;
+        note_served(ledger, |attempt| {
+            (attempt.poor, attempt.poor_by, attempt.cost_usd) = (Some(why), by, cost_usd);
+        });
         let used = Amounts { tokens: self.usage.unwrap_or_default().total(), ..Amounts::default() };
         ledger.beside(used);
         let prompt = ledger.event().and_then(|event| event.prompt.clone());
@@ -152,3 +180,6 @@ impl Held {
         (self.sent, self.front)
     }
 }
+
+#[cfg(test)]
+mod tests;

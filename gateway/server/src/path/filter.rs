@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 pub(crate) mod asked;
 pub(crate) mod chain;
+pub(crate) mod critic;
 pub(crate) mod deltas;
 pub(crate) mod held;
 pub(crate) mod made;
@@ -65,14 +66,14 @@ pub(crate) enum Stage {
 }
 
 impl Filters {
-    /// Those of a call; nothing where its route has none.
+    /// Those of a call; nothing where its route has none, and no cascade that asks plugins.
     pub(crate) fn of(
         admitted: &Admitted,
         headers: &HeaderMap,
         clock: &Arc<dyn Clock>,
         ledger: &Ledger,
     ) -> Option<Box<Self>> {
-        if admitted.route.filters.is_empty() {
+        if admitted.route.filters.is_empty() && admitted.route.critics.plugins.is_empty() {
             return None;
         }
         Some(Box::new(Self {

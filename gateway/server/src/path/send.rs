@@ -4,7 +4,7 @@
 use crate::body::Splices;
 use crate::path::arrive::Arrived;
 use crate::path::attempt::{self, Begun, Sent, deadlines, since};
-use crate::path::cascade::{self, Held, Regarded};
+use crate::path::cascade::{self, Held, Look, Regarded};
 use crate::path::choose::Planned;
 use crate::path::copy::Copies;
 use crate::path::examine::Examine;
@@ -155,10 +155,14 @@ impl Tries<'_> {
             let front = front.as_ref().map_or(0, Front::tokens);
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
             let further = self.plan.escalates_to(self.round.spent());
-            let fault = match regarded(&self.round, arrived, tried, further.map(|_| self.asked()), ledger).await {
+            let look = further.map(|_| self.look(arm));
+            let fault = match regarded(tried, look, ledger).await {
                 Err(fault) => fault,
                 Ok((regarded, ride)) => match (regarded.poor, further) {
                     (Some(why), Some(next)) => {
+                        if !regarded.shown.is_empty() {
+                            Watching::held_back(self.admitted, &regarded.shown, ledger);
+                        }
                         self.held = Some(regarded.held(why, (index, arm), front, ledger));
                         self.plan.escalate(next);
                         is_first = true;
@@ -188,10 +192,18 @@ impl Tries<'_> {
         Ok(Call { caller: turn(&admitted.caller), avoid, ..call })
     }
 
-    /// The caller's body as it was let pass.
-    fn asked(&self) -> Bytes {
-        let arrived = &self.admitted.arrived;
-        self.filters.as_deref().map_or_else(|| arrived.bytes.clone(), |filters| filters.body(arrived))
+    /// What an answer of this arm is looked at with.
+    fn look<'b>(&'b self, arm: &'b Arm) -> Look<'b> {
+        let Round { route, .. } = self.round;
+        let (arrived, filters) = (&self.admitted.arrived, self.filters.as_deref());
+        Look {
+            route,
+            arrived,
+            asked: filters.map_or_else(|| arrived.bytes.clone(), |filters| filters.body(arrived)),
+            arm,
+            filters,
+            remaining: route.spec.timeouts.total.saturating_sub(self.round.spent()),
+        }
     }
 
     /// The fault that an answer is which a filter withheld, where the call can go elsewhere then.
@@ -247,18 +259,15 @@ fn replied(text: &str, arm: &Arm, arrived: &Arrived, ledger: &Ledger) -> Got {
     Got { sent, front: 0, ride: None, is_replied: true }
 }
 
-/// Looks at an answer that another variant could better: then `asked` is the caller's body as it was let pass.
+/// Looks at an answer that another variant could better.
 async fn regarded(
-    round: &Round<'_>,
-    arrived: &Arrived,
     tried: Result<Begun, Fault>,
-    asked: Option<Bytes>,
+    look: Option<Look<'_>>,
     ledger: &mut Ledger,
 ) -> Result<(Regarded, Option<Ride>), Fault> {
     let Begun { sent, ride } = tried?;
-    let Some(asked) = asked else { return Ok((Regarded::passed(sent), ride)) };
-    let remaining = round.route.spec.timeouts.total.saturating_sub(round.spent());
-    let regarded = cascade::regard(round.route, arrived, &asked, sent, remaining).await;
+    let Some(look) = look else { return Ok((Regarded::passed(sent), ride)) };
+    let regarded = look.regard(sent).await;
     match &regarded {
         Ok(regarded) => ledger.beside(regarded.judge),
         Err(fault) => cascade::broke(fault, ledger),

@@ -1,5 +1,6 @@
 //! Who watches a route gets the calls that were answered to their end. Owns when they are told: when the caller has his whole
-//! answer, and only those who had a place for the call when it began.
+//! answer, and only those who had a place for the call when it began. And of answers that a cascade holds back because of
+//! an alarm, without which that alarm could never end.
 
 use crate::path::permit::Admitted;
 use bytes::Bytes;
@@ -43,6 +44,17 @@ impl Watching {
                 kept: 0,
             })
         })
+    }
+
+    /// Tells of an answer that a monitor's alarm holds back, whose arm the record names now. Where filters look at the
+    /// answers of the route they did not see this one, and nobody does.
+    pub(crate) fn held_back(admitted: &Admitted, parts: &[Bytes], ledger: &Ledger) {
+        if admitted.route.filters.iter().any(|filter| filter.spec.at_answer) {
+            return;
+        }
+        let Some(mut watching) = Self::of(admitted, ledger) else { return };
+        parts.iter().for_each(|part| watching.part(part));
+        watching.end(ledger);
     }
 
     /// Takes a part of the answer.

@@ -3,6 +3,7 @@
 
 use super::Worker;
 use crate::learning::calls::Arm;
+use std::collections::BTreeSet;
 use tidegate_core::port::learning::{About, Feedback};
 use tidegate_core::{Event, InferenceId, Tenant};
 use tidegate_storage::EventReader;
@@ -53,6 +54,20 @@ impl Worker {
             About::Episode(_) => Vec::new(),
         };
         events.iter().filter(|event| is_of(event.tenant.as_ref(), feedback)).map(|event| event.unix_ms).max()
+    }
+
+    /// The calls that this is about: of an episode all of them.
+    pub(super) fn ids(&self, feedback: &Feedback, looks: bool) -> Vec<InferenceId> {
+        let episode = match &feedback.about {
+            About::Inference(id) => return vec![*id],
+            About::Episode(episode) => episode,
+        };
+        // Calls are remembered from the first note on, so an episode may be so in part.
+        let (remembered, events) = (self.calls.of_episode(episode), looks.then(|| self.recorded_of(episode)));
+        let remembered = remembered.iter().map(|arm| (arm.id, arm.tenant.as_ref()));
+        let recorded = events.iter().flatten().map(|event| (event.id, event.tenant.as_ref()));
+        let ours = remembered.chain(recorded).filter(|(_, tenant)| is_of(*tenant, feedback));
+        ours.map(|(id, _)| id).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The arm of a call that is only recorded.

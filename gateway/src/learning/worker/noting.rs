@@ -47,7 +47,7 @@ impl Worker {
             self.keys.add(once);
         }
         if !was_known {
-            self.pass_on(feedback);
+            self.pass_on(feedback, looks);
         }
         Ok(Some(Taken { learnt: Vec::new(), was_known, noted }))
     }
@@ -73,12 +73,13 @@ mod tests {
     use crate::learning::told::Board;
     use crate::replay::testing::{Call, Shop};
     use crate::rollouts::Rollouts;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
     use std::time::SystemTime;
     use tidegate_core::clock::ManualClock;
     use tidegate_core::port::learning::{About, Giver, Saying};
     use tidegate_core::port::verdicts::NoVerdicts;
-    use tidegate_core::{Clock, FaultKind};
+    use tidegate_core::port::watcher::{Afterwards, Later};
+    use tidegate_core::{Clock, FaultKind, InferenceId};
     use tidegate_storage::notes::notes_at;
 
     fn worker(shop: &Shop, now_ms: u64) -> Worker {
@@ -123,6 +124,39 @@ mod tests {
         };
         assert!(knows("ours", true) && !knows("ours", false));
         assert!(!knows("theirs", true) && !knows("nobody's", true));
+    }
+
+    /// Keeps what it is told.
+    #[derive(Debug, Default)]
+    struct Ear(Mutex<Vec<(InferenceId, Later)>>);
+
+    impl Afterwards for Ear {
+        fn awaits(&self, _: &Later) -> bool {
+            true
+        }
+
+        fn said(&self, call: InferenceId, later: Later) {
+            self.0.lock().unwrap().push((call, later));
+        }
+    }
+
+    #[test]
+    fn a_label_of_an_episode_is_passed_on_to_each_of_its_own_calls_once() {
+        let shop = Shop::new();
+        let of = |at, tenant| Call { tenant, episode: Some("e"), ..Call::at(at) };
+        let calls = [of(1_000, Some("red")), of(1_500, Some("blue")), of(2_000, Some("red"))];
+        shop.called(&calls);
+        let ear = Arc::new(Ear::default());
+        let mut worker = worker(&shop, 3_000);
+        worker.afterwards = Some(Arc::<Ear>::clone(&ear));
+        for _ in 0..2 {
+            worker.take(&label(About::Episode("e".into()), "x", Some("k")), true).unwrap().unwrap();
+        }
+        let told = std::mem::take(&mut *ear.0.lock().unwrap());
+        let later = || Later::Label("topic".parse().unwrap(), "x".into());
+        assert_eq!(told, [(calls[0].id(), later()), (calls[2].id(), later())]);
+        worker.take(&label(About::Inference(calls[2].id()), "y", None), true).unwrap().unwrap();
+        assert_eq!(ear.0.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Who uses a plugin, and whether it can be used so. Pure.
 
 use tidegate_core::port::filter::LooksAt;
-use tidegate_core::spec::{FilterSpec, GatewaySpec};
+use tidegate_core::spec::{FilterSpec, GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_core::{MonitorName, PluginName, RouteName};
 use tidegate_host::World;
 
@@ -10,6 +10,8 @@ use tidegate_host::World;
 pub(super) struct Uses {
     /// Routes, as a filter.
     pub(super) routes: Vec<(RouteName, FilterSpec)>,
+    /// Routes whose cascades show it answers.
+    pub(super) cascades: Vec<RouteName>,
     /// Monitors.
     pub(super) monitors: Vec<MonitorName>,
 }
@@ -20,7 +22,12 @@ impl Uses {
         let filters = spec.routes.values().flat_map(|route| route.filters.iter().map(move |one| (&route.name, one)));
         let routes = filters.filter(|(_, filter)| filter.plugin == *name);
         let monitors = spec.monitors.values().filter(|monitor| monitor.plugin == *name);
+        let shows = |route: &&RouteSpec| match &route.policy {
+            PolicySpec::Cascade(cascade) => cascade.plugins.contains(name),
+            _ => false,
+        };
         Self {
+            cascades: spec.routes.values().filter(shows).map(|route| route.name.clone()).collect(),
             routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
             monitors: monitors.map(|monitor| monitor.name.clone()).collect(),
         }
@@ -41,6 +48,9 @@ impl Uses {
             if filter.at_answer && !looks_at.answer && !looks_at.stream {
                 return Err(format!("route `{route}` has it look at answers, and {fills}"));
             }
+        }
+        if let Some(route) = self.cascades.first().filter(|_| !looks_at.answer) {
+            return Err(format!("the cascade of route `{route}` shows it whole answers, and {fills}"));
         }
         match self.monitors.first() {
             Some(monitor) if !judges_windows(world) => {
@@ -86,7 +96,7 @@ mod tests {
     fn at(at_request: bool, at_answer: bool) -> Uses {
         let plugin = "p".parse().unwrap();
         let filter = FilterSpec { plugin, at_request, at_answer, failure: OnFailure::Closed };
-        Uses { routes: vec![("support".parse().unwrap(), filter)], monitors: Vec::new() }
+        Uses { routes: vec![("support".parse().unwrap(), filter)], ..Uses::default() }
     }
 
     const NOTHING: LooksAt = LooksAt { request: false, answer: false, stream: false };
@@ -107,6 +117,10 @@ mod tests {
         let watched = Uses { monitors: vec!["m".parse().unwrap()], ..Uses::default() };
         assert_eq!(watched.fit(World::Drift, NOTHING), Ok(()));
         assert!(watched.fit(World::RequestFilter, requests).unwrap_err().contains("monitor `m`"));
+        let shown = Uses { cascades: vec!["support".parse().unwrap()], ..Uses::default() };
+        assert_eq!(shown.fit(World::Guardrail, LooksAt { answer: true, ..requests }), Ok(()));
+        let says = shown.fit(World::StreamFilter, streams).unwrap_err();
+        assert!(says.starts_with("the cascade of route `support` shows it whole answers, and its world"), "{says}");
     }
 
     #[test]

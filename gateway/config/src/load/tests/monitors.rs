@@ -207,3 +207,33 @@ fn a_rollout_asks_a_monitor_of_its_own_route() {
         assert!(report.findings.len() == 1 && report.findings[0].message.contains(fault), "{report}");
     }
 }
+
+/// Two routes, of which `r` is a cascade that goes on by these.
+fn cascade(escalate: &str) -> String {
+    format!(
+        "{{r: {{variants: {{a: {{model: a}}, b: {{model: b}}}}, policy: {{cascade: {{escalate: [{escalate}]}}}}}}, l: {{model: l}}}}"
+    )
+}
+
+#[test]
+fn a_cascade_asks_a_monitor_of_its_route_and_plugins_once_each() {
+    let monitors = "{m: {plugin: drift, route: r, fields: {x: /x}}, of_l: {plugin: drift, route: l, fields: {x: /x}}}";
+    let routes = cascade("empty, {monitor: m}, {plugin: drift}");
+    let loaded = read(monitors, &[("routes", &routes)]).unwrap_or_else(|report| panic!("{report}"));
+    let PolicySpec::Cascade(spec) = &loaded.spec.routes["r"].policy else { panic!("another policy") };
+    let (m, drift) = ("m".parse().unwrap(), "drift".parse().unwrap());
+    assert_eq!((&spec.monitors, &spec.plugins), (&vec![m], &vec![drift]));
+    let described = crate::describe(&loaded.spec)["routes"]["r"]["policy"]["cascade"]["escalate"].take();
+    assert_eq!(described, serde_json::json!(["empty", {"monitor": "m"}, {"plugin": "drift"}]));
+    for (escalate, fault) in [
+        ("{monitor: of_l}", "the monitor `of_l` watches the route `l`"),
+        ("{monitor: n}", "there is no monitor `n`"),
+        ("{monitor: m}, {monitor: m}", "`m` is asked already"),
+        ("{plugin: drift}, {plugin: drift}", "`drift` is asked already"),
+        ("{plugin: drifd}", "there is no plugin `drifd`"),
+    ] {
+        let report = read(monitors, &[("routes", &cascade(escalate))]).unwrap_err();
+        let found: Vec<&String> = report.findings.iter().map(|finding| &finding.message).collect();
+        assert!(found.len() == 1 && found[0].contains(fault), "{escalate}: {report}");
+    }
+}

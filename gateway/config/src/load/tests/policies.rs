@@ -61,7 +61,14 @@ fn a_cascade_has_an_order_and_what_is_too_poor() {
         Weakness::Contains(vec!["i can't".to_owned()]),
         Weakness::ConfidenceBelow(0.6),
     ];
-    let mut expected = CascadeSpec { order: vec![1, 0], shares: vec![0.05, 0.95], escalate, judge: Some(judge) };
+    let mut expected = CascadeSpec {
+        order: vec![1, 0],
+        shares: vec![0.05, 0.95],
+        escalate,
+        monitors: vec![],
+        plugins: vec![],
+        judge: Some(judge),
+    };
     assert_eq!(given, expected);
     expected.judge = None;
     let usual = cascade("escalate: [refusal, {judge: {model: l}}]");
@@ -78,6 +85,8 @@ fn a_cascade_has_an_order_and_what_is_too_poor() {
         ("escalate: [{confidence_below: 0%}]", "is never below 0"),
         ("escalate: [{judge: {model: l}}, {judge: {model: l}}]", "a second judge can never apply"),
         ("escalate: [{judge: {model: nope}}]", "there is no model `nope`"),
+        ("escalate: [{plugin: nope}]", "there is no plugin `nope`"),
+        ("escalate: [{monitor: nope}]", "there is no monitor `nope`"),
     ] {
         each("routes", &[(&of(fields), fault)]);
     }

@@ -22,6 +22,17 @@ use tidegate_core::{Api, Fault, Ledger, Usage};
 /// The most of one stream that is held for filters; of a longer one they see nothing.
 const MOST: usize = 4 * 1024 * 1024;
 
+/// A choice of an answer with this body, as filters see it.
+pub(super) fn message<'a>(choice: &body::Chosen, body: &'a [u8]) -> Message<'a> {
+    let part = |piece: &body::Piece| Part {
+        kind: piece.kind,
+        text: piece.text.map(|text| text.decode(body)).unwrap_or_default(),
+        is_untrusted: true,
+    };
+    let role = choice.spoken.role.map_or(Cow::Borrowed("assistant"), |role| role.decode(body));
+    Message { role, parts: choice.spoken.pieces.iter().map(part).collect() }
+}
+
 /// A stream with its way.
 pub(crate) struct OnItsWay {
     /// The stream.
@@ -52,16 +63,7 @@ impl Filters {
             self.unseen(UNREADABLE, ledger, looks)?;
             return Ok(body);
         };
-        let message = |choice: &body::Chosen| {
-            let part = |piece: &body::Piece| Part {
-                kind: piece.kind,
-                text: piece.text.map(|text| text.decode(&body)).unwrap_or_default(),
-                is_untrusted: true,
-            };
-            let role = choice.spoken.role.map_or(Cow::Borrowed("assistant"), |role| role.decode(&body));
-            Message { role, parts: choice.spoken.pieces.iter().map(part).collect() }
-        };
-        let mut view = View::new(answer.choices.iter().map(message).collect());
+        let mut view = View::new(answer.choices.iter().map(|choice| message(choice, &body)).collect());
         let came = self.look(Stage::Answer, &mut view, ledger, |filter, seen, view| {
             looks(filter).then(|| filter.filter.answer(seen, view.messages()))
         })?;

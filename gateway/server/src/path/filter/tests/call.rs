@@ -7,7 +7,7 @@ use crate::observe::metrics::Metrics;
 use crate::operations::{Operations, ReloadRefused, WantedKey};
 use crate::path::{arrive::Arrived, choose, permit, prompt, reply, send};
 use crate::server::{Ports, Server};
-use crate::snapshot::{Arm, Keyring, Route, RouteFilter, ShadowArm, Snapshot};
+use crate::snapshot::{Arm, Critics, Keyring, Route, RouteFilter, ShadowArm, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
@@ -21,15 +21,17 @@ use tidegate_core::digest::Digest;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
 use tidegate_core::port::events::{Events, Recorded};
+use tidegate_core::port::filter::Filter;
 use tidegate_core::port::limits::{Amounts, Demand, Denied, Limits, Reservation, Standings};
 use tidegate_core::port::prompts::{PromptMessage, PromptRole, Prompts, Reach, RenderedPrompt};
 use tidegate_core::port::shadow::{Copied, Place, Shadow};
+use tidegate_core::port::verdicts::{Verdict, Verdicts};
 use tidegate_core::port::watcher::{Answered, Watcher};
 use tidegate_core::prompt::PromptPick;
 use tidegate_core::spec::route::{Condition, FallbackSpec, PolicySpec, RetrySpec, TimeoutSpec, VariantSpec};
-use tidegate_core::spec::{ContentPolicy, Durability, FilterSpec, OnFailure, RouteSpec};
+use tidegate_core::spec::{CascadeSpec, ContentPolicy, Durability, FilterSpec, OnFailure, RouteSpec, Watched};
 use tidegate_core::{
-    Api, Caller, Event, Fault, FaultKind, InferenceId, KeyRecord, PromptRef, PromptStamp, Role, Usage,
+    Api, Caller, Event, Fault, FaultKind, InferenceId, KeyRecord, MonitorName, PromptRef, PromptStamp, Role, Usage,
 };
 use tidegate_route::{Policy, RetryBudget, StateCell};
 
@@ -214,6 +216,25 @@ pub(crate) struct Case {
     pub(crate) watchers: Vec<Arc<Taker>>,
     pub(crate) content: Option<ContentPolicy>,
     pub(crate) headers: Vec<(&'static str, &'static str)>,
+    /// The plugins that a cascade of the arms asks; there is none where these are empty and there is no alarm.
+    pub(crate) critics: Vec<Arc<Fake>>,
+    /// Whether a monitor has an alarm of the version of all arms, and a cascade goes by that.
+    pub(crate) has_alarm: bool,
+}
+
+/// A monitor that has an alarm of the third version.
+#[derive(Debug)]
+struct Alarm;
+
+impl Verdicts for Alarm {
+    fn verdict(&self, _: &MonitorName) -> Verdict {
+        unreachable!("a cascade asks of one version")
+    }
+
+    fn verdict_of(&self, monitor: &MonitorName, watched: &Watched) -> Verdict {
+        assert_eq!((monitor.as_str(), watched.model.as_str()), ("drift", "m"));
+        if watched.version == Some(3) { Verdict::Alarm("it drifts".to_owned()) } else { Verdict::Unknown }
+    }
 }
 
 /// What came of it.
@@ -286,11 +307,19 @@ impl Case {
             parameters: Vec::new(),
         };
         let spec = |failure| FilterSpec { plugin: super::fakes::plugin(), at_request: true, at_answer: true, failure };
+        let cascade = (self.has_alarm || !self.critics.is_empty()).then(|| CascadeSpec {
+            order: (0..arms.len()).collect(),
+            shares: shares.clone(),
+            escalate: Vec::new(),
+            monitors: self.has_alarm.then(|| "drift".parse().unwrap()).into_iter().collect(),
+            plugins: self.critics.iter().map(|_| super::fakes::plugin()).collect(),
+            judge: None,
+        });
         let second = Duration::from_secs(1);
         let route = RouteSpec {
             name: "r".parse().unwrap(),
             variants: arms.iter().map(variant).collect(),
-            policy: PolicySpec::Weighted(shares.clone()),
+            policy: cascade.map_or_else(|| PolicySpec::Weighted(shares.clone()), PolicySpec::Cascade),
             sticky: None,
             fallback: (1..arms.len()).map(|to| FallbackSpec { when: vec![Condition::Class(5)], to }).collect(),
             retry: RetrySpec { attempts: 2, backoff: Duration::from_millis(1), budget: 1.0 },
@@ -311,6 +340,7 @@ impl Case {
             taker: Arc::<Taker>::clone(taker),
             counts: Arc::<Taker>::clone(taker),
         };
+        let critic = |fake: &Arc<Fake>| (super::fakes::plugin(), Arc::<Fake>::clone(fake) as Arc<dyn Filter>);
         Route {
             policy: Policy::new(&route, StateCell::fixed(&shares).unwrap()).unwrap(),
             by_call: None,
@@ -319,7 +349,11 @@ impl Case {
             filters: self.filters.iter().map(filter).collect(),
             shadows: self.shadow.iter().map(shadow).collect(),
             watchers: self.watchers.iter().map(|taker| Arc::<Taker>::clone(taker) as Arc<dyn Watcher>).collect(),
-            judge: None,
+            critics: Critics {
+                verdicts: self.has_alarm.then(|| Arc::new(Alarm) as Arc<dyn Verdicts>),
+                plugins: self.critics.iter().map(critic).collect(),
+                judge: None,
+            },
             spec: Arc::new(route),
             arms,
         }
