@@ -78,7 +78,7 @@ impl Granted {
             drop(tells.send(model.ask(api, &body, within).await));
         });
         let answer = match told.recv_timeout(within) {
-            Ok(answer) => answer.map_err(unreached),
+            Ok(answer) => answer.map_err(|fault| unreached(&fault)),
             Err(RecvTimeoutError::Timeout) => Err(Unreached::Timeout),
             Err(RecvTimeoutError::Disconnected) => Err(Unreached::Unavailable("the gateway is stopping".to_owned())),
         };
@@ -174,7 +174,7 @@ fn senseless(what: &str) -> Unreached {
 }
 
 /// What a fault of a model is to a plugin.
-fn unreached(fault: Fault) -> Unreached {
+fn unreached(fault: &Fault) -> Unreached {
     match fault.kind {
         FaultKind::UpstreamTimeout | FaultKind::RequestTimeout => Unreached::Timeout,
         FaultKind::ModelNotFound => Unreached::NotFound,

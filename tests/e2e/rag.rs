@@ -317,24 +317,28 @@ async fn models_are_granted_to_those_who_can_ask_them_and_to_nobody_else() {
     assert_eq!(code, 0, "{said}");
 }
 
+/// Whether the real models are on this machine that these kinds of files are of.
+fn has_models(test: &str, kinds: &[&str]) -> bool {
+    let folders = models().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let files = folders.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten().flatten());
+    let ends: BTreeSet<String> =
+        files.filter_map(|file| Some(file.path().extension()?.to_string_lossy().into_owned())).collect();
+    let lacks = "real models: set TIDEGATE_TEST_MODELS to a folder that `tidegate pull smollm2` and `minilm` filled";
+    kinds.iter().all(|kind| ends.contains(*kind)) || !may_be_left_out(test, lacks)
+}
+
+const GROUNDED: &str = "judge: {embedding_model: minilm}, measures: [groundedness, hallucination], ";
+const MINILM: &str = "capabilities: {models: [minilm]}, limits: {deadline: 60s}";
+
 /// With the real embedding model, which runs in the gateway.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn minilm_tells_answers_that_are_made_up() {
-    let test = "minilm_tells_answers_that_are_made_up";
-    let is_there = models().is_some_and(|folder| {
-        let folders = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut files = folders.flat_map(|entry| std::fs::read_dir(entry.path()).into_iter().flatten().flatten());
-        files.any(|file| file.path().extension().is_some_and(|end| end == "safetensors" || end == "onnx"))
-    });
-    let lacks = "MiniLM: set TIDEGATE_TEST_MODELS to a folder that `tidegate pull minilm` filled";
-    if !is_there && may_be_left_out(test, lacks) {
+    if !has_models("minilm_tells_answers_that_are_made_up", &["safetensors"]) {
         return;
     }
     let models = "{support: {provider: pa}, minilm: {provider: here, source: minilm}}";
-    let settings = "judge: {embedding_model: minilm}, measures: [groundedness, hallucination], \
-                    thresholds: {groundedness: {least: 0.5}, hallucination: {most: 0.2}}";
-    let plugin = "capabilities: {models: [minilm]}, limits: {deadline: 60s}";
-    let watched = Watched::with(models, plugin, settings).await;
+    let settings = format!("{GROUNDED}thresholds: {{groundedness: {{least: 0.5}}, hallucination: {{most: 0.2}}}}");
+    let watched = Watched::with(models, MINILM, &settings).await;
     watched.window(well, false).await;
     let good = watched.judged(1).await;
     assert_eq!((&good["state"], breached(&good)), (&json!("well"), vec![]), "{good:#}");
@@ -342,4 +346,33 @@ async fn minilm_tells_answers_that_are_made_up() {
     let made_up = watched.judged(2).await;
     assert_eq!(breached(&made_up), ["groundedness", "hallucination"], "{made_up:#}");
     assert!(number(&good, "groundedness") > number(&made_up, "groundedness") + 0.3, "{good:#}\n{made_up:#}");
+}
+
+/// With the real language model too: it answers of the passages that it is shown, and a retriever that says it found others
+/// is found out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_model_answers_of_what_was_found_or_of_something_else() {
+    if !has_models("the_local_model_answers_of_what_was_found_or_of_something_else", &["safetensors", "gguf"]) {
+        return;
+    }
+    let models = "{support: {provider: here, source: smollm2}, minilm: {provider: here, source: minilm}}";
+    let settings = format!("{GROUNDED}thresholds: {{groundedness: {{least: 0.5}}}}");
+    let watched = Watched::with(models, MINILM, &settings).await;
+    let client = watched.gateway.client().with_key(&watched.key);
+    for (windows, off) in [(1, 0), (2, 5)] {
+        for at in 0..WINDOW {
+            let (mut body, others) = (call(at, false), call((at + off) % WINDOW, false));
+            let shown = body["metadata"]["passages"][0]["text"].as_str().expect("a passage").to_owned();
+            let asked = body["messages"][0]["content"].as_str().expect("a question").to_owned();
+            body["messages"][0]["content"] = format!("{shown}\n\nAnswer in one sentence: {asked}").into();
+            body["metadata"]["passages"] = json!([others["metadata"]["passages"][0]]);
+            (body["max_tokens"], body["temperature"]) = (json!(24), json!(0));
+            let answer = client.chat(&body).await;
+            assert_eq!(answer.status(), 200, "{}", answer.text());
+        }
+        let judged = watched.judged(windows).await;
+        let expected: &[&str] = if off == 0 { &[] } else { &["groundedness"] };
+        assert_eq!(breached(&judged), expected, "{judged:#}");
+        eprintln!("figure: groundedness {:.2}", number(&judged, "groundedness"));
+    }
 }

@@ -1,8 +1,9 @@
 //! Models that plugins ask, through the component that ships: what is granted is asked as the plugin says and answered as the
 //! contract says, what is not is denied, and whoever keeps a plugin waiting takes no more than its time.
 
-use std::sync::Mutex;
-use std::sync::{Arc, mpsc};
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tidegate_host::{
     Bounds, Embeddings, Generate, Generation, Host, Input, Limits, Models, Output, Outside, Passage, Plugin, Report,
