@@ -345,7 +345,8 @@ impl<'a> About<'a> {
     /// below.
     fn grounded(&self, judge: &Judge) -> Result<Option<f64>, Unreached> {
         let asked = || {
-            let sentences = words::sentences(&self.sample.answer).into_iter().map(|one| words::cut(one, EMBEDDED_BYTES));
+            let sentences =
+                words::sentences(&self.sample.answer).into_iter().map(|one| words::cut(one, EMBEDDED_BYTES));
             let mut texts: Vec<String> = sentences.map(str::to_owned).collect();
             let sentences = texts.len();
             texts.extend(self.texts().into_iter().flat_map(|text| words::pieces(text, EMBEDDED_BYTES)));

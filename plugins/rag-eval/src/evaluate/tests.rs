@@ -127,7 +127,8 @@ fn denied_models_are_left_out_by_name_and_not_asked_again() {
 #[test]
 fn a_model_that_is_denied_takes_no_other_with_it() {
     let models = Fake { denied: true, embeds: true, ..Fake::default() };
-    let report = &run(&format!("{{{JUDGE}, \"measures\": [\"faithfulness\", \"groundedness\"]}}"), &[sample()], &models)[0];
+    let report =
+        &run(&format!("{{{JUDGE}, \"measures\": [\"faithfulness\", \"groundedness\"]}}"), &[sample()], &models)[0];
     assert!(value(report, "groundedness").is_some());
     assert_eq!(report.detail["left_out"].as_array().map(Vec::len), Some(1));
 }
