@@ -3,6 +3,8 @@
 
 mod alerts;
 mod cli;
+#[cfg(feature = "host")]
+mod granted;
 mod learning;
 mod monitors;
 mod pull;

@@ -75,7 +75,8 @@ impl Second {
         Ok((number(&said.first()), said))
     }
 
-    async fn ask(&self, api: Api, body: &Value, total: Duration) -> Result<Bytes, Fault> {
+    /// Has it answer this body within so long.
+    pub(crate) async fn ask(&self, api: Api, body: &Value, total: Duration) -> Result<Bytes, Fault> {
         let call = Call {
             api,
             model: self.model.clone(),

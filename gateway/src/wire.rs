@@ -13,6 +13,8 @@ pub(crate) mod deciders;
 mod events;
 mod following;
 pub(crate) mod gateway;
+#[cfg(feature = "host")]
+mod granting;
 mod limiter;
 #[cfg(feature = "engine")]
 pub(crate) mod local;
@@ -28,6 +30,8 @@ pub(crate) mod registry;
 pub(crate) mod reload;
 mod replica;
 pub(crate) mod snapshot;
+#[cfg(not(feature = "host"))]
+mod ungranted;
 #[cfg(feature = "engine")]
 mod verified;
 #[cfg(feature = "engine")]
@@ -35,4 +39,8 @@ mod warmup;
 
 pub(crate) use deciders::Deciders;
 pub(crate) use gateway::Gateway;
+#[cfg(feature = "host")]
+use granting::Granting;
 pub(crate) use reload::Reloader;
+#[cfg(not(feature = "host"))]
+use ungranted::Granting;

@@ -62,6 +62,8 @@ mod prompts;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]
+mod rag;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod registry;

@@ -14,9 +14,9 @@ use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
     DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter,
     HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec,
-    ParameterSpec, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel,
-    RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri, StickyBy,
-    SubjectSpec, Timing,
+    ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind,
+    RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri,
+    StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -459,8 +459,11 @@ fn condition(condition: Condition) -> String {
     }
 }
 
+fn rate(rate: &Rate) -> String {
+    format!("{}/{}", rate.count, seconds(rate.every))
+}
+
 fn limit(spec: &LimitSpec) -> Value {
-    let rate = |rate: &Rate| format!("{}/{}", rate.count, seconds(rate.every));
     json!({
         "per": spec.per.word(),
         "requests": spec.requests.as_ref().map(rate),
@@ -485,12 +488,18 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, limits } = spec;
+    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, limits } = spec;
+    let PluginLimits { memory, deadline, tokens } = limits;
     json!({
         "component": component,
         "sha256": sha256,
         "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
         "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
-        "limits": {"memory": limits.memory.map(|bytes| format!("{bytes}B")), "deadline": limits.deadline.map(seconds)},
+        "capabilities": {"models": models},
+        "limits": {
+            "memory": memory.map(|bytes| format!("{bytes}B")),
+            "deadline": deadline.map(seconds),
+            "tokens": tokens.as_ref().map(rate),
+        },
     })
 }

@@ -31,7 +31,8 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
             check_model(model, &item.at, providers, has("providers"), has_registry, desk);
         }
     }
-    let used = models_of_routes(raw);
+    let mut used = models_of_routes(raw);
+    used.extend(models_of_plugins(raw));
     for name in &used {
         if models.is_some() || !has("models") {
             look_up("model", name.value.as_str(), name, models, desk);
@@ -175,6 +176,11 @@ fn cascade(route: &RouteFile) -> Option<&CascadeFile> {
         Some(PolicyFile::Cascade(cascade)) => Some(cascade),
         _ => None,
     }
+}
+
+fn models_of_plugins(raw: &ConfigFile) -> impl Iterator<Item = &At<ModelName>> {
+    let plugins = raw.plugins.iter().flat_map(|plugins| &plugins.0).filter_map(|item| item.value.as_ref());
+    plugins.filter_map(|plugin| plugin.capabilities.as_ref()?.models.as_ref()).flatten()
 }
 
 fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {

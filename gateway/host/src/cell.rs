@@ -16,6 +16,9 @@ const NAME_BYTES: usize = 64;
 const LABELS: usize = 16;
 const LABEL_BYTES: usize = 64;
 
+/// What is kept of an instance's time at most for its own end, where it waits for others.
+const TO_END: Duration = Duration::from_secs(1);
+
 /// A line of a plugin's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Line {
@@ -123,6 +126,14 @@ impl Cell {
         } else {
             UpdateDeadline::Interrupt
         }
+    }
+
+    /// How long it may wait for something: what is left of its time, but for what it needs to say how far it came. `None`
+    /// where that is nothing.
+    pub(crate) fn may_wait(&self) -> Option<Duration> {
+        let Some(ends) = self.ends else { return Some(Duration::MAX) };
+        let left = ends.checked_duration_since(Instant::now())?;
+        left.checked_sub((self.deadline / 10).min(TO_END)).filter(|left| !left.is_zero())
     }
 
     /// The memory that it has.
@@ -274,6 +285,18 @@ mod tests {
         cell.begin(Duration::ZERO);
         assert!(matches!(cell.at_tick(), UpdateDeadline::Continue(1)));
         assert!(matches!(cell.at_tick(), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn who_waits_has_time_left_for_his_end() {
+        let mut cell = cell();
+        let waits = |cell: &Cell| cell.may_wait().map(|time| time.as_millis());
+        cell.begin(Duration::from_secs(100));
+        assert!(waits(&cell).is_some_and(|ms| (90_000..=99_000).contains(&ms)));
+        cell.begin(Duration::from_millis(1000));
+        assert!(waits(&cell).is_none_or(|ms| ms <= 900));
+        cell.begin(Duration::ZERO);
+        assert_eq!(waits(&cell), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::bindings::rag::tidegate::plugin as wit;
 use crate::cell::{Cell, Metric, MetricKind};
 use crate::convert;
 use crate::kv::{Kv, Unkept};
+use crate::models::{Generate, Message};
 use crate::reach::Unreached;
 use std::time::Duration;
 use wasmtime::component::HasData;
@@ -127,28 +128,37 @@ fn said(unreached: Unreached) -> HostError {
     match unreached {
         Unreached::Denied(says) => HostError::Denied(says),
         Unreached::NotFound => HostError::NotFound,
+        Unreached::Quota(says) => HostError::Quota(says),
+        Unreached::Timeout => HostError::Timeout,
         Unreached::Unavailable(says) => HostError::Unavailable(says),
     }
-}
-
-/// The gateway's models are not reached yet: a plugin that can do without them goes on without.
-fn no_models<T>() -> Result<T, HostError> {
-    Err(HostError::Denied("no models were granted to this plugin".to_owned()))
 }
 
 impl wit::models::Host for Cell {
     fn generate(
         &mut self,
-        _: Vec<wit::models::Message>,
-        _: wit::models::GenerateOptions,
+        messages: Vec<wit::models::Message>,
+        options: wit::models::GenerateOptions,
     ) -> Answer<wit::models::Generation> {
         self.count_call()?;
-        Ok(no_models())
+        let Some(within) = self.may_wait() else { return Ok(Err(HostError::Timeout)) };
+        let wit::models::GenerateOptions { model, max_tokens, temperature, seed, json_schema } = options;
+        let messages = messages.into_iter().map(|wit::models::Message { role, content }| Message { role, content });
+        let asked = Generate { model, messages: messages.collect(), max_tokens, temperature, seed, json_schema };
+        let said = self.outside.models.generate(&asked, within).map_err(self::said);
+        Ok(said.map(|said| wit::models::Generation {
+            text: said.text,
+            prompt_tokens: said.prompt_tokens,
+            completion_tokens: said.completion_tokens,
+            finish_reason: said.finish_reason,
+        }))
     }
 
-    fn embed(&mut self, _: String, _: Vec<String>) -> Answer<wit::models::Embeddings> {
+    fn embed(&mut self, model: String, inputs: Vec<String>) -> Answer<wit::models::Embeddings> {
         self.count_call()?;
-        Ok(no_models())
+        let Some(within) = self.may_wait() else { return Ok(Err(HostError::Timeout)) };
+        let found = self.outside.models.embed(&model, &inputs, within).map_err(said);
+        Ok(found.map(|found| wit::models::Embeddings { dim: found.dim, values: found.values }))
     }
 }
 

@@ -6,7 +6,8 @@
 //! (the filters and the guardrail) becomes a [`WarmFilter`] of a configuration ([`Plugin::filter`]), behind the port of
 //! `core`: its instances are configured once, lent for a call or to a stream, and replaced after any trap; one that fails too
 //! often is not called for a while. Each call has a deadline, a cap of memory and of calls to the host, and what it gives
-//! back is looked at. Whatever goes wrong in there is a [`Fault`] with its [`Kind`]; the host goes on.
+//! back is looked at. An evaluator may be called with models that it may ask ([`Plugin::call_with`]); what it waits for them
+//! is part of its time. Whatever goes wrong in there is a [`Fault`] with its [`Kind`]; the host goes on.
 //!
 //! Compiling takes place where [`Host::load`] is called, or in a capped child process ([`Compiler`]) whose code is kept
 //! ([`Cache`], [`Host::load_cached`]). What it may take is bounded by [`Limits::component_bytes`] too.
@@ -27,6 +28,7 @@ mod kv;
 mod limits;
 mod lines;
 mod metered;
+mod models;
 mod pack;
 mod plugin;
 mod precompiled;
@@ -49,6 +51,7 @@ pub use frame::{Column, Data, Frame};
 pub use input::{Input, Passage, Roles, Sample, Window};
 pub use limits::{Bounds, FilterLimits, Limits};
 pub use metered::Metered;
+pub use models::{Embeddings, Generate, Generation, Message, Models, NoModels};
 pub use pack::pack;
 pub use plugin::{About, Done, Host, Plugin};
 pub use reach::{Nothing, Outside, Reach, Unreached};

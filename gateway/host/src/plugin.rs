@@ -9,6 +9,7 @@ use crate::filter::{FilterPre, WarmFilter};
 use crate::input::Input;
 use crate::kv::Kv;
 use crate::limits::{Bounds, Limits};
+use crate::models::Models;
 use crate::reach::Outside;
 use crate::ready::{Raw, Ready};
 use crate::report::Output;
@@ -188,7 +189,9 @@ impl Host {
         let ready = Ready::link(world, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
         let ready = ready.ok_or_else(|| misfit("this version does not run it"))?;
         let (described, _) =
-            house.inside("new".into(), &limits, limits.load_deadline, "its start", |store| ready.describe(store))?;
+            house.inside(("new".into(), &house.outside), &limits, limits.load_deadline, "its start", |store| {
+                ready.describe(store)
+            })?;
         let (name, version, config_schema) = vet::described(described.name, described.version, &described.schema)
             .map_err(|says| Fault::new(Kind::BadOutput, says))?;
         let label = name.as_str().into();
@@ -265,7 +268,7 @@ impl House {
     /// Does something in a new store, which is gone afterwards.
     fn inside<T>(
         &self,
-        plugin: Arc<str>,
+        (plugin, outside): (Arc<str>, &Outside),
         limits: &Arc<Limits>,
         deadline: Duration,
         doing: &str,
@@ -275,7 +278,7 @@ impl House {
         let _seat = Seat::take(&self.inside, most).ok_or_else(|| {
             Fault::new(Kind::Busy, format!("no place for another instance is free: {most} run, which is the most"))
         })?;
-        let mut store = self.store(Cell::new(plugin, self.outside.clone(), Arc::clone(limits)));
+        let mut store = self.store(Cell::new(plugin, outside.clone(), Arc::clone(limits)));
         store.data_mut().begin(deadline);
         let running = self.ticker.run();
         store.set_epoch_deadline(Ticker::ticks(deadline));
@@ -314,12 +317,21 @@ impl Plugin {
     /// # Errors
     /// Of what kind it is and what happened; the plugin may be called again.
     pub fn call(&self, config: &str, input: &Input) -> Result<Done, Fault> {
+        self.call_with(config, input, &self.house.outside.models)
+    }
+
+    /// The same, and it may ask these models. What it waits for them is part of its time; it is told that time is over a
+    /// little before it is.
+    ///
+    /// # Errors
+    /// Like those of [`Plugin::call`].
+    pub fn call_with(&self, config: &str, input: &Input, models: &Arc<dyn Models>) -> Result<Done, Fault> {
         if input.world() != self.about.world {
             let says = format!("it is of the world `{}` and takes no window of `{}`", self.about.world, input.world());
             return Err(Fault::new(Kind::BadInput, says));
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let done = self.evaluate(config, input);
+        let done = self.evaluate(config, input, models);
         if let Err(fault) = &done {
             tracing::warn!(plugin = &*self.label, kind = %fault.kind, "{}", fault.says);
         }
@@ -343,11 +355,13 @@ impl Plugin {
         }
     }
 
-    fn evaluate(&self, config: &str, input: &Input) -> Result<Done, Fault> {
+    fn evaluate(&self, config: &str, input: &Input, models: &Arc<dyn Models>) -> Result<Done, Fault> {
         let began = Instant::now();
         let work = |store: &mut Store<Cell>| self.ready.evaluate(store, config, input);
         let label = Arc::clone(&self.label);
-        let (answer, heard) = self.house.inside(label, &self.limits, self.limits.deadline, "its call", work)?;
+        let outside = Outside { models: Arc::clone(models), ..self.house.outside.clone() };
+        let (answer, heard) =
+            self.house.inside((label, &outside), &self.limits, self.limits.deadline, "its call", work)?;
         let took = began.elapsed();
         let raw = answer.map_err(convert::refused)?;
         let output = match (raw, input) {

@@ -1,7 +1,8 @@
-//! What plugins reach beyond their window, as ports: time, chance, the registry. Owns the ports and what refuses all; the
-//! program fills them.
+//! What plugins reach beyond their window, as ports: time, chance, the registry, models. Owns the ports (that of models is in
+//! `models`) and what refuses all; the program fills them.
 
 use crate::frame::Frame;
+use crate::models::{Models, NoModels};
 use std::sync::Arc;
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
@@ -14,6 +15,10 @@ pub enum Unreached {
     Denied(String),
     /// There is no such thing.
     NotFound,
+    /// What it may use is used up.
+    Quota(String),
+    /// It was not had in time.
+    Timeout,
     /// It cannot be reached just now.
     Unavailable(String),
 }
@@ -82,11 +87,18 @@ pub struct Outside {
     pub dice: Arc<dyn Dice>,
     /// The registry.
     pub registry: Arc<dyn Reach>,
+    /// Models, where a call brings none of its own.
+    pub models: Arc<dyn Models>,
 }
 
 impl Default for Outside {
-    /// This machine's clock, the same dice each time, and no registry.
+    /// This machine's clock, the same dice each time, no registry and no models.
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), dice: Arc::new(SplitMix::seeded(0)), registry: Arc::new(Nothing) }
+        Self {
+            clock: Arc::new(SystemClock),
+            dice: Arc::new(SplitMix::seeded(0)),
+            registry: Arc::new(Nothing),
+            models: Arc::new(NoModels),
+        }
     }
 }

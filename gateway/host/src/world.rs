@@ -94,6 +94,13 @@ impl World {
         matches!(self, Self::RequestFilter | Self::ResponseFilter | Self::StreamFilter | Self::Filter | Self::Guardrail)
     }
 
+    /// Whether models may be granted to plugins of this world: to those that are asked for a window on a thread that may
+    /// block. Filters ask for them in vain, since callers wait for these.
+    #[must_use]
+    pub const fn may_ask_models(self) -> bool {
+        matches!(self, Self::Rag)
+    }
+
     /// What a component that exports the interface of this world looks at. A guardrail sees whole texts only.
     const fn looks_at(self) -> LooksAt {
         let (request, answer, stream) = match self {

@@ -31,10 +31,8 @@ pub(crate) trait Book: Send + Sync + std::fmt::Debug {
 /// What a monitor found of a version.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Evaluation {
-    /// The registered model.
-    pub(crate) model: String,
-    /// Its version.
-    pub(crate) version: u32,
+    /// The version of a registered model.
+    pub(crate) of: ModelRef,
     /// The monitor.
     pub(crate) monitor: MonitorName,
     /// Whether there is no alarm.
@@ -75,9 +73,9 @@ impl Hands {
             Deed::Act(action, alarm) => self.follow(action, &alarm).await,
             Deed::Evaluate(evaluation) => {
                 let Some(book) = &self.book else { return };
-                let (monitor, model) = (evaluation.monitor.clone(), evaluation.model.clone());
+                let (monitor, of) = (evaluation.monitor.clone(), evaluation.of.clone());
                 if let Err(why) = book.evaluated(evaluation).await {
-                    tracing::warn!(%monitor, model, why, "the evaluation of a version cannot be written");
+                    tracing::warn!(%monitor, %of, why, "the evaluation of a version cannot be written");
                 }
             }
         }

@@ -16,6 +16,11 @@ pub(crate) trait Evaluate: Send + Sync + fmt::Debug {
     /// # Errors
     /// It could not, in words.
     fn call(&self, config: &str, input: &Input) -> Result<Output, String>;
+
+    /// Whether most of that time may be spent on waiting for others.
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 impl Evaluate for Plugin {

@@ -111,7 +111,10 @@ fn mean(name: &str, of: &[&Measurement], values: &[f64]) -> Number {
     Number {
         name: name.to_owned(),
         value,
-        undefined: value.is_none().then(|| "no answer has this number".to_owned()),
+        undefined: value.is_none().then(|| {
+            let why = of.iter().find_map(|one| one.undefined.as_deref());
+            why.map_or_else(|| "no answer has this number".to_owned(), |why| format!("of no answer: {why}"))
+        }),
         threshold,
         p_value: None,
         breached,
@@ -206,6 +209,21 @@ mod tests {
         assert_eq!(of(&[(1.0, false), (0.25, true)]), (Some(0.625), false));
         assert_eq!(of(&[(0.75, true), (0.75, true)]), (Some(0.75), true), "here more is worse");
         assert_eq!(of(&[(0.75, false)]), (Some(0.75), false));
+    }
+
+    #[test]
+    fn what_no_answer_has_is_undefined_for_their_reason() {
+        let reason = |all: &[Option<&str>]| {
+            let report = |why: &Option<&str>| {
+                let undefined = why.map(str::to_owned);
+                let measurement = Measurement { value: None, undefined, ..one("faithfulness", 0.0, None, false) };
+                Report { measurements: vec![measurement], detail: None }
+            };
+            let found = Found::of(Output::Reports(all.iter().map(report).collect()));
+            found.measurements[0].undefined.clone().unwrap()
+        };
+        assert_eq!(reason(&[None, Some("the model took too long")]), "of no answer: the model took too long");
+        assert_eq!(reason(&[None]), "no answer has this number");
     }
 
     #[test]

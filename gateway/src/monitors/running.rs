@@ -36,7 +36,7 @@ const QUEUE: usize = 8_192;
 const TICK: Duration = Duration::from_millis(25);
 /// How many calls it looks at before others may look at monitors.
 const BATCH: usize = 64;
-/// How many windows are judged at once.
+/// How many windows are judged at once, and as many again of plugins that wait for models.
 const AT_ONCE: usize = 2;
 
 /// The monitors.
@@ -63,6 +63,8 @@ struct Shell {
     deeds: UnboundedSender<Deed>,
     book: Option<Arc<dyn Book>>,
     slots: Arc<Semaphore>,
+    /// Of those that wait, so that they keep no others waiting.
+    waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -96,6 +98,7 @@ impl Monitors {
             deeds: deeds.clone(),
             book,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Arc::new(Semaphore::new(AT_ONCE)),
             clock,
         };
         let inbox: Arc<Inbox> = Arc::default();
@@ -274,12 +277,10 @@ impl Shell {
 
     fn run_errand(&self, errand: Errand) {
         match errand {
-            Errand::Judge(job) => drop(self.runtime.spawn(judged(
-                *job,
-                Arc::clone(&self.slots),
-                self.queue.clone(),
-                Arc::clone(&self.clock),
-            ))),
+            Errand::Judge(job) => {
+                let slots = Arc::clone(if job.judge.waits() { &self.waiting } else { &self.slots });
+                drop(self.runtime.spawn(judged(*job, slots, self.queue.clone(), Arc::clone(&self.clock))));
+            }
             Errand::Ask(monitor, reference) => {
                 let (book, queue) = (self.book.clone(), self.queue.clone());
                 self.runtime.spawn(async move {

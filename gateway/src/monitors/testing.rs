@@ -121,6 +121,7 @@ mod with_plugins {
             roles: RolesSpec::default(),
             window: WindowSpec { size: Some(10), every: None, min: 5, wait: Duration::from_secs(60) },
             reference: ReferenceSpec::First(10),
+            evaluates: None,
             config: None,
             shown: None,
             alarm: AlarmSpec { breaches: 1, of: 1 },

@@ -13,7 +13,7 @@ use super::window::{Job, Outcome};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tidegate_core::model_ref::ModelRef;
+use tidegate_core::model_ref::{ModelPick, ModelRef};
 use tidegate_core::port::alerts::Alarm;
 use tidegate_core::port::verdicts::Verdict;
 use tidegate_core::port::watcher::Later;
@@ -250,13 +250,15 @@ impl Worker {
         deeds
     }
 
-    /// What is written into the registry: of the version that answered, or where that is not from there, of the one whose
-    /// baseline it is compared with.
+    /// What is written into the registry: of the version that answered, or where that is not from there, of the one that the
+    /// configuration names, else of the one whose baseline it is compared with.
     fn evaluation(&self, monitor: &MonitorName, heard: &Heard) -> Option<Deed> {
         let seat = self.seats.get(monitor)?;
         let of_registry = self.registered.get(&heard.watched.model).zip(heard.watched.version);
-        let of_registry = of_registry.map(|(name, version)| (name.as_str(), version));
-        let (model, version) = of_registry.or_else(|| seat.compared_with())?;
+        let version =
+            |(name, version): (&str, u32)| ModelRef { name: name.to_owned(), pick: ModelPick::Version(version) };
+        let of = of_registry.map(|(name, number)| version((name.as_str(), number)));
+        let of = of.or_else(|| seat.spec.evaluates.clone()).or_else(|| seat.compared_with().map(version))?;
         let record = seat.record(&heard.watched)?;
         let newest = record.past.back()?;
         let mut numbers: Vec<_> = newest.found.measurements.iter().collect();
@@ -269,13 +271,7 @@ impl Worker {
             "answered_by": {"model": heard.watched.model, "version": heard.watched.version},
             "measurements": numbers.into_iter().take(MOST_NUMBERS).map(short).collect::<Vec<_>>(),
         });
-        Some(Deed::Evaluate(Evaluation {
-            model: model.to_owned(),
-            version,
-            monitor: seat.name().clone(),
-            passed: !record.judge.firing(),
-            details,
-        }))
+        Some(Deed::Evaluate(Evaluation { of, monitor: seat.name().clone(), passed: !record.judge.firing(), details }))
     }
 
     fn put_up(&self) {

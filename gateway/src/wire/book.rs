@@ -3,7 +3,7 @@
 use crate::monitors::{Baseline, Book, Evaluation};
 use serde_json::Value;
 use std::sync::Arc;
-use tidegate_core::model_ref::ModelRef;
+use tidegate_core::model_ref::{ModelPick, ModelRef};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::models::Models as _;
 use tidegate_registry::evaluation::{Evaluation as Entry, MonitorName};
@@ -22,7 +22,7 @@ impl MonitorBook {
         Self(registry)
     }
 
-    async fn written(&self, evaluation: Evaluation) -> Result<(), RegistryFault> {
+    async fn written(&self, evaluation: Evaluation, version: u32) -> Result<(), RegistryFault> {
         let Value::Object(details) = evaluation.details else { return Ok(()) };
         let found = Entry {
             monitor: MonitorName::new(&called(evaluation.monitor.as_str()))?,
@@ -31,8 +31,8 @@ impl MonitorBook {
             details,
         };
         let by = Actor { principal: GATEWAY.to_owned(), idempotency: None, approves: false };
-        let name = RegisteredName::new(&evaluation.model)?;
-        self.0.evaluated(&by, &name, evaluation.version.into(), found).await.map(drop)
+        let name = RegisteredName::new(&evaluation.of.name)?;
+        self.0.evaluated(&by, &name, version.into(), found).await.map(drop)
     }
 }
 
@@ -52,7 +52,16 @@ impl Book for MonitorBook {
     }
 
     fn evaluated(&self, evaluation: Evaluation) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async move { self.written(evaluation).await.map_err(|fault| fault.says.to_string()) })
+        Box::pin(async move {
+            let version = match &evaluation.of.pick {
+                ModelPick::Version(version) => *version,
+                // What it stands for now: the version that an alias stood for has its evaluations already.
+                ModelPick::Alias(_) => {
+                    self.0.resolve(&evaluation.of).await.map_err(|fault| fault.says.to_string())?.version
+                }
+            };
+            self.written(evaluation, version).await.map_err(|fault| fault.says.to_string())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who says which shares the arms of a route have: nobody but the configuration, a learner, or a rollout.
 
-use super::plugins::Plugins;
+use super::Granting;
 use crate::learning::Learners;
 use crate::monitors::{Monitors, Valves};
 use crate::rollouts::Rollouts;
@@ -58,9 +58,9 @@ impl Deciders {
         &self,
         route: &RouteName,
         spec: &GatewaySpec,
-        plugins: &Plugins,
+        judges: &Granting,
     ) -> anyhow::Result<Vec<Arc<dyn Watcher>>> {
-        self.monitors.watchers(route, spec, plugins)
+        self.monitors.watchers(route, spec, judges)
     }
 
     /// Nobody does without plugins.
@@ -72,7 +72,7 @@ impl Deciders {
         &self,
         _: &RouteName,
         spec: &GatewaySpec,
-        _: &Plugins,
+        _: &Granting,
     ) -> anyhow::Result<Vec<Arc<dyn Watcher>>> {
         self.monitors.refused(spec).map(|()| Vec::new())
     }

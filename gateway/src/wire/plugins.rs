@@ -33,6 +33,7 @@ pub(crate) use workshop::Workshop;
 
 #[cfg(feature = "host")]
 use {
+    crate::granted::Purse,
     anyhow::Context as _,
     load::{Loaded, Wanted},
     std::collections::BTreeMap,
@@ -119,6 +120,12 @@ impl Plugins {
     pub(crate) fn filter(&self, name: &PluginName) -> Option<Arc<dyn Filter>> {
         let filter = self.by_name.get(name)?.filter.as_ref()?;
         Some(Arc::<tidegate_host::WarmFilter>::clone(filter))
+    }
+
+    /// What the plugin of this name may use up of models.
+    #[must_use]
+    pub(crate) fn purse(&self, name: &PluginName) -> Option<Arc<Purse>> {
+        self.by_name.get(name).map(|loaded| Arc::clone(&loaded.purse))
     }
 
     /// What judges windows under this name.

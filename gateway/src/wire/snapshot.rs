@@ -1,5 +1,6 @@
 //! Checked spec and parts to the snapshot that requests are served from.
 
+use super::Granting;
 use super::deciders::Deciders;
 use super::parts::Parts;
 use crate::second::{ModelJudge, Second};
@@ -34,13 +35,14 @@ pub(crate) fn build(
     prompts: Option<&Arc<dyn Prompts>>,
     deciders: &Deciders,
 ) -> anyhow::Result<Snapshot> {
+    let judges = Granting::of(spec, parts, clock)?;
     let mut routes = std::collections::HashMap::new();
     for (name, route) in &spec.routes {
         let old = before.and_then(|old| old.routes.get(name)).map(|old| &**old);
         let kept = old.filter(|old| old.spec.retry == route.retry);
         let budget = kept
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
-        let mut built = built(name, route, spec, parts, budget, deciders)?;
+        let mut built = built(name, route, spec, (parts, &judges), budget, deciders)?;
         match &route.policy {
             PolicySpec::Steered(steered) => {
                 measure(&mut built, steered, old, clock).with_context(|| format!("route `{name}`"))?;
@@ -105,7 +107,7 @@ fn built(
     name: &RouteName,
     route: &RouteSpec,
     spec: &GatewaySpec,
-    parts: &Parts,
+    (parts, judges): (&Parts, &Granting),
     budget: Arc<RetryBudget>,
     deciders: &Deciders,
 ) -> anyhow::Result<Route> {
@@ -123,7 +125,7 @@ fn built(
         allowance: None,
         arms: arms.with_context(|| format!("route `{name}`"))?,
         filters: filters.with_context(|| format!("route `{name}`"))?,
-        watchers: deciders.watchers(name, spec, parts.plugins())?,
+        watchers: deciders.watchers(name, spec, judges)?,
         shadows: shadows.with_context(|| format!("route `{name}`"))?,
     })
 }
@@ -205,7 +207,7 @@ fn shadow(
 }
 
 /// A model that is asked for a second opinion.
-fn second(model: &ModelName, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Second> {
+pub(super) fn second(model: &ModelName, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Second> {
     let found = spec.models.get(model).with_context(|| format!("there is no model `{model}`"))?;
     let backend = parts.backend(found).with_context(|| format!("nothing runs the model `{model}`"))?;
     Ok(Second { model: model.clone(), upstream: found.upstream.clone(), backend })

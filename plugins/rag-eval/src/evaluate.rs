@@ -2,6 +2,7 @@
 //! there: a measure that was asked for is undefined, and one that needs models is left out and named where these are denied.
 
 use crate::config::{Config, Judge, Known, Order};
+use crate::denials::Denials;
 use crate::judge::{self, Models, Unreached};
 use crate::measure::{Judged, Measure, Ranked};
 use crate::ranking::{Found as Retrieved, Judgements, Ranking};
@@ -11,12 +12,15 @@ use crate::verdicts::{self, Regained};
 use crate::{Contexts, Gain, id_precision, id_recall, ranked, words};
 use serde_json::{Map, Value, json};
 use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_window::{Found, Measurement, Report};
 
 /// So many pairs of letters are compared at most for a sample and a likeness: a window has seconds.
 const MOST_LETTER_PAIRS: usize = 500_000_000;
 /// So many likenesses stand in a detail.
 const MOST_LIKENESSES: usize = 10_000;
+/// So many bytes of a text are embedded at once: models for embeddings take a few hundred tokens, and refuse more.
+const EMBEDDED_BYTES: usize = 600;
 
 /// What came of a measure: a number, that there is none, or that models are denied.
 enum Outcome {
@@ -37,11 +41,11 @@ impl Outcome {
 #[must_use]
 pub fn evaluate(config: &Config, samples: &[Sample], models: &dyn Models) -> Vec<Report> {
     let mut sums: Vec<(Measure, Vec<Option<f64>>)> = Vec::new();
-    let denied = OnceCell::new();
+    let models = Denials::of(models);
     let mut reports: Vec<Report> = samples
         .iter()
         .map(|sample| {
-            let about = About::new(config, sample, models, &denied);
+            let about = About::new(config, sample, &models);
             let (numbers, report) = about.report();
             for (measure, number) in numbers {
                 match sums.iter_mut().find(|(known, _)| *known == measure) {
@@ -63,6 +67,21 @@ pub fn evaluate(config: &Config, samples: &[Sample], models: &dyn Models) -> Vec
     reports
 }
 
+/// What was left out of reports and why, a line for each reason.
+#[must_use]
+pub fn left_out(reports: &[Report]) -> Vec<String> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for one in reports.iter().filter_map(|report| report.detail["left_out"].as_array()).flatten() {
+        if let (Some(measure), Some(why)) = (one["measure"].as_str(), one["why"].as_str()) {
+            all.entry(why).or_default().insert(measure);
+        }
+    }
+    let line = |(why, of): (&str, BTreeSet<&str>)| {
+        format!("left out: {}: {why}", of.into_iter().collect::<Vec<&str>>().join(", "))
+    };
+    all.into_iter().map(line).collect()
+}
+
 /// The mean over the samples for which a measure is defined.
 fn mean(config: &Config, measure: Measure, of: Vec<Option<f64>>) -> Measurement {
     let all = of.len();
@@ -82,17 +101,15 @@ struct About<'a> {
     sample: &'a Sample,
     known: Option<&'a Known>,
     models: &'a dyn Models,
-    /// Why models are denied, once they were.
-    denied: &'a OnceCell<String>,
     faithfulness: OnceCell<Result<Vec<bool>, Unreached>>,
     groundedness: OnceCell<Result<Option<f64>, Unreached>>,
 }
 
 impl<'a> About<'a> {
-    fn new(config: &'a Config, sample: &'a Sample, models: &'a dyn Models, denied: &'a OnceCell<String>) -> Self {
+    fn new(config: &'a Config, sample: &'a Sample, models: &'a dyn Models) -> Self {
         let known = config.expected.known(sample);
         let (faithfulness, groundedness) = (OnceCell::new(), OnceCell::new());
-        Self { config, sample, known, models, denied, faithfulness, groundedness }
+        Self { config, sample, known, models, faithfulness, groundedness }
     }
 
     /// The report, and its numbers by measures.
@@ -283,9 +300,6 @@ impl<'a> About<'a> {
     }
 
     fn judged(&self, judge: &Judge, measure: Judged) -> Outcome {
-        if let Some(why) = self.denied.get() {
-            return Outcome::LeftOut(why.clone());
-        }
         let asked = match measure {
             Judged::Faithfulness => self.faithful(judge).map(|supported| verdicts::faithfulness(&supported)),
             Judged::AnswerRelevancy => self.relevancy(judge),
@@ -305,7 +319,7 @@ impl<'a> About<'a> {
         match asked {
             Ok(value) => Outcome::of(value, "there is nothing to judge"),
             Err(Unreached::Failed(why)) => Outcome::Undefined(why),
-            Err(Unreached::Denied(why)) => Outcome::LeftOut(self.denied.get_or_init(|| why).clone()),
+            Err(Unreached::Denied(why)) => Outcome::LeftOut(why),
         }
     }
 
@@ -315,8 +329,8 @@ impl<'a> About<'a> {
 
     fn relevancy(&self, judge: &Judge) -> Result<Option<f64>, Unreached> {
         let made = judge::questions_of_answer(self.models, judge, self.sample)?;
-        let mut texts = vec![self.sample.question.as_str()];
-        texts.extend(made.iter().map(|made| made.question.as_str()));
+        let mut texts = vec![words::cut(&self.sample.question, EMBEDDED_BYTES)];
+        texts.extend(made.iter().map(|made| words::cut(&made.question, EMBEDDED_BYTES)));
         let embeddings = judge::embeddings(self.models, judge, &texts)?;
         let Some((question, others)) = embeddings.split_first() else { return Ok(None) };
         let regained: Vec<Regained<'_>> = others
@@ -327,16 +341,21 @@ impl<'a> About<'a> {
         Ok(verdicts::answer_relevancy(question, &regained))
     }
 
-    /// The mean over the answer's sentences of the largest cosine with a passage, 0 where it is below.
+    /// The mean over the answer's sentences of the largest cosine with a passage, or a piece of a long one, 0 where it is
+    /// below.
     fn grounded(&self, judge: &Judge) -> Result<Option<f64>, Unreached> {
         let asked = || {
-            let sentences = words::sentences(&self.sample.answer);
-            let passages = self.texts();
-            if sentences.is_empty() || passages.is_empty() {
+            let sentences =
+                words::sentences(&self.sample.answer).into_iter().map(|one| words::cut(one, EMBEDDED_BYTES));
+            let mut texts: Vec<String> = sentences.map(str::to_owned).collect();
+            let sentences = texts.len();
+            texts.extend(self.texts().into_iter().flat_map(|text| words::pieces(text, EMBEDDED_BYTES)));
+            if sentences == 0 || texts.len() == sentences {
                 return Ok(None);
             }
-            let embeddings = judge::embeddings(self.models, judge, &[&sentences[..], &passages[..]].concat())?;
-            let (of_sentences, of_passages) = embeddings.split_at(sentences.len());
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let embeddings = judge::embeddings(self.models, judge, &texts)?;
+            let (of_sentences, of_passages) = embeddings.split_at(sentences);
             let nearest = of_sentences.iter().map(|sentence| {
                 let cosines = of_passages.iter().filter_map(|passage| verdicts::cosine(sentence, passage));
                 cosines.fold(None, |most: Option<f64>, cosine| Some(most.map_or(cosine, |most| most.max(cosine))))

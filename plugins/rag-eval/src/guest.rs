@@ -5,7 +5,7 @@ use crate::judge::{Models, Unreached};
 use crate::sample::{Passage, Sample};
 use crate::{CONFIG_SCHEMA, Config};
 use std::cell::RefCell;
-use tidegate_plugin_sdk::rag::{self as world, Error, HostError, models};
+use tidegate_plugin_sdk::rag::{self as world, Error, HostError, log, models};
 
 tidegate_window::contract_types!(reports of tidegate_plugin_sdk::rag);
 
@@ -40,6 +40,9 @@ impl world::Guest for RagEval {
         };
         let reports = crate::evaluate(&config, &samples, &Gateway);
         CONFIG.set(Some(config));
+        for line in crate::left_out(&reports) {
+            log::log(log::Level::Warn, &line);
+        }
         Ok(reports.into_iter().map(said::report).collect())
     }
 }

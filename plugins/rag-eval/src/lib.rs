@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod contexts;
+pub mod denials;
 pub mod evaluate;
 #[cfg(target_arch = "wasm32")]
 mod guest;
@@ -28,7 +29,7 @@ mod wrong;
 
 pub use config::Config;
 pub use contexts::{Contexts, id_precision, id_recall};
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, left_out};
 pub use measure::Measure;
 pub use ranked::Gain;
 pub use ranking::{Found, Judgements, Ranking, RankingFault};

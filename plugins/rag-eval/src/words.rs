@@ -1,5 +1,5 @@
-//! Words and sentences of texts, without a model. Owns how a text falls apart, and the share of an answer's words that stand
-//! in passages.
+//! Words, sentences and pieces of texts, without a model. Owns how a text falls apart, and the share of an answer's words that
+//! stand in passages.
 
 use crate::ranked::count;
 use std::collections::BTreeSet;
@@ -28,6 +28,32 @@ pub fn sentences(text: &str) -> Vec<&str> {
     found.into_iter().map(str::trim).filter(|sentence| sentence.contains(char::is_alphanumeric)).collect()
 }
 
+/// As much of a text as has so many bytes.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// A text in pieces of so many bytes at most: of whole sentences, but for such as are longer.
+#[must_use]
+pub fn pieces(text: &str, most: usize) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for mut sentence in sentences(text) {
+        while !sentence.is_empty() {
+            let part = cut(sentence, most.max(4));
+            sentence = &sentence[part.len()..];
+            match pieces.last_mut() {
+                Some(last) if last.len() + 1 + part.len() <= most => {
+                    last.push(' ');
+                    last.push_str(part);
+                }
+                _ => pieces.push(part.to_owned()),
+            }
+        }
+    }
+    pieces
+}
+
 /// The share of an answer's different words that stand in a passage. `None` where it has none, or there is no passage.
 #[must_use]
 pub fn support(answer: &str, passages: &[&str]) -> Option<f64> {
@@ -45,6 +71,14 @@ mod tests {
     fn words_of_an_answer_stand_in_passages_or_not() {
         assert_eq!(support("Paris, since 987!", &["PARIS is the capital", "since when?"]), Some(2.0 / 3.0));
         assert_eq!((support("", &["a"]), support("a", &[]), support("a", &[""])), (None, None, Some(0.0)));
+    }
+
+    #[test]
+    fn a_long_text_falls_into_pieces_of_its_sentences() {
+        assert_eq!(pieces("One. Two. Three is longer. Four.", 10), ["One. Two.", "Three is l", "onger.", "Four."]);
+        assert_eq!(pieces("One. Two.", 100), ["One. Two."]);
+        assert_eq!(pieces("ääää", 4), ["ää", "ää"]);
+        assert!(pieces(" . ", 10).is_empty());
     }
 
     #[test]

@@ -15,5 +15,5 @@ pub mod bindings {
 pub use bindings::export;
 pub use bindings::exports::tidegate::plugin::lifecycle::{Guest as LifecycleGuest, PluginInfo};
 pub use bindings::exports::tidegate::plugin::rag::{Guest, Passage, Sample};
-pub use bindings::tidegate::plugin::models;
 pub use bindings::tidegate::plugin::types::{Error, HostError, Measurement, Report, Severity};
+pub use bindings::tidegate::plugin::{log, models};

@@ -58,6 +58,9 @@ record! {
             window: WindowFile,
             /// With what windows are compared: the baseline of `models:/NAME@ALIAS`, or `{first: N}` calls.
             baseline: BaselineFile,
+            /// Whose evaluations these are, as `models:/NAME@ALIAS`, where the model that answers does not come from the
+            /// registry.
+            evaluates: At<Text>,
             /// The plugin's settings, in the place of its own.
             config: Json,
             /// When windows are an alarm; 2 breached ones of the last 3 by default.
@@ -245,6 +248,10 @@ pub(crate) fn check(item: Item<MonitorFile>, ground: &Ground<'_>, desk: &mut Des
     let waits = columns.as_deref().is_none_or(|columns| columns.iter().any(is_said_later));
     let window = window(raw.window.as_ref(), waits, desk);
     let reference = reference(raw.baseline.as_ref(), columns.as_deref().unwrap_or_default(), ground, desk);
+    let evaluates = raw
+        .evaluates
+        .as_ref()
+        .and_then(|given| registered(given, ("these evaluations go to", "leave this out"), ground, desk));
     let alarm = alarm(raw.alarm.as_ref(), desk);
     for alert in raw.alert.iter().flatten() {
         look_up("alert", alert.value.as_str(), &alert.at, alert.is_referred, ground.alerts, desk);
@@ -260,6 +267,7 @@ pub(crate) fn check(item: Item<MonitorFile>, ground: &Ground<'_>, desk: &mut Des
         roles: roles?,
         window: window?,
         reference: reference?,
+        evaluates,
         shown: raw.config.as_ref().map(|json| json.shown.to_string()),
         config: raw.config.map(|json| json.value.to_string()),
         alarm,
@@ -335,17 +343,28 @@ fn reference(
             Some(ReferenceSpec::First(first.value.0.into()))
         }
         Some(BaselineFile::Registry(given)) => {
-            let reference = given.value.0.parse::<ModelRef>();
-            if let Err(why) = &reference {
-                desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string());
-            } else if !ground.has_registry {
-                desk.notes
-                    .fault(&given.at, "this baseline comes from the registry, and there is none")
-                    .remedy("add `store: {registry: \"sqlite:.tidegate/registry.db\"}`, or write `{first: 1000}`");
-            }
-            reference.ok().map(ReferenceSpec::Registry)
+            registered(given, ("this baseline comes from", "write `{first: 1000}`"), ground, desk)
+                .map(ReferenceSpec::Registry)
         }
     }
+}
+
+/// A version of the registry, which has to be there for that.
+fn registered(
+    given: &At<Text>,
+    (goes, or): (&str, &str),
+    ground: &Ground<'_>,
+    desk: &mut Desk<'_>,
+) -> Option<ModelRef> {
+    let reference = given.value.0.parse::<ModelRef>();
+    if let Err(why) = &reference {
+        desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string());
+    } else if !ground.has_registry {
+        desk.notes
+            .fault(&given.at, format!("{goes} the registry, and there is none"))
+            .remedy(format!("add `store: {{registry: \"sqlite:.tidegate/registry.db\"}}`, or {or}"));
+    }
+    reference.ok()
 }
 
 const fn content(policy: ContentPolicy) -> &'static str {

@@ -5,20 +5,22 @@ use super::Desk;
 use crate::json::Json;
 use crate::report::Notes;
 use crate::scalar::{At, Flaw, Scalar, Size, Span, Text};
-use crate::shape::{Item, record};
+use crate::shape::{Item, Placed as _, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{Schema, json_schema};
 use std::path::PathBuf;
 use std::time::Duration;
-use tidegate_core::PluginName;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{PluginLimits, PluginSpec};
+use tidegate_core::spec::{PluginLimits, PluginSpec, Rate};
+use tidegate_core::{ModelName, PluginName};
 
 /// What may be asked for an instance's memory.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 30];
 /// What may be asked for a call's time.
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(60)];
+/// The most where it waits for models, too.
+const WITH_MODELS: Duration = Duration::from_secs(600);
 
 record! {
     /// A plugin that is loaded.
@@ -35,10 +37,24 @@ record! {
             signed_by: At<PublicKey>,
             /// Its settings; it says itself which there are (`tidegate plugin inspect`).
             config: Json,
+            /// What it may ask of the gateway, beside what its world grants.
+            capabilities: CapabilitiesFile,
             /// What it may take, beside the defaults of its world.
             limits: PluginLimitsFile,
         }
-        later { "capabilities", "wasi" }
+        later { "wasi" }
+    }
+}
+
+record! {
+    /// What a plugin may ask of the gateway. Of plugins that look at calls while these are served nobody asks models.
+    CapabilitiesFile {
+        required {
+            /// The models that it may ask, each of `models`. Calls of plugins pass no filters, and nobody watches them,
+            /// copies them or learns from them.
+            models: Vec<At<ModelName>>,
+        }
+        later { "http" }
     }
 }
 
@@ -48,8 +64,10 @@ record! {
         optional {
             /// The memory of an instance, from 1MiB to 1GiB.
             memory: At<Size>,
-            /// How long a call may take, from 1ms to 60s.
+            /// How long a call may take, from 1ms to 60s; to 10m where it may ask models, since it waits for them meanwhile.
             deadline: At<Span>,
+            /// How many tokens of models it may use up in a time, such as `100000/hour`.
+            tokens: At<Rate>,
         }
     }
 }
@@ -84,7 +102,9 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
     if let (Some(path), Some(key)) = (&component, &raw.signed_by) {
         signature(path, key, desk);
     }
-    let limits = raw.limits.map_or_else(PluginLimits::default, |limits| within(limits, desk.notes));
+    let asks = raw.here().has("capabilities");
+    let models = raw.capabilities.map_or_else(Vec::new, |given| models(&given, desk.notes));
+    let limits = raw.limits.map_or_else(PluginLimits::default, |limits| within(limits, asks, desk.notes));
     let config = raw.config.unwrap_or_else(Json::nothing);
     Some(PluginSpec {
         name: name?,
@@ -93,6 +113,7 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
         signed_by: raw.signed_by.map(|given| given.value.0),
         config: config.value.to_string(),
         shown: config.shown.to_string(),
+        models,
         limits,
     })
 }
@@ -143,7 +164,23 @@ fn signature(component: &std::path::Path, key: &At<PublicKey>, desk: &mut Desk<'
     }
 }
 
-fn within(raw: PluginLimitsFile, notes: &mut Notes) -> PluginLimits {
+/// The models that are granted. Whether there are such is `refer`'s question.
+fn models(raw: &CapabilitiesFile, notes: &mut Notes) -> Vec<ModelName> {
+    let Some(given) = &raw.models else { return Vec::new() };
+    if given.is_empty() {
+        notes.fault(raw.at(), "this grants no model").remedy("name one of `models`, or leave `capabilities` out");
+    }
+    let mut models: Vec<ModelName> = Vec::with_capacity(given.len());
+    for model in given {
+        if models.contains(&model.value) {
+            notes.fault(&model.at, "this stands here twice").remedy("leave one of them out");
+        }
+        models.push(model.value.clone());
+    }
+    models
+}
+
+fn within(raw: PluginLimitsFile, asks: bool, notes: &mut Notes) -> PluginLimits {
     let memory = raw.memory.map(|given| {
         if !(MEMORY[0]..=MEMORY[1]).contains(&given.value.0) {
             notes
@@ -153,12 +190,21 @@ fn within(raw: PluginLimitsFile, notes: &mut Notes) -> PluginLimits {
         given.value.0
     });
     let deadline = raw.deadline.map(|given| {
-        if !(DEADLINE[0]..=DEADLINE[1]).contains(&given.value.0) {
+        let (most, shown) = if asks { (WITH_MODELS, "10m") } else { (DEADLINE[1], "60s") };
+        if !(DEADLINE[0]..=most).contains(&given.value.0) {
             notes
-                .fault(&given.at, "the deadline of a plugin is from 1ms to 60s")
+                .fault(&given.at, format!("the deadline of a plugin is from 1ms to {shown}"))
                 .remedy("write a duration between them, such as `5ms`");
         }
         given.value.0
     });
-    PluginLimits { memory, deadline }
+    let tokens = raw.tokens.map(|given| {
+        if !asks {
+            notes
+                .fault(&given.at, "this limit can never apply: no models are granted")
+                .remedy("add `capabilities: {models: [NAME]}`, or leave it out");
+        }
+        given.value
+    });
+    PluginLimits { memory, deadline, tokens }
 }

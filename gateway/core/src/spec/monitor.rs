@@ -25,6 +25,8 @@ pub struct MonitorSpec {
     pub window: WindowSpec,
     /// With what windows are compared.
     pub reference: ReferenceSpec,
+    /// Whose evaluations these are, where the version that answers is not one of the registry.
+    pub evaluates: Option<ModelRef>,
     /// The plugin's configuration as JSON, in the place of its own.
     pub config: Option<String>,
     /// The same with stars in the place of what comes from references, for people.

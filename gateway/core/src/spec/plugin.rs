@@ -1,8 +1,8 @@
 //! Plugins, and where routes use them.
 
-use super::limit::OnFailure;
-use crate::PluginName;
+use super::limit::{OnFailure, Rate};
 use crate::digest::Digest;
+use crate::{ModelName, PluginName};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct PluginSpec {
     pub config: String,
     /// The same as people may see it: stars stand for what comes from references.
     pub shown: String,
+    /// The models that it may ask.
+    pub models: Vec<ModelName>,
     /// What it may take, beside the defaults of its world.
     pub limits: PluginLimits,
 }
@@ -39,13 +41,14 @@ impl PluginSpec {
 /// Its configuration may have secrets.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, component, sha256, signed_by, config: _, shown, limits } = self;
+        let Self { name, component, sha256, signed_by, config: _, shown, models, limits } = self;
         f.debug_struct("PluginSpec")
             .field("name", name)
             .field("component", component)
             .field("sha256", sha256)
             .field("signed_by", signed_by)
             .field("config", shown)
+            .field("models", models)
             .field("limits", limits)
             .finish()
     }
@@ -56,8 +59,10 @@ impl fmt::Debug for PluginSpec {
 pub struct PluginLimits {
     /// The memory of an instance, in bytes.
     pub memory: Option<u64>,
-    /// How long a call may take.
+    /// How long a call may take, with what it waits for.
     pub deadline: Option<Duration>,
+    /// How many tokens of models it may use up.
+    pub tokens: Option<Rate>,
 }
 
 /// A plugin at a route.

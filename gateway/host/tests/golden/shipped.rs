@@ -40,7 +40,9 @@ fn denied_models_are_said_to_be() {
     let detail = reports[0].detail.as_ref().expect("a detail");
     assert_eq!(detail["left_out"][0]["measure"], "faithfulness");
     assert!(reports[0].measurements.iter().any(|one| one.name == "id_recall" && one.value == Some(1.0)));
-    assert_eq!(done.heard.host_calls, 1, "asked once");
+    assert_eq!((done.heard.host_calls, done.heard.lines.len()), (2, 1), "asked once, and said so once");
+    let line = &done.heard.lines[0];
+    assert!(line.level == "warn" && line.text.starts_with("left out: faithfulness, hallucination,"), "{line:?}");
 }
 
 #[test]

@@ -26,8 +26,21 @@ pub struct PluginCount {
     pub busy: u64,
     /// Whether its breaker is open.
     pub is_tripped: bool,
+    /// What it asked of models, if any is granted to it.
+    pub asked: Option<PluginAsked>,
     /// What it says of itself. The host bounds how many there are.
     pub reported: Vec<Reported>,
+}
+
+/// What a plugin asked of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PluginAsked {
+    /// Calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// The tokens that they took.
+    pub tokens: u64,
 }
 
 /// A series of a plugin's own.
@@ -78,7 +91,24 @@ pub(super) fn write(plugins: &[PluginCount], page: &mut Exposition) {
     for plugin in plugins {
         page.series(&[("plugin", plugin.name.as_str())], u64::from(plugin.is_tripped));
     }
+    write_asked(plugins, page);
     write_reported(plugins, page);
+}
+
+/// What plugins asked of models.
+fn write_asked(plugins: &[PluginCount], page: &mut Exposition) {
+    let asked = || plugins.iter().filter_map(|plugin| Some((plugin.name.as_str(), plugin.asked?)));
+    page.counter("tidegate_plugin_model_calls_total", "Calls of models by plugins, by how they ended.");
+    for (plugin, asked) in asked() {
+        let answered = asked.calls.saturating_sub(asked.failed);
+        for (outcome, count) in [("answered", answered), ("failed", asked.failed)] {
+            page.series(&[("plugin", plugin), ("outcome", outcome)], count);
+        }
+    }
+    page.counter("tidegate_plugin_model_tokens_total", "Tokens of models that plugins used up.");
+    for (plugin, asked) in asked() {
+        page.series(&[("plugin", plugin)], asked.tokens);
+    }
 }
 
 /// What plugins say of themselves, under names of ours: their own are labels.
@@ -150,6 +180,7 @@ mod tests {
             idle: 2,
             busy: 1,
             is_tripped: true,
+            asked: Some(PluginAsked { calls: 5, failed: 2, tokens: 300 }),
             reported: vec![reported, observed],
         };
         let mut page = Exposition::new();
@@ -161,6 +192,9 @@ mod tests {
             "tidegate_plugin_instances{plugin=\"pii\",state=\"idle\"} 2",
             "tidegate_plugin_instances{plugin=\"pii\",state=\"busy\"} 1",
             "tidegate_plugin_breaker_open{plugin=\"pii\"} 1",
+            "tidegate_plugin_model_calls_total{plugin=\"pii\",outcome=\"answered\"} 3",
+            "tidegate_plugin_model_calls_total{plugin=\"pii\",outcome=\"failed\"} 2",
+            "tidegate_plugin_model_tokens_total{plugin=\"pii\"} 300",
             "tidegate_plugin_reported_total{plugin=\"pii\",metric=\"found\",kind=\"e\\\"mail\",_plugin=\"x\"} 3",
             "tidegate_plugin_observations_total{plugin=\"pii\",metric=\"found\"} 2",
             "tidegate_plugin_observed_sum{plugin=\"pii\",metric=\"found\"} 1.5",

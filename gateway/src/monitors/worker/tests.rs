@@ -253,15 +253,16 @@ fn versions_have_windows_of_their_own_and_one_that_serves_no_more_is_forgotten()
     bench.pass(61);
     of(&mut bench, 2, 1.0, 10);
     assert_eq!((bench.verdict(), bench.told()), (Verdict::Well, vec![true, false]));
-    let evaluated: Vec<(u32, bool)> = bench
+    let evaluated: Vec<(String, bool)> = bench
         .deeds
         .iter()
         .filter_map(|deed| match deed {
-            Deed::Evaluate(one) if one.model == "fraud" => Some((one.version, one.passed)),
+            Deed::Evaluate(one) => Some((one.of.to_string(), one.passed)),
             _ => None,
         })
         .collect();
-    assert_eq!(evaluated, [(1, false), (2, true), (2, true)]);
+    let of = |version: u32, passed| (format!("models:/fraud/{version}"), passed);
+    assert_eq!(evaluated, [of(1, false), of(2, true), of(2, true)]);
 }
 
 #[test]
@@ -369,9 +370,21 @@ fn without_its_baseline_nothing_is_taken_until_the_registry_answers() {
     assert_eq!(bench.page()["reference"]["version"], "models:/fraud/3");
     bench.calls(10, 9.0);
     assert!(matches!(bench.verdict(), Verdict::Alarm(_)));
-    let evaluated =
-        bench.deeds.iter().any(|deed| matches!(deed, Deed::Evaluate(one) if one.version == 3 && !one.passed));
+    let of: ModelRef = "models:/fraud/3".parse().unwrap();
+    let evaluated = bench.deeds.iter().any(|deed| matches!(deed, Deed::Evaluate(one) if one.of == of && !one.passed));
     assert!(evaluated, "the version whose baseline it is: nobody knows another");
+}
+
+#[test]
+fn an_evaluation_is_of_the_version_that_is_named_where_none_of_the_registry_answers() {
+    let of: ModelRef = "models:/support@champion".parse().unwrap();
+    let mut bench = Bench::new(None, World::Drift, &MonitorSpec { evaluates: Some(of.clone()), ..monitor() });
+    bench.calls(20, 1.0);
+    let evaluated = bench.deeds.iter().filter_map(|deed| match deed {
+        Deed::Evaluate(one) => Some((&one.of, one.passed)),
+        _ => None,
+    });
+    assert_eq!(evaluated.collect::<Vec<_>>(), [(&of, true)]);
 }
 
 #[test]

@@ -4,14 +4,16 @@
 use super::uses::Uses;
 use super::workshop::Workshop;
 use super::{settings, signature};
+use crate::granted::Purse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::filter::LooksAt;
-use tidegate_core::spec::PluginSpec;
+use tidegate_core::spec::{PluginLimits, PluginSpec};
 use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter};
 
 /// The longest file of a signature: its base64, and a line end.
@@ -26,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) plugin: Arc<Plugin>,
     /// Where it is one.
     pub(super) filter: Option<Arc<WarmFilter>>,
+    /// What it may use up of models; that goes on as long as its rate does.
+    pub(super) purse: Arc<Purse>,
     /// What was counted of those that stood here before it.
     pub(super) before: Totals,
 }
@@ -56,7 +60,9 @@ impl Loaded {
 
     /// Whether it would be no other than `spec` with a component of this digest.
     fn is(&self, spec: &PluginSpec, sha256: Digest) -> bool {
-        self.sha256 == sha256 && self.spec.config == spec.config && self.spec.limits == spec.limits
+        let PluginLimits { memory, deadline, tokens: _ } = self.spec.limits;
+        let is_bound_alike = (memory, deadline) == (spec.limits.memory, spec.limits.deadline);
+        self.sha256 == sha256 && self.spec.config == spec.config && is_bound_alike
     }
 }
 
@@ -99,7 +105,9 @@ impl Wanted<'_> {
         if let Some(blind) = uses.blind_at(plugin.about().looks_at).filter(|_| !is_known) {
             tracing::warn!(plugin = %spec.name, "{blind}");
         }
-        Ok(Loaded { spec: spec.clone(), sha256, uses, plugin, filter, before })
+        let kept = old.map(|old| &old.purse).filter(|purse| purse.rate() == spec.limits.tokens);
+        let purse = kept.map_or_else(|| Arc::new(Purse::new(spec.limits.tokens, Instant::now())), Arc::clone);
+        Ok(Loaded { spec: spec.clone(), sha256, uses, plugin, filter, purse, before })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::load::{Loaded, Totals};
 use super::{Plugins, uses};
+use crate::granted::Used;
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tidegate_core::PluginName;
 use tidegate_core::spec::{FilterSpec, OnFailure};
 use tidegate_host::MetricKind;
-use tidegate_server::observe::plugins::{PluginCount, PluginCounts, Reported, ReportedKind};
+use tidegate_server::observe::plugins::{PluginAsked, PluginCount, PluginCounts, Reported, ReportedKind};
 
 /// The plugins in force.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl Rack {
 }
 
 fn shown(loaded: &Loaded) -> Value {
-    let Loaded { spec, sha256, uses, plugin, filter, before: _ } = loaded;
+    let Loaded { spec, sha256, uses, plugin, filter, purse, before: _ } = loaded;
     let about = plugin.about();
     let Totals { calls, failures } = loaded.totals();
     let routes: Vec<Value> = uses.routes.iter().map(|(route, filter)| used(route.as_str(), filter)).collect();
@@ -63,6 +64,12 @@ fn shown(loaded: &Loaded) -> Value {
         "calls": calls,
         "failures": failures,
     });
+    if !spec.models.is_empty() {
+        let Used { calls, failed, tokens } = purse.used();
+        let most = purse.rate().map(|rate| json!({"tokens": rate.count, "every_seconds": rate.every.as_secs()}));
+        shown["models"] =
+            json!({"granted": spec.models, "calls": calls, "failed": failed, "tokens": tokens, "most": most});
+    }
     if let Some(filter) = filter {
         let counts = filter.counts();
         shown["instances"] = json!({"alive": counts.alive, "idle": counts.idle, "made": counts.made});
@@ -105,8 +112,13 @@ fn counted(loaded: &Loaded) -> PluginCount {
         idle: instances.0,
         busy: instances.1,
         is_tripped,
+        asked: (!loaded.spec.models.is_empty()).then(|| asked(loaded.purse.used())),
         reported,
     }
+}
+
+const fn asked(used: Used) -> PluginAsked {
+    PluginAsked { calls: used.calls, failed: used.failed, tokens: used.tokens }
 }
 
 fn report(series: tidegate_host::Series) -> Reported {

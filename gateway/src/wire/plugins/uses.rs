@@ -14,6 +14,8 @@ pub(super) struct Uses {
     pub(super) cascades: Vec<RouteName>,
     /// Monitors.
     pub(super) monitors: Vec<MonitorName>,
+    /// Whether models are granted to it.
+    pub(super) may_ask: bool,
 }
 
 impl Uses {
@@ -30,11 +32,22 @@ impl Uses {
             cascades: spec.routes.values().filter(shows).map(|route| route.name.clone()).collect(),
             routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
             monitors: monitors.map(|monitor| monitor.name.clone()).collect(),
+            may_ask: spec.plugins.get(name).is_some_and(|plugin| !plugin.models.is_empty()),
         }
     }
 
     /// Whether a plugin of this world, which looks at these things, can be used so.
     pub(super) fn fit(&self, world: World, looks_at: LooksAt) -> Result<(), String> {
+        if self.may_ask && !world.may_ask_models() {
+            let why = if world.is_filter() {
+                "looks at calls while they are served, which wait for no model in this version"
+            } else {
+                "has no use for them"
+            };
+            return Err(format!(
+                "models are granted to it, and its world `{world}` {why}: leave `capabilities: {{models: …}}` out"
+            ));
+        }
         let is_filter = looks_at != LooksAt::default();
         let fills = if is_filter {
             format!("its world `{world}` looks at {}", listed(looks_at))
@@ -121,6 +134,17 @@ mod tests {
         assert_eq!(shown.fit(World::Guardrail, LooksAt { answer: true, ..requests }), Ok(()));
         let says = shown.fit(World::StreamFilter, streams).unwrap_err();
         assert!(says.starts_with("the cascade of route `support` shows it whole answers, and its world"), "{says}");
+    }
+
+    #[test]
+    fn models_are_granted_to_those_who_can_ask_them() {
+        let uses = Uses { may_ask: true, ..Uses::default() };
+        assert_eq!(uses.fit(World::Rag, NOTHING), Ok(()));
+        assert!(uses.fit(World::Drift, NOTHING).unwrap_err().contains("`drift-plugin` has no use for them"));
+        let requests = LooksAt { request: true, ..NOTHING };
+        let says = Uses { may_ask: true, ..at(true, false) }.fit(World::RequestFilter, requests).unwrap_err();
+        assert!(says.contains("wait for no model in this version: leave `capabilities"), "{says}");
+        assert!(uses.fit(World::Guardrail, requests).is_err());
     }
 
     #[test]

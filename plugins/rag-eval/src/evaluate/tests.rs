@@ -9,6 +9,8 @@ use std::cell::RefCell;
 struct Fake {
     says: Option<&'static str>,
     denied: bool,
+    /// Whether embeddings are granted all the same.
+    embeds: bool,
     asked: RefCell<Vec<String>>,
 }
 
@@ -25,7 +27,7 @@ impl Models for Fake {
     /// The first letter's place, and 1.
     fn embed(&self, _: &str, texts: &[&str]) -> Result<Vec<Vec<f64>>, Unreached> {
         self.asked.borrow_mut().push(texts.join("|"));
-        if self.denied {
+        if self.denied && !self.embeds {
             return Err(Unreached::Denied("no models were granted".to_owned()));
         }
         let of = |text: &&str| vec![text.bytes().next().map_or(0.0, |byte| f64::from(byte) - 96.0), 1.0];
@@ -104,7 +106,7 @@ fn what_is_asked_and_cannot_be_had_is_undefined() {
 fn denied_models_are_left_out_by_name_and_not_asked_again() {
     let models = Fake { denied: true, ..Fake::default() };
     let reports = run(&format!("{{{JUDGE}}}"), &[sample(), sample()], &models);
-    assert_eq!(models.asked.borrow().len(), 1);
+    assert_eq!(models.asked.borrow().len(), 2, "the judge once, and the embedding model");
     for report in &reports {
         let left: Vec<&str> = report.detail["left_out"]
             .as_array()
@@ -117,6 +119,30 @@ fn denied_models_are_left_out_by_name_and_not_asked_again() {
         assert_eq!(value(report, "id_recall"), Some(1.0), "the others are measured");
     }
     assert_eq!(reports[1].detail["left_out"][0]["why"], "no models were granted");
+    let all = "answer_relevancy, faithfulness, groundedness, hallucination, llm_context_precision, llm_context_recall";
+    assert_eq!(left_out(&reports), [format!("left out: {all}: no models were granted")]);
+    assert!(left_out(&run("", &[sample()], &models)).is_empty());
+}
+
+#[test]
+fn a_model_that_is_denied_takes_no_other_with_it() {
+    let models = Fake { denied: true, embeds: true, ..Fake::default() };
+    let report =
+        &run(&format!("{{{JUDGE}, \"measures\": [\"faithfulness\", \"groundedness\"]}}"), &[sample()], &models)[0];
+    assert!(value(report, "groundedness").is_some());
+    assert_eq!(report.detail["left_out"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_long_passage_is_looked_at_piece_by_piece() {
+    let config = r#"{"judge": {"embedding_model": "e"}, "measures": ["groundedness"]}"#;
+    let mut long = Sample { answer: "dogs bark.".to_owned(), ..sample() };
+    long.passages.truncate(1);
+    long.passages[0].text = format!("{} dogs bark.", "a cat sat. ".repeat(80));
+    let models = Fake::default();
+    let report = &run(config, &[long], &models)[0];
+    assert!(models.asked.borrow()[0].split('|').count() > 2 && models.asked.borrow()[0].len() > 800);
+    assert!(value(report, "groundedness").is_some_and(|value| value < 1.0), "no piece begins with d");
 }
 
 #[test]

@@ -93,13 +93,14 @@ fn roles_settle_what_fields_are() {
 #[test]
 fn a_monitor_is_read_whole_and_described() {
     let monitors = "{m: {plugin: drift, route: r, variant: b, share: 10%, fields: {x: /x}, window: {size: 500, every: 5m, min: 50}, \
-                    baseline: \"models:/fraud@champion\", config: {alpha: 0.01, tests: [{column: x, test: ks}]}, \
+                    baseline: \"models:/fraud@champion\", evaluates: \"models:/fraud/3\", config: {alpha: 0.01, tests: [{column: x, test: ks}]}, \
                     alarm: {breaches: 1, of: 1}, alert: [duty], action: {disable_variant: b}}}";
     let loaded =
         read(monitors, &[("store", "{registry: \"sqlite:r.db\"}")]).unwrap_or_else(|report| panic!("{report}"));
     let spec = &loaded.spec.monitors["m"];
     assert_eq!(spec.config.as_deref(), Some(r#"{"alpha":0.01,"tests":[{"column":"x","test":"ks"}]}"#));
     assert_eq!(spec.reference, ReferenceSpec::Registry("models:/fraud@champion".parse().unwrap()));
+    assert_eq!(spec.evaluates, Some("models:/fraud/3".parse().unwrap()));
     assert_eq!(spec.action, MonitorAction::DisableVariant("b".parse().unwrap()));
     let described = crate::describe(&loaded.spec)["monitors"]["m"].take();
     assert_eq!(
@@ -127,6 +128,8 @@ fn what_is_wrong_with_a_monitor_is_said_with_its_remedy() {
         (with("action: rolback"), "is not one of the choices", "did you mean `rollback`?"),
         (with("window: {size: 10, min: 20}"), "no window would ever say anything", "make `size` larger"),
         (with("alarm: {breaches: 4, of: 3}"), "never have 4 breached ones", "make `of` larger"),
+        (with("evaluates: fraud"), "no model of the registry", "models:/NAME"),
+        (with("evaluates: \"models:/fraud/3\""), "these evaluations go to the registry, and there is none", "add"),
         (with("alarm: {of: 65}"), "at most 64 windows", "smaller"),
         (with("baseline: \"models:/fraud@champion\""), "and there is none", "store"),
         (with("baseline: fraud"), "no model of the registry", "models:/NAME@ALIAS"),

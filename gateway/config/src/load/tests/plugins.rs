@@ -43,6 +43,14 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {deadline: 61s}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {memroy: 1MiB}}", "unknown field `memroy`"),
         ("{component: x.wasm, wasi: minimal}", "not available in this version"),
+        ("{component: x.wasm, capabilities: {models: [a], http: [a]}}", "not available in this version"),
+        ("{component: x.wasm, capabilities: {}}", "`models` is missing"),
+        ("{component: x.wasm, capabilities: {models: []}}", "grants no model"),
+        ("{component: x.wasm, capabilities: {models: [a, a]}}", "stands here twice"),
+        ("{component: x.wasm, capabilities: {models: [c]}}", "there is no model `c`"),
+        ("{component: x.wasm, capabilities: {models: [a]}, limits: {deadline: 11m}}", "from 1ms to 10m"),
+        ("{component: x.wasm, limits: {tokens: 9/hour}}", "can never apply: no models are granted"),
+        ("{component: x.wasm, capabilities: {models: [a]}, limits: {tokens: 9}}", "not a rate"),
     ] {
         let folder = folder(ROUTE, &format!("{{x: {plugin}}}"));
         let report = read(folder.path()).map(|_| ()).expect_err(plugin);
@@ -110,7 +118,10 @@ fn plugins_and_filters_are_read() {
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
     assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
-    assert_eq!(y.limits, PluginLimits { memory: Some(16 << 20), deadline: Some(Duration::from_millis(5)) });
+    assert_eq!(
+        y.limits,
+        PluginLimits { memory: Some(16 << 20), deadline: Some(Duration::from_millis(5)), tokens: None }
+    );
     assert_eq!(Digest::from_bytes(y.signed_by.unwrap()).to_string(), key);
     let described = crate::describe(&loaded.spec);
     assert_eq!(described["plugins"]["y"]["config"], serde_json::json!({"a": {"c": "***"}, "b": [1, "1"]}));
@@ -123,6 +134,22 @@ fn plugins_and_filters_are_read() {
     let base64 = plugins.replace(key, "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
     let other = self::folder(routes, &base64);
     assert_eq!(read(other.path()).unwrap().spec.plugins["y"].signed_by, y.signed_by);
+}
+
+#[test]
+fn models_are_granted_by_name() {
+    let routes = "{r: {model: a, filters: [{plugin: x, at: [request]}]}, b: {model: b}}";
+    let plugin =
+        "{x: {component: x.wasm, capabilities: {models: [l, a]}, limits: {deadline: 10m, tokens: 100_000/hour}}}";
+    let folder = folder(routes, plugin);
+    let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.warnings, [], "a model that a plugin asks is used");
+    let x = &loaded.spec.plugins["x"];
+    assert_eq!(x.models.iter().map(|model| model.as_str()).collect::<Vec<_>>(), ["l", "a"]);
+    assert_eq!(x.limits.tokens.map(|rate| (rate.count, rate.every)), Some((100_000, Duration::from_secs(3600))));
+    let described = &crate::describe(&loaded.spec)["plugins"]["x"];
+    assert_eq!(described["capabilities"], serde_json::json!({"models": ["l", "a"]}));
+    assert_eq!(described["limits"]["tokens"], "100000/3600s");
 }
 
 #[test]
