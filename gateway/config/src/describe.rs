@@ -485,12 +485,19 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, limits } = spec;
+    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, limits, wasi } = spec;
     json!({
         "component": component,
         "sha256": sha256,
         "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
         "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
-        "limits": {"memory": limits.memory.map(|bytes| format!("{bytes}B")), "deadline": limits.deadline.map(seconds)},
+        "limits": {
+            "memory": limits.memory.map(|bytes| format!("{bytes}B")),
+            "deadline": limits.deadline.map(seconds),
+            "size": limits.size.map(|bytes| format!("{bytes}B")),
+            "modules": limits.modules,
+            "table": limits.table,
+        },
+        "wasi": wasi.as_str(),
     })
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::filter::LooksAt;
-use tidegate_core::spec::PluginSpec;
-use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter};
+use tidegate_core::spec::{PluginSpec, WasiGrant};
+use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter, Wasi};
 
 /// The longest file of a signature: its base64, and a line end.
 const SIGNATURE_BYTES: u64 = 256;
@@ -56,7 +56,8 @@ impl Loaded {
 
     /// Whether it would be no other than `spec` with a component of this digest.
     fn is(&self, spec: &PluginSpec, sha256: Digest) -> bool {
-        self.sha256 == sha256 && self.spec.config == spec.config && self.spec.limits == spec.limits
+        let is_granted = self.spec.wasi == spec.wasi;
+        self.sha256 == sha256 && self.spec.config == spec.config && self.spec.limits == spec.limits && is_granted
     }
 }
 
@@ -72,8 +73,8 @@ impl Wanted<'_> {
     pub(super) fn loaded(self, host: &Host, workshop: &Workshop, old: Option<&Loaded>) -> Result<Loaded, String> {
         let Self { spec, uses } = self;
         // One byte more than is taken, so that the host says what is too large.
-        let bytes = read(&spec.component, Limits::default().component_bytes as u64 + 1)
-            .map_err(|why| format!("it cannot be read: {why}"))?;
+        let most = spec.limits.size.unwrap_or(Limits::default().component_bytes as u64);
+        let bytes = read(&spec.component, most.saturating_add(1)).map_err(|why| format!("it cannot be read: {why}"))?;
         let sha256 = Digest::of(&bytes);
         if let Some(pinned) = spec.sha256.filter(|pinned| *pinned != sha256) {
             return Err(format!("its sha256 is {sha256}, and {pinned} is pinned"));
@@ -103,6 +104,22 @@ impl Wanted<'_> {
     }
 }
 
+/// What a plugin may take and is granted.
+pub(super) fn bounds(spec: &PluginSpec) -> Bounds {
+    let limits = spec.limits;
+    Bounds {
+        memory: limits.memory,
+        deadline: limits.deadline,
+        component_bytes: limits.size,
+        modules: limits.modules,
+        table_elements: limits.table,
+        wasi: match spec.wasi {
+            WasiGrant::None => Wasi::None,
+            WasiGrant::Minimal => Wasi::Minimal,
+        },
+    }
+}
+
 fn new(
     host: &Host,
     workshop: &Workshop,
@@ -111,8 +128,7 @@ fn new(
     uses: &Uses,
 ) -> Result<(Arc<Plugin>, Option<Arc<WarmFilter>>), String> {
     let said = |fault: tidegate_host::Fault| format!("{} ({})", fault.says, fault.kind);
-    let bounds = Bounds { memory: spec.limits.memory, deadline: spec.limits.deadline };
-    let plugin = Arc::new(workshop.load(host, bytes, bounds).map_err(said)?);
+    let plugin = Arc::new(workshop.load(host, bytes, bounds(spec)).map_err(said)?);
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;
