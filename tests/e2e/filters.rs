@@ -69,6 +69,30 @@ fn padded(bytes: &[u8], nth: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn what_a_plugin_may_take_is_said_and_shown() {
+    let shelf = Shelf::new();
+    // 5 MiB that mean nothing behind the component.
+    let mut large = std::fs::read(shelf.component()).unwrap();
+    large.extend([0, 0x80, 0x80, 0xc0, 0x02, 1, b'x']);
+    large.resize(large.len() + (5 << 20) - 2, 0);
+    shelf.replace(&large);
+    let fields = ", limits: {size: 6MiB, modules: 32}, wasi: minimal";
+    let stage = stage(&shelf, fields, "{plugin: pii, at: [request]}").await;
+    let shown = stage.admin.get("/admin/v1/plugins").await.json()["data"][0].clone();
+    assert_eq!(shown["bytes"], json!(large.len()), "{shown}");
+    assert_eq!((&shown["limits"]["size"], &shown["limits"]["modules"]), (&json!(6 << 20), &json!(32)));
+    assert_eq!((&shown["limits"]["table"], &shown["wasi"]), (&Value::Null, &json!("minimal")));
+    assert_eq!(stage.client.chat(&with_email(chat("mock"))).await.status(), 200);
+    // A limit that is taken back refuses it, and leaves in force what was.
+    stage
+        .home
+        .write("config.yaml", &configuration(&stage.upstream, &shelf.component(), "", "{plugin: pii, at: [request]}"));
+    let reload = stage.admin.post("/admin/v1/reload", &json!({})).await;
+    assert!(reload.status() != 200 && reload.text().contains("raise its limit `size`"), "{}", reload.text());
+    assert_eq!(stage.client.chat(&with_email(chat("mock"))).await.status(), 200);
+}
+
+#[tokio::test]
 async fn an_address_is_redacted_before_the_upstream_sees_it() {
     let shelf = Shelf::new();
     let stage = stage(&shelf, "", "{plugin: pii, at: [request, answer]}").await;

@@ -88,6 +88,54 @@ fn a_component_is_looked_at_and_run() {
     assert!(ran.code() == 2 && ran.err().contains("`current`"), "{}", ran.err());
 }
 
+/// The drift plugin with a section of 5 MiB behind it that means nothing.
+fn large() -> Vec<u8> {
+    const LENGTH: usize = 5 << 20;
+    let leb = [0x80, 0x80, 0xc0, 0x02];
+    let mut bytes = std::fs::read(drift()).expect("the component is committed");
+    bytes.extend([&[0][..], &leb, &[1, b'x']].concat());
+    bytes.resize(bytes.len() + LENGTH - 2, 0);
+    bytes
+}
+
+#[test]
+fn a_component_that_is_larger_than_most_is_compiled_once_where_that_is_said() {
+    let home = Home::new();
+    std::fs::write(home.path().join("large.wasm"), large()).unwrap();
+    home.write("window.json", &window(true).to_string());
+    home.write("config.json", CONFIG);
+    let tried = |arguments: &[&str]| {
+        let mut command = home.command(PROGRAM);
+        command.env("XDG_CACHE_HOME", home.path().join("cache")).arg("plugin").args(arguments);
+        Ran::of(command.output().expect("the program runs"))
+    };
+    let refused = tried(&["inspect", "large.wasm"]);
+    assert!(refused.code() == 2 && refused.err().contains("raise its limit `size`"), "{}", refused.err());
+    let run = ["run", "large.wasm", "--input", "window.json", "--config", "config.json", "--json"];
+    let limits = ["--size", "6MiB", "--modules", "64", "--table", "65536", "--memory", "256MiB", "--wasi", "minimal"];
+    let kept = || {
+        let files = std::fs::read_dir(home.path().join("cache/tidegate/plugins")).expect("a cache is there");
+        let modified = files.filter_map(|file| {
+            let file = file.expect("it can be listed");
+            let is_code = file.path().extension().is_some_and(|extension| extension == "code");
+            is_code.then(|| file.metadata().expect("it is there").modified().expect("a time"))
+        });
+        modified.collect::<Vec<_>>()
+    };
+    let (mut said, mut compiled) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let ran = tried(&[&run[..], &limits].concat());
+        assert_eq!(ran.code(), 0, "{}", ran.err());
+        said.push(serde_json::from_str::<Value>(&ran.out()).expect("JSON")["report"].clone());
+        compiled.push(kept());
+    }
+    assert_eq!(said[0], said[1]);
+    assert!(compiled[0].len() == 1 && compiled[0] == compiled[1], "{compiled:?}");
+    for bad in [["--size", "6MB"], ["--size", "0MiB"], ["--modules", "129"], ["--wasi", "full"], ["--deadline", "5"]] {
+        assert_eq!(tried(&[&["inspect", "large.wasm"][..], &bad].concat()).code(), 2, "{bad:?}");
+    }
+}
+
 #[test]
 fn fixtures_are_held_against_what_comes_back() {
     let home = Home::new();

@@ -488,8 +488,8 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, limits } = spec;
-    let PluginLimits { memory, deadline, tokens } = limits;
+    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, limits, wasi } = spec;
+    let PluginLimits { memory, deadline, tokens, size, modules, table } = limits;
     json!({
         "component": component,
         "sha256": sha256,
@@ -500,6 +500,10 @@ fn plugin(spec: &PluginSpec) -> Value {
             "memory": memory.map(|bytes| format!("{bytes}B")),
             "deadline": deadline.map(seconds),
             "tokens": tokens.as_ref().map(rate),
+            "size": size.map(|bytes| format!("{bytes}B")),
+            "modules": modules,
+            "table": table,
         },
+        "wasi": wasi.as_str(),
     })
 }

@@ -37,7 +37,7 @@ pub use monitor::{
     AlarmSpec, FieldFrom, FieldKind, FieldSpec, MonitorAction, MonitorSpec, ReferenceSpec, RolesSpec, Watched,
     WindowSpec,
 };
-pub use plugin::{FilterSpec, PluginLimits, PluginSpec};
+pub use plugin::{FilterSpec, PluginLimits, PluginSpec, WasiGrant};
 pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,

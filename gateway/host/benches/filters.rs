@@ -55,8 +55,9 @@ fn main() -> ExitCode {
 
     let mut bare = Bare::new(&component);
     let host = Host::new(Limits::default(), Outside::default()).unwrap();
-    let plugin =
-        Arc::new(host.load(&component, Bounds { memory: None, deadline: Some(Duration::from_secs(1)) }).unwrap());
+    let plugin = Arc::new(
+        host.load(&component, Bounds { deadline: Some(Duration::from_secs(1)), ..Bounds::default() }).unwrap(),
+    );
     let filters: Vec<WarmFilter> =
         (0..5).map(|at| plugin.filter(format!("f{at}").parse().unwrap(), "{}").unwrap()).collect();
     let pass = |filters: &[WarmFilter]| {

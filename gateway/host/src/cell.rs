@@ -2,10 +2,11 @@
 //! metrics, and what was heard of the instance; what the contract's imports do with it is in `imports`.
 
 use crate::fault::HostCallsUsedUp;
-use crate::limits::{INSTANCES, Limits, MEMORIES, TABLES};
+use crate::limits::Limits;
 use crate::reach::Outside;
 use crate::shared::Shared;
 use crate::ticker::Ticker;
+use crate::wasi::Written;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,6 +86,8 @@ pub(crate) struct Cell {
     has_grace: bool,
     refused: Option<String>,
     heard: Heard,
+    /// What it wrote to the standard streams of WASI and has not ended by a line end yet.
+    written: Written,
 }
 
 impl Cell {
@@ -101,11 +104,13 @@ impl Cell {
             has_grace: false,
             refused: None,
             heard: Heard::default(),
+            written: Written::default(),
         }
     }
 
     /// Something begins that must end within this time, with budgets of its own.
     pub(crate) fn begin(&mut self, deadline: Duration) {
+        self.end_lines();
         self.deadline = deadline;
         self.ends = Instant::now().checked_add(deadline);
         self.has_grace = true;
@@ -154,8 +159,24 @@ impl Cell {
         self.refused.as_deref()
     }
 
-    pub(crate) fn into_heard(self) -> Heard {
+    pub(crate) fn into_heard(mut self) -> Heard {
+        self.end_lines();
         self.heard
+    }
+
+    /// What it wrote last of what went wrong.
+    pub(crate) fn last_words(&self) -> Option<&str> {
+        self.written.last_words()
+    }
+
+    pub(crate) const fn written(&mut self) -> &mut Written {
+        &mut self.written
+    }
+
+    /// How long it lives, by the clock that plugins see.
+    pub(crate) fn lived_ns(&self) -> u64 {
+        let since = self.outside.clock.now().saturating_duration_since(self.born);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Counts a call to the host; a trap when there were too many.
@@ -232,15 +253,15 @@ impl ResourceLimiter for Cell {
     }
 
     fn instances(&self) -> usize {
-        INSTANCES as usize
+        self.limits.modules as usize
     }
 
     fn tables(&self) -> usize {
-        TABLES as usize
+        self.limits.tables() as usize
     }
 
     fn memories(&self) -> usize {
-        MEMORIES as usize
+        self.limits.memories() as usize
     }
 }
 

@@ -31,6 +31,15 @@ impl Default for Caps {
     }
 }
 
+impl Caps {
+    /// The same for components that may be larger than most: as many times as much time. Memory does not grow with what is
+    /// compiled: it is taken function by function.
+    fn scaled(self, most: usize) -> Self {
+        let times = u32::try_from(most.div_ceil(Limits::default().component_bytes)).unwrap_or(u32::MAX).max(1);
+        Self { cpu: self.cpu.saturating_mul(times), time: self.time.saturating_mul(times), ..self }
+    }
+}
+
 /// Compiles in child processes.
 #[derive(Debug, Clone)]
 pub struct Compiler {
@@ -56,8 +65,9 @@ impl Compiler {
         Self { program, arguments, caps }
     }
 
-    /// Compiles a component to code for a host of such limits.
-    pub(crate) fn compile(&self, bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, Fault> {
+    /// Compiles a component, which may have so many bytes, to code for a host of such limits.
+    pub(crate) fn compile(&self, bytes: &[u8], most: usize, limits: &Limits) -> Result<Vec<u8>, Fault> {
+        let caps = self.caps.scaled(most);
         let host = |says: String| Fault::new(Kind::Host, says);
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -67,13 +77,13 @@ impl Compiler {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| host(format!("the process that compiles cannot start: {error}")))?;
-        let answer = self.converse(&mut child, bytes, limits);
+        let answer = converse(caps, &mut child, bytes, limits);
         // It is over, or is now.
         child.kill().unwrap_or_default();
         let status = child.wait().map_err(|error| host(format!("the process that compiles is lost: {error}")))?;
         let answer = answer.map_err(|error| host(format!("the process that compiles cannot be talked to: {error}")))?;
         let too_much = || {
-            let Caps { memory_bytes, cpu, time } = self.caps;
+            let Caps { memory_bytes, cpu, time } = caps;
             let (cpu, time) = (cpu.as_secs(), time.as_secs());
             let says = format!(
                 "to compile it takes more than {memory_bytes} bytes, {cpu} s of processor time or {time} s ({status})"
@@ -89,32 +99,32 @@ impl Compiler {
             _ => Err(too_much()),
         }
     }
+}
 
-    /// What the child answers; `None` if that takes too long.
-    fn converse(&self, child: &mut Child, bytes: &[u8], limits: &Limits) -> io::Result<Option<Vec<u8>>> {
-        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("it has no pipes"));
-        };
-        let (told, answer) = mpsc::channel();
-        let head = [self.caps.memory_bytes, self.caps.cpu.as_secs(), limits.stack_bytes as u64];
-        thread::scope(|scope| {
-            // A child that ends before it has read all says by its answer why.
-            scope.spawn(move || {
-                let head = head.map(u64::to_le_bytes);
-                input.write_all(head.as_flattened()).and_then(|()| input.write_all(bytes)).unwrap_or_default();
-            });
-            scope.spawn(move || {
-                let mut all = Vec::new();
-                let read = output.take(MOST_CODE).read_to_end(&mut all);
-                // Nobody waits any more if it came too late.
-                told.send(read.map(|_| all)).unwrap_or_default();
-            });
-            let answer = answer.recv_timeout(self.caps.time);
-            // It has said all, or takes too long. Both threads end with its pipes.
-            child.kill().unwrap_or_default();
-            answer.ok().transpose()
-        })
-    }
+/// What the child answers; `None` if that takes too long.
+fn converse(caps: Caps, child: &mut Child, bytes: &[u8], limits: &Limits) -> io::Result<Option<Vec<u8>>> {
+    let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("it has no pipes"));
+    };
+    let (told, answer) = mpsc::channel();
+    let head = [caps.memory_bytes, caps.cpu.as_secs(), limits.stack_bytes as u64];
+    thread::scope(|scope| {
+        // A child that ends before it has read all says by its answer why.
+        scope.spawn(move || {
+            let head = head.map(u64::to_le_bytes);
+            input.write_all(head.as_flattened()).and_then(|()| input.write_all(bytes)).unwrap_or_default();
+        });
+        scope.spawn(move || {
+            let mut all = Vec::new();
+            let read = output.take(MOST_CODE).read_to_end(&mut all);
+            // Nobody waits any more if it came too late.
+            told.send(read.map(|_| all)).unwrap_or_default();
+        });
+        let answer = answer.recv_timeout(caps.time);
+        // It has said all, or takes too long. Both threads end with its pipes.
+        child.kill().unwrap_or_default();
+        answer.ok().transpose()
+    })
 }
 
 /// The child's part: caps this process, reads a component from `input` and writes its code, or why there is none. Whoever calls
@@ -149,4 +159,19 @@ pub fn compile_as_child(mut input: impl Read, mut output: impl Write) -> io::Res
 
 fn cap(resource: Resource, most: u64) -> io::Result<()> {
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_larger_may_take_longer() {
+        let of = |most: usize| {
+            let Caps { memory_bytes, cpu, time } = Caps::default().scaled(most);
+            (memory_bytes >> 30, cpu.as_secs(), time.as_secs())
+        };
+        assert_eq!((of(0), of(4 << 20)), ((4, 30, 60), (4, 30, 60)));
+        assert_eq!((of((4 << 20) + 1), of(32 << 20)), ((4, 60, 120), (4, 240, 480)));
+    }
 }

@@ -2,12 +2,16 @@
 //! is the same where code is compiled and where it runs, but for the pool.
 
 use crate::fault::{Fault, Kind};
-use crate::limits::{INSTANCES, Limits, MEMORIES, TABLES};
+use crate::limits::Limits;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// What stays resident of a memory that is given back, and of its tables, so that the next instance need not fault it in.
 const KEPT_RESIDENT: usize = 128 << 10;
 const KEPT_TABLES: usize = 16 << 10;
+
+/// How many instances of the largest components the pool has room for, where these are larger than most: each place of each
+/// would be too much address space.
+const LARGE: u32 = 64;
 
 /// An engine for these limits.
 pub(crate) fn engine(limits: &Limits) -> Result<Engine, Fault> {
@@ -42,14 +46,19 @@ fn config(limits: &Limits) -> Config {
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     let places = limits.at_once.saturating_add(limits.filters.at_once);
+    let usual = Limits { modules: limits.modules.min(Limits::default().modules), ..limits.clone() };
+    let total = |usual: u32, most: u32| {
+        let more = most.saturating_sub(usual).saturating_mul(places.min(LARGE));
+        places.saturating_mul(usual).saturating_add(more)
+    };
     pool.total_component_instances(places)
-        .total_core_instances(places.saturating_mul(INSTANCES))
+        .total_core_instances(total(usual.modules, limits.modules))
         // Most have one memory, and each takes address space.
         .total_memories(places.saturating_add(limits.at_once))
-        .total_tables(places.saturating_mul(TABLES))
-        .max_core_instances_per_component(INSTANCES)
-        .max_memories_per_component(MEMORIES)
-        .max_tables_per_component(TABLES)
+        .total_tables(total(usual.tables(), limits.tables()))
+        .max_core_instances_per_component(limits.modules)
+        .max_memories_per_component(limits.memories())
+        .max_tables_per_component(limits.tables())
         .max_memory_size(limits.memory_bytes)
         .table_elements(limits.table_elements)
         .linear_memory_keep_resident(KEPT_RESIDENT.min(limits.memory_bytes))

@@ -2,6 +2,7 @@
 //! how wasmtime's errors are told apart; what they lead to (breaker, failure mode) is the caller's.
 
 use crate::cell::{Cell, harmless};
+use crate::wasi::Stopped;
 use std::fmt;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
@@ -134,8 +135,32 @@ pub(crate) struct HostCallsUsedUp;
 const TOO_MUCH_DATA: &str = "too much data is being copied between the host and the guest";
 const OTHER_TYPES: &str = "failed to convert function";
 
+/// How one begins that says that a store has as many instances, memories or tables as it may have.
+const TOO_MANY_PARTS: &str = "resource limit exceeded: ";
+
 /// The longest part of wasmtime's message that is passed on.
 const SAID_BYTES: usize = 512;
+
+/// A component that does not become code, or not code that this host has room for.
+pub(crate) fn not_compiled(error: &wasmtime::Error) -> Fault {
+    let says = harmless(&format!("{error:#}"), SAID_BYTES);
+    if is_too_much(error) {
+        let is_made_of_much = begins_with(error, "The component transitively contains");
+        let kind = if is_made_of_much { Kind::TooLarge } else { Kind::Memory };
+        let raise = "raise the limit that this is about: `modules`, `table` or `memory`";
+        return Fault::new(kind, format!("it wants more than it may have: {says} ({raise})"));
+    }
+    Fault::new(Kind::Damaged, format!("it cannot be compiled: {says}"))
+}
+
+/// Whether a component is well and the pool has no room for it. Such errors have no types of their own.
+pub(crate) fn is_too_much(error: &wasmtime::Error) -> bool {
+    const PARTS: [&str; 3] = ["in the pooling allocator", "exceeds the limit of", "exceeds the per-instance limit"];
+    error.chain().any(|cause| {
+        let says = cause.to_string();
+        PARTS.iter().any(|part| says.contains(part))
+    })
+}
 
 /// Tells what an instance ended with. `doing` is the part of its life, such as `its call`.
 pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
@@ -147,12 +172,22 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return Fault::new(Kind::Busy, "no place for another instance is free: all are taken");
     }
-    let begins = |text: &str| error.chain().any(|cause| cause.to_string().starts_with(text));
+    let begins = |text: &str| begins_with(error, text);
     if begins(OTHER_TYPES) {
         return Fault::new(
             Kind::WrongWorld,
             format!("it does not fit its world: {}", harmless(&format!("{error:#}"), SAID_BYTES)),
         );
+    }
+    if let Some(Stopped(says)) = error.downcast_ref::<Stopped>() {
+        return Fault::new(Kind::Trap, format!("{doing} {says}"));
+    }
+    if begins(TOO_MANY_PARTS) {
+        let (modules, says) = (limits.modules, harmless(&format!("{error:#}"), SAID_BYTES));
+        let says = format!(
+            "it is made of more than {modules} core modules or what belongs to these: {says} (raise `modules` of its limits)"
+        );
+        return Fault::new(Kind::TooLarge, says);
     }
     if begins(TOO_MUCH_DATA) {
         let says = format!("{doing} handed more than {} bytes over at once: say less", limits.copied_bytes);
@@ -170,7 +205,10 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
         Some(Trap::StackOverflow) => {
             Fault::new(Kind::Stack, format!("{doing} called itself deeper than {} bytes of stack", limits.stack_bytes))
         }
-        Some(trap) => Fault::new(Kind::Trap, format!("{doing} ended by a trap: {trap}")),
+        Some(trap) => {
+            let words = cell.last_words().map_or_else(String::new, |words| format!("; its last words were `{words}`"));
+            Fault::new(Kind::Trap, format!("{doing} ended by a trap: {trap}{words}"))
+        }
         // What is neither a trap nor ours is said of values: a text that is no UTF-8, a list that lies outside of memory.
         None => Fault::new(
             Kind::BadOutput,
@@ -180,6 +218,11 @@ pub(crate) fn told(error: &wasmtime::Error, cell: &Cell, doing: &str) -> Fault {
             ),
         ),
     }
+}
+
+/// Whether the error, or one that led to it, begins with this text.
+fn begins_with(error: &wasmtime::Error, text: &str) -> bool {
+    error.chain().any(|cause| cause.to_string().starts_with(text))
 }
 
 fn is_interrupt(error: &wasmtime::Error) -> bool {

@@ -26,8 +26,16 @@ impl wit::types::Host for Cell {}
 
 impl wit::log::Host for Cell {
     fn log(&mut self, level: wit::log::Level, message: String) -> wasmtime::Result<()> {
-        use wit::log::Level;
         self.count_call()?;
+        self.say(level, &message);
+        Ok(())
+    }
+}
+
+impl Cell {
+    /// Puts a line into the log, as far as there is room for it.
+    pub(crate) fn say(&mut self, level: wit::log::Level, message: &str) {
+        use wit::log::Level;
         let name = match level {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -36,7 +44,7 @@ impl wit::log::Host for Cell {
             Level::Error => "error",
         };
         let plugin = std::sync::Arc::clone(&self.plugin);
-        let Some(line) = self.keep_line(name, &message) else { return Ok(()) };
+        let Some(line) = self.keep_line(name, message) else { return };
         let (plugin, text) = (&*plugin, line.text.as_str());
         match level {
             Level::Trace => tracing::trace!(target: TARGET, plugin, "{text}"),
@@ -45,7 +53,6 @@ impl wit::log::Host for Cell {
             Level::Warn => tracing::warn!(target: TARGET, plugin, "{text}"),
             Level::Error => tracing::error!(target: TARGET, plugin, "{text}"),
         }
-        Ok(())
     }
 }
 
@@ -81,8 +88,7 @@ impl wit::clock::Host for Cell {
 
     fn monotonic_ns(&mut self) -> wasmtime::Result<u64> {
         self.count_call()?;
-        let since = self.outside.clock.now().saturating_duration_since(self.born);
-        Ok(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        Ok(self.lived_ns())
     }
 }
 

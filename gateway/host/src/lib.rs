@@ -39,6 +39,7 @@ mod seat;
 mod shared;
 mod ticker;
 mod vet;
+mod wasi;
 mod world;
 
 pub use cache::Cache;
@@ -56,4 +57,5 @@ pub use pack::pack;
 pub use plugin::{About, Done, Host, Plugin};
 pub use reach::{Nothing, Outside, Reach, Unreached};
 pub use report::{Finding, Measurement, Output, Report, Severity};
+pub use wasi::Wasi;
 pub use world::World;

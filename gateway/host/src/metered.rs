@@ -5,7 +5,8 @@ use crate::cell::Cell;
 use crate::convert;
 use crate::fault::{Fault, Kind, told};
 use crate::input::Input;
-use crate::limits::Limits;
+use crate::limits::{Bounds, Limits};
+use crate::plugin::weigh;
 use crate::reach::Outside;
 use crate::ready::Ready;
 use crate::world::World;
@@ -29,11 +30,15 @@ impl Metered {
     ///
     /// # Errors
     /// It is of no world that has windows, or cannot be compiled here.
-    pub fn load(bytes: &[u8], world: World) -> Result<Self, Fault> {
+    pub fn load(bytes: &[u8], world: World, bounds: Bounds) -> Result<Self, Fault> {
         if world.is_filter() {
             return Err(Fault::new(Kind::WrongWorld, "fuel is counted of windows only"));
         }
-        let limits = Limits::default();
+        let all = Limits::default();
+        // What is compiled here takes this process's time.
+        weigh(bytes, all.component_bytes)?;
+        let all = all.with_room_for(&[bounds]);
+        let limits = all.of(world, bounds).map_err(|says| Fault::new(Kind::TooLarge, says))?;
         let mut config = Config::new();
         // As of those that serve, so that the same instructions are counted.
         config.wasm_memory64(false).wasm_multi_memory(false).wasm_relaxed_simd(false);
@@ -44,7 +49,7 @@ impl Metered {
         let failed = |error: wasmtime::Error| Fault::new(Kind::Host, format!("its fuel cannot be counted: {error:#}"));
         let engine = Engine::new(&config).map_err(failed)?;
         let component = Component::from_binary(&engine, bytes).map_err(failed)?;
-        let ready = Ready::link(world, &engine, &component).map_err(failed)?;
+        let ready = Ready::link(world, bounds.wasi, &engine, &component).map_err(failed)?;
         let ready = ready.ok_or_else(|| Fault::new(Kind::WrongWorld, "fuel is counted of windows only"))?;
         Ok(Self { engine, ready, limits: Arc::new(limits) })
     }

@@ -4,7 +4,7 @@
 use crate::cache::Cache;
 use crate::cell::{Cell, Heard};
 use crate::compiler::Compiler;
-use crate::fault::{Fault, Kind, told};
+use crate::fault::{Fault, Kind, is_too_much, not_compiled, told};
 use crate::filter::{FilterPre, WarmFilter};
 use crate::input::Input;
 use crate::kv::Kv;
@@ -137,7 +137,7 @@ impl Host {
     /// # Errors
     /// What it is instead, or asks for and is not granted, or did when it was started.
     pub fn load(&self, bytes: &[u8], bounds: Bounds) -> Result<Plugin, Fault> {
-        weigh(bytes, self.0.limits.component_bytes)?;
+        weigh(bytes, bounds.most_bytes(&self.0.limits))?;
         let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| not_compiled(&error))?;
         self.settle(bytes, Digest::of(bytes), &component, bounds)
     }
@@ -158,18 +158,24 @@ impl Host {
     ) -> Result<Plugin, Fault> {
         debug_assert_eq!(sha256, Digest::of(bytes), "the digest is that of the bytes");
         let (engine, limits) = (&self.0.engine, &*self.0.limits);
-        weigh(bytes, limits.component_bytes)?;
+        let most = bounds.most_bytes(limits);
+        weigh(bytes, most)?;
         let key = cache.key(engine, &sha256);
-        let kept = cache.find(&key).and_then(|kept| precompiled::component(engine, kept.code()).ok());
+        // Code that this host has no room for is compiled code nevertheless: it says what is too large of it.
+        let kept = cache.find(&key).map(|kept| precompiled::component(engine, kept.code()));
         let component = match kept {
-            Some(component) => component,
-            None => {
+            Some(Ok(component)) => component,
+            Some(Err(error)) if is_too_much(&error) => return Err(not_compiled(&error)),
+            Some(Err(_)) | None => {
                 let code = match compiler {
-                    Some(compiler) => compiler.compile(bytes, limits)?,
+                    Some(compiler) => compiler.compile(bytes, most, limits)?,
                     None => compile(engine, bytes)?,
                 };
                 cache.keep(&key, &code);
                 precompiled::component(engine, &code).map_err(|error| {
+                    if is_too_much(&error) {
+                        return not_compiled(&error);
+                    }
                     let says = format!("what was compiled of it is not this host's: {}", short(&error));
                     Fault::new(Kind::Host, says)
                 })?
@@ -182,11 +188,12 @@ impl Host {
     fn settle(&self, bytes: &[u8], sha256: Digest, component: &Component, bounds: Bounds) -> Result<Plugin, Fault> {
         let house = &self.0;
         let (exports, imports) = house.faces(component);
-        let (world, looks_at) = World::recognise(&exports, &imports)?;
+        let (world, looks_at) = World::recognise(&exports, &bounds.wasi.sifted(&imports)?)?;
         let limits = house.limits.of(world, bounds).map_err(|says| Fault::new(Kind::TooLarge, says))?;
         let limits = Arc::new(limits);
         let misfit = |says: &str| Fault::new(Kind::WrongWorld, format!("it does not fit the world `{world}`: {says}"));
-        let ready = Ready::link(world, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
+        let ready =
+            Ready::link(world, bounds.wasi, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
         let ready = ready.ok_or_else(|| misfit("this version does not run it"))?;
         let (described, _) =
             house.inside(("new".into(), &house.outside), &limits, limits.load_deadline, "its start", |store| {
@@ -206,15 +213,12 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Fault> {
     engine.precompile_component(bytes).map_err(|error| not_compiled(&error))
 }
 
-fn not_compiled(error: &wasmtime::Error) -> Fault {
-    Fault::new(Kind::Damaged, format!("it cannot be compiled: {}", short(error)))
-}
-
 /// Looks at the bytes before anything reads them.
 pub(crate) fn weigh(bytes: &[u8], most: usize) -> Result<(), Fault> {
     let not = |says: &str| Err(Fault::new(Kind::NotAComponent, says));
     if bytes.len() > most {
-        let says = format!("it has {} bytes; {most} are the most that is compiled", bytes.len());
+        let says =
+            format!("it has {} bytes; {most} are the most that is compiled (raise its limit `size`)", bytes.len());
         return Err(Fault::new(Kind::TooLarge, says));
     }
     if bytes.starts_with(MODULE) {

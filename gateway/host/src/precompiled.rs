@@ -9,7 +9,7 @@ use wasmtime::component::Component;
 pub(crate) fn component(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` wants bytes that wasmtime's compiler gave, unchanged. They come from `precompile_component`, called
     // in this process or in a child that is this program, over a pipe that nobody else has; or from a file that the cache
-    // wrote after one of these and whose HMAC, by a key that plugins and callers do not have, was compared over the very
+    // wrote after one of these and whose keyed digest, by a key that plugins and callers do not have, was compared over the very
     // bytes that are handed over here. Users' code never arrives: `weigh` lets only components in, which are compiled.
     // That engine and code fit (version, target, settings) is checked by wasmtime itself.
     unsafe { Component::deserialize(engine, code) }

@@ -9,6 +9,7 @@ use crate::convert;
 use crate::filter::FilterPre;
 use crate::imports::Cells;
 use crate::input::Input;
+use crate::wasi::Wasi;
 use crate::world::World;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
@@ -60,9 +61,15 @@ macro_rules! configured {
 }
 
 impl Ready {
-    /// Links a component to the imports of its world, and looks whether its exports have the types of it.
-    pub(crate) fn link(world: World, engine: &Engine, component: &Component) -> wasmtime::Result<Option<Self>> {
+    /// Links a component to the imports of its world and to what it is granted of WASI, and looks whether its exports have the types of it.
+    pub(crate) fn link(
+        world: World,
+        wasi: Wasi,
+        engine: &Engine,
+        component: &Component,
+    ) -> wasmtime::Result<Option<Self>> {
         let mut linker = Linker::<Cell>::new(engine);
+        wasi.link(&mut linker, engine, component)?;
         Ok(Some(match world {
             World::Drift => {
                 drift::DriftPlugin::add_to_linker::<_, Cells>(&mut linker, |cell| cell)?;

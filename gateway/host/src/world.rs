@@ -157,7 +157,8 @@ impl World {
         for import in imports {
             if import.starts_with("wasi:") {
                 return refused(format!(
-                    "it imports `{import}`: WASI is not granted, build it for wasm32-unknown-unknown without WASI"
+                    "it imports `{import}`: WASI is not granted, build it for wasm32-unknown-unknown without WASI, or \
+                     grant it `wasi: minimal`"
                 ));
             }
             let Some(name) = Name::read(import) else {

@@ -51,7 +51,7 @@ impl Models for Fake {
 fn plugin(deadline: Duration) -> Plugin {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/rag-eval.wasm");
     let host = Host::new(Limits::default(), Outside::default()).unwrap();
-    host.load(&std::fs::read(file).unwrap(), Bounds { memory: None, deadline: Some(deadline) }).unwrap()
+    host.load(&std::fs::read(file).unwrap(), Bounds { deadline: Some(deadline), ..Bounds::default() }).unwrap()
 }
 
 fn samples(n: usize) -> Input {

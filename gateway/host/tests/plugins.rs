@@ -3,6 +3,10 @@
 
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod room;
+#[cfg(test)]
+mod wasi;
 
 use made::{Core, component, ends, foreign_component, host, module, refused, small, still_works, window};
 use std::time::{Duration, Instant};

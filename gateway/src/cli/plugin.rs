@@ -1,6 +1,7 @@
 //! `tidegate plugin`: plugins written, built, tried and signed. Owns the arguments; what is done with them is in the modules
 //! below, of which those that run components are there with the feature `host`.
 
+mod allowed;
 #[cfg(feature = "host")]
 mod bench;
 #[cfg(feature = "host")]
@@ -20,6 +21,7 @@ mod trial;
 #[cfg(feature = "host")]
 mod view;
 
+use allowed::Allowed;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -63,6 +65,8 @@ Example:
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Have a component look at one window, call or stream, and print what it says and how long it took
     #[command(after_help = "\
@@ -96,6 +100,8 @@ Example:
         /// Print JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Have a component look at each fixture, and hold what it says against what is wanted
     #[command(after_help = "\
@@ -113,6 +119,8 @@ Example:
         /// The folder of the fixtures [default: fixtures beside the component]
         #[arg(long, value_name = "DIR")]
         fixtures: Option<PathBuf>,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Have a component look at one input again and again, and say how long that takes
     #[command(
@@ -133,6 +141,8 @@ Example:
         /// How many calls come before
         #[arg(long, default_value_t = 100)]
         warm_up: u32,
+        #[command(flatten)]
+        allowed: Allowed,
     },
     /// Make a component of a core module that was built for wasm32-unknown-unknown
     #[command(
@@ -193,11 +203,13 @@ impl Plugin {
     fn run_hosted(self) -> anyhow::Result<()> {
         match self {
             Self::Build { dir, rustc, output } => build::build(&dir, rustc, output),
-            Self::Inspect { file, json } => doing::inspect(&file, json),
-            Self::Run { file, input, config, json } => doing::run(&file, &input, config.as_deref(), json),
-            Self::Test { at, fixtures } => trial::test(&at, fixtures),
-            Self::Bench { file, input, config, calls, warm_up } => {
-                bench::bench(&file, &input, config.as_deref(), calls, warm_up)
+            Self::Inspect { file, json, allowed } => doing::inspect(&file, allowed, json),
+            Self::Run { file, input, config, json, allowed } => {
+                doing::run(&file, allowed, &input, config.as_deref(), json)
+            }
+            Self::Test { at, fixtures, allowed } => trial::test(&at, allowed, fixtures),
+            Self::Bench { file, input, config, calls, warm_up, allowed } => {
+                bench::bench(&file, allowed, &input, config.as_deref(), [warm_up, calls])
             }
             Self::Pack { core, output } => doing::pack(&core, &output),
             Self::New { .. } | Self::Keygen { .. } | Self::Sign { .. } | Self::Verify { .. } => Ok(()),

@@ -53,27 +53,25 @@ pub(crate) struct Plugins {
     by_name: Arc<BTreeMap<PluginName, Loaded>>,
 }
 
-/// What runs plugins, and the most memory that an instance may have in it.
+/// What runs plugins, and what it has room for.
 #[cfg(feature = "host")]
 #[derive(Debug, Clone)]
 struct House {
     host: Host,
-    memory: usize,
+    room: Limits,
 }
 
 #[cfg(feature = "host")]
 impl House {
     /// One with room for the largest of these.
     fn with_room_for(spec: &GatewaySpec, before: Option<&Self>) -> Result<Self, String> {
-        let asked = spec.plugins.values().filter_map(|plugin| plugin.limits.memory).max().unwrap_or_default();
-        let default = Limits::default();
-        let asked = usize::try_from(asked).unwrap_or(usize::MAX).max(default.memory_bytes);
-        if let Some(before) = before.filter(|before| before.memory >= asked) {
+        let asked: Vec<_> = spec.plugins.values().map(load::bounds).collect();
+        let room = Limits::default().with_room_for(&asked);
+        if let Some(before) = before.filter(|before| before.room.has_room_of(&room)) {
             return Ok(before.clone());
         }
-        let limits = Limits { memory_bytes: asked, ..default };
-        let host = Host::new(limits, Outside::default()).map_err(|fault| fault.says)?;
-        Ok(Self { host, memory: asked })
+        let host = Host::new(room.clone(), Outside::default()).map_err(|fault| fault.says)?;
+        Ok(Self { host, room })
     }
 }
 
@@ -147,7 +145,11 @@ impl crate::monitors::Evaluators for Plugins {
 /// What is wrong with the plugins of a configuration, and with its monitors, found by loading them as a gateway would.
 #[cfg(feature = "host")]
 pub(crate) fn faults(spec: &GatewaySpec) -> Vec<String> {
-    match Plugins::default().loaded(spec, &Workshop::default()) {
+    // What is larger than most is not compiled in this process, and what was made of it is kept for the start.
+    let usual = Limits::default().component_bytes as u64;
+    let is_large = spec.plugins.values().any(|plugin| plugin.limits.size.is_some_and(|size| size > usual));
+    let workshop = if is_large { Workshop::of_this_program() } else { Workshop::default() };
+    match Plugins::default().loaded(spec, &workshop) {
         Ok(plugins) => crate::monitors::faults(spec, &plugins),
         Err(faults) => faults,
     }

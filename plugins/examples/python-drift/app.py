@@ -1,5 +1,5 @@
 """How far the shares of categories have moved from the reference: half the sum of their differences, from 0 (the same
-shares) to 1 (nothing in common). A plugin of the world `drift-plugin`, in Python.
+shares) to 1 (nothing in common), or the distance of Jensen and Shannon. A plugin of the world `drift-plugin`, in Python.
 
 All that it needs is imported here and not while it runs: the component is a picture of the interpreter after this module
 was read, and has no files to import from later.
@@ -36,11 +36,13 @@ SCHEMA = {
             "exclusiveMinimum": 0,
             "maximum": 1,
             "default": 0.1,
-        }
+        },
+        "measure": {"description": "Which distance.", "enum": ["shares", "jensen_shannon"], "default": "shares"},
     },
 }
 
 threshold = 0.1
+measure = "shares"
 
 
 class Lifecycle(exports.Lifecycle):
@@ -48,18 +50,20 @@ class Lifecycle(exports.Lifecycle):
         return PluginInfo("python-drift", "0.1.0", json.dumps(SCHEMA))
 
     def configure(self, config_json: str) -> None:
-        global threshold
+        global threshold, measure
         try:
             config = json.loads(config_json)
         except ValueError as error:
             raise Err(Error_BadConfig(str(error))) from error
-        unknown = sorted(set(config) - {"threshold"}) if isinstance(config, dict) else ["what is no object"]
+        unknown = sorted(set(config) - {"threshold", "measure"}) if isinstance(config, dict) else ["what is no object"]
         if unknown:
             raise Err(Error_BadConfig(f"unknown: {', '.join(unknown)}"))
         given = config.get("threshold", 0.1)
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 1:
             raise Err(Error_BadConfig("`threshold` is above 0 and 1 at most"))
-        threshold = float(given)
+        if config.get("measure", "shares") not in MEASURES:
+            raise Err(Error_BadConfig(f"`measure` is one of {', '.join(MEASURES)}"))
+        threshold, measure = float(given), config.get("measure", "shares")
 
 
 class Drift(exports.Drift):
@@ -90,17 +94,30 @@ def counted(column: Column) -> Counter:
 
 def measured(name: str, before: Counter, now: Counter) -> Measurement:
     labels = [("column", name)]
-    value = distance(before, now)
+    value = MEASURES[measure](before, now) if before and now else math.nan
     if math.isnan(value):
         # A number that is none needs this label: the host refuses the whole report otherwise.
         labels.append(("undefined", "one side has no values"))
     breached = value >= threshold
     severity = Severity.ALERT if breached else Severity.INFO
-    return Measurement(f"shares:{name}", value, threshold, None, breached, severity, labels)
+    return Measurement(f"{measure}:{name}", value, threshold, None, breached, severity, labels)
 
 
-def distance(before: Counter, now: Counter) -> float:
-    if not before or not now:
-        return math.nan
-    all_before, all_now = before.total(), now.total()
-    return sum(abs(before[value] / all_before - now[value] / all_now) for value in sorted({*before, *now})) / 2
+def shares(before: Counter, now: Counter) -> list[tuple[float, float]]:
+    """Of each category, in an order that is the same everywhere."""
+    return [(before[value] / before.total(), now[value] / now.total()) for value in sorted({*before, *now})]
+
+
+def half_the_differences(before: Counter, now: Counter) -> float:
+    return math.fsum(abs(p - q) for p, q in shares(before, now)) / 2
+
+
+def jensen_shannon(before: Counter, now: Counter) -> float:
+    def part(share: float, mixed: float) -> float:
+        return share * math.log(share / mixed) if share else 0.0
+
+    parts = (part(p, (p + q) / 2) + part(q, (p + q) / 2) for p, q in shares(before, now))
+    return math.sqrt(max(math.fsum(parts) / 2, 0.0))
+
+
+MEASURES = {"shares": half_the_differences, "jensen_shannon": jensen_shannon}

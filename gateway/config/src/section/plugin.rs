@@ -4,15 +4,15 @@
 use super::Desk;
 use crate::json::Json;
 use crate::report::Notes;
-use crate::scalar::{At, Flaw, Scalar, Size, Span, Text};
-use crate::shape::{Item, Placed as _, record};
+use crate::scalar::{At, Count, Flaw, Scalar, Size, Span, Text};
+use crate::shape::{Item, Placed as _, choice, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{Schema, json_schema};
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{PluginLimits, PluginSpec, Rate};
+use tidegate_core::spec::{PluginLimits, PluginSpec, Rate, WasiGrant};
 use tidegate_core::{ModelName, PluginName};
 
 /// What may be asked for an instance's memory.
@@ -21,6 +21,10 @@ const MEMORY: [u64; 2] = [1 << 20, 1 << 30];
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(60)];
 /// The most where it waits for models, too.
 const WITH_MODELS: Duration = Duration::from_secs(600);
+/// What may be asked for the component's size, for the modules that it is made of, and for a table's elements.
+const SIZE: [u64; 2] = [1 << 20, 64 << 20];
+const MODULES: [u32; 2] = [1, 128];
+const TABLE: [u32; 2] = [1024, 1 << 20];
 
 record! {
     /// A plugin that is loaded.
@@ -41,8 +45,9 @@ record! {
             capabilities: CapabilitiesFile,
             /// What it may take, beside the defaults of its world.
             limits: PluginLimitsFile,
+            /// What it is granted of WASI.
+            wasi: WasiFile,
         }
-        later { "wasi" }
     }
 }
 
@@ -68,6 +73,24 @@ record! {
             deadline: At<Span>,
             /// How many tokens of models it may use up in a time, such as `100000/hour`.
             tokens: At<Rate>,
+            /// The largest component, from 1MiB to 64MiB: compiling a larger one may take longer.
+            size: At<Size>,
+            /// The core modules that the component may be made of, up to 128.
+            modules: At<Count>,
+            /// The elements that a table may have, from 1024 to 1048576.
+            table: At<Count>,
+        }
+    }
+}
+
+choice! {
+    /// What a plugin is granted of WASI.
+    WasiFile {
+        words {
+            /// Nothing.
+            None = "none",
+            /// Clocks, chance and streams that end in the log; no files, variables or network.
+            Minimal = "minimal",
         }
     }
 }
@@ -115,6 +138,10 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
         shown: config.shown.to_string(),
         models,
         limits,
+        wasi: match raw.wasi {
+            None | Some(WasiFile::None) => WasiGrant::None,
+            Some(WasiFile::Minimal) => WasiGrant::Minimal,
+        },
     })
 }
 
@@ -206,5 +233,25 @@ fn within(raw: PluginLimitsFile, asks: bool, notes: &mut Notes) -> PluginLimits 
         }
         given.value
     });
-    PluginLimits { memory, deadline, tokens }
+    let size = raw.size.map(|given| {
+        if !(SIZE[0]..=SIZE[1]).contains(&given.value.0) {
+            notes
+                .fault(&given.at, "the size of a component is from 1MiB to 64MiB")
+                .remedy("write a size between them, such as `32MiB`");
+        }
+        given.value.0
+    });
+    let modules = raw.modules.map(|given| counted(&given, MODULES, "the modules of a component are", notes));
+    let table = raw.table.map(|given| counted(&given, TABLE, "the elements of a table are", notes));
+    PluginLimits { memory, deadline, tokens, size, modules, table }
+}
+
+/// A count within its bounds.
+fn counted(given: &At<Count>, [least, most]: [u32; 2], what: &str, notes: &mut Notes) -> u32 {
+    if !(least..=most).contains(&given.value.0) {
+        notes
+            .fault(&given.at, format!("{what} from {least} to {most}"))
+            .remedy("write a number between them, or leave it out");
+    }
+    given.value.0
 }

@@ -26,6 +26,29 @@ pub struct PluginSpec {
     pub models: Vec<ModelName>,
     /// What it may take, beside the defaults of its world.
     pub limits: PluginLimits,
+    /// What it is granted of WASI.
+    pub wasi: WasiGrant,
+}
+
+/// What a plugin is granted of WASI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WasiGrant {
+    /// Nothing.
+    #[default]
+    None,
+    /// Clocks, chance and streams that end in the log.
+    Minimal,
+}
+
+impl WasiGrant {
+    /// The word of the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+        }
+    }
 }
 
 impl PluginSpec {
@@ -41,7 +64,7 @@ impl PluginSpec {
 /// Its configuration may have secrets.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, component, sha256, signed_by, config: _, shown, models, limits } = self;
+        let Self { name, component, sha256, signed_by, config: _, shown, models, limits, wasi } = self;
         f.debug_struct("PluginSpec")
             .field("name", name)
             .field("component", component)
@@ -50,6 +73,7 @@ impl fmt::Debug for PluginSpec {
             .field("config", shown)
             .field("models", models)
             .field("limits", limits)
+            .field("wasi", wasi)
             .finish()
     }
 }
@@ -63,6 +87,12 @@ pub struct PluginLimits {
     pub deadline: Option<Duration>,
     /// How many tokens of models it may use up.
     pub tokens: Option<Rate>,
+    /// The largest component, in bytes.
+    pub size: Option<u64>,
+    /// The core modules that the component may be made of.
+    pub modules: Option<u32>,
+    /// The elements that a table may have.
+    pub table: Option<u32>,
 }
 
 /// A plugin at a route.

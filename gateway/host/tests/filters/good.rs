@@ -133,7 +133,7 @@ fn a_plugin_has_its_own_bounds() {
     let grows = "(drop (memory.grow (i32.const 24))) (i32.const 128)";
     let component = Guest { request: grows, ..Guest::default() }.component();
     let host = host(small(), None);
-    let of = |memory| host.load(&component, Bounds { memory: Some(memory), deadline: None });
+    let of = |memory| host.load(&component, Bounds { memory: Some(memory), ..Bounds::default() });
     let fault = of(5 << 20).unwrap_err();
     assert!(fault.kind == Kind::TooLarge && fault.says.contains("are the most"), "{}", fault.says);
     let route = "r".parse().unwrap();

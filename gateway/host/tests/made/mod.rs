@@ -94,6 +94,14 @@ pub(crate) fn foreign_component(wit: &str, world: &str, text: &str) -> Vec<u8> {
     tidegate_host::pack(&with_metadata(&resolve, package, world, text)).unwrap()
 }
 
+/// The same for a world that has ours in it.
+pub(crate) fn with_words(wit: &str, world: &str, text: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+    let package = resolve.push_source("words.wit", wit).unwrap();
+    tidegate_host::pack(&with_metadata(&resolve, package, world, text)).unwrap()
+}
+
 fn with_metadata(resolve: &Resolve, package: wit_parser::PackageId, world: &str, text: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();

@@ -1,5 +1,6 @@
 //! `tidegate plugin bench`: one input again and again, and how long that took. Owns what is counted and printed.
 
+use super::allowed::Allowed;
 use super::doing::{config_of, micros, read_json};
 use super::subject::Subject;
 use crate::cli::print;
@@ -11,8 +12,15 @@ use std::time::{Duration, Instant};
 /// No bench takes longer than this, however many calls it was to make; those that were made count.
 const LONGEST: Duration = Duration::from_secs(60);
 
-pub(super) fn bench(file: &Path, input: &Path, config: Option<&Path>, calls: u32, warm_up: u32) -> anyhow::Result<()> {
-    let subject = Subject::load(file)?;
+/// Asks it so often without and with counting.
+pub(super) fn bench(
+    file: &Path,
+    allowed: Allowed,
+    input: &Path,
+    config: Option<&Path>,
+    [warm_up, calls]: [u32; 2],
+) -> anyhow::Result<()> {
+    let subject = Subject::load(file, allowed)?;
     let (given, configured) = input_of(read_json(input)?);
     let config = config_of(config, configured)?;
     let failed = |nothing| subject.error(input, &nothing);

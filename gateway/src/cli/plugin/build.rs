@@ -1,6 +1,7 @@
 //! `tidegate plugin build`: cargo for wasm32-unknown-unknown, then the component step. Owns which compiler is taken and how
 //! cargo is called; what a plugin's folder holds is its author's.
 
+use super::allowed::Allowed;
 use super::doing::{described, load, packed, weighed};
 use crate::cli::{Wrong, print};
 use anyhow::Context as _;
@@ -51,7 +52,7 @@ pub(super) fn build(folder: &Path, rustc: Option<PathBuf>, output: Option<PathBu
     let (name, core) = compile(&folder, &manifest, &compiler)?;
     let component = output.unwrap_or_else(|| folder.join(format!("{name}.wasm")));
     let bytes = packed(&core, &component)?;
-    let (plugin, _) = load(&component)?;
+    let (plugin, _) = load(&component, Allowed::default())?;
     print(&format!("{}: {}\n{}", component.display(), weighed(&bytes), described(plugin.about())))
 }
 

@@ -1,9 +1,11 @@
 //! What `tidegate plugin inspect|run|pack` do, and what they print.
 
 use super::super::{Wrong, print};
+use super::allowed::Allowed;
 use super::bench::input_of;
 use super::subject::{Prepared, Subject};
 use crate::terminal::{Style, harmless, size};
+use crate::wire::plugins::Workshop;
 use anyhow::Context as _;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -11,15 +13,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use tidegate_core::port::filter::LooksAt;
-use tidegate_host::{
-    About, Bounds, Done, Fault, Finding, Heard, Host, Kind, Limits, Measurement, Output, Outside, Report,
-};
+use tidegate_host::{About, Done, Fault, Finding, Heard, Host, Kind, Limits, Measurement, Output, Outside, Report};
 
 /// The largest window and configuration that are read.
 const MOST_JSON: u64 = 256 << 20;
 
-pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
-    let (plugin, _) = load(file)?;
+pub(super) fn inspect(file: &Path, allowed: Allowed, json: bool) -> anyhow::Result<()> {
+    let (plugin, _) = load(file, allowed)?;
     if json {
         print(&format!("{:#}\n", serde_json::to_value(plugin.about())?))
     } else {
@@ -27,8 +27,14 @@ pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
     }
 }
 
-pub(super) fn run(file: &Path, input: &Path, config: Option<&Path>, json: bool) -> anyhow::Result<()> {
-    let subject = Subject::load(file)?;
+pub(super) fn run(
+    file: &Path,
+    allowed: Allowed,
+    input: &Path,
+    config: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let subject = Subject::load(file, allowed)?;
     let (given, configured) = input_of(read_json(input)?);
     let config = config_of(config, configured)?;
     let failed = |nothing| subject.error(input, &nothing);
@@ -74,13 +80,20 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// A component that is loaded, and its bytes.
-pub(super) fn load(file: &Path) -> anyhow::Result<(tidegate_host::Plugin, Vec<u8>)> {
-    let limits = Limits::default();
+pub(super) fn load(file: &Path, allowed: Allowed) -> anyhow::Result<(tidegate_host::Plugin, Vec<u8>)> {
+    let bounds = allowed.bounds();
+    let limits = Limits::default().with_room_for(&[bounds]);
+    let usual = limits.component_bytes as u64;
     // One byte more than is taken, so that the host says what is too large.
-    let bytes = read(file, limits.component_bytes as u64 + 1)?;
+    let bytes = read(file, bounds.component_bytes.unwrap_or(usual).saturating_add(1))?;
     let host = Host::new(limits, Outside::default())?;
-    let plugin = host.load(&bytes, Bounds::default()).map_err(|fault| wrong(&file.display().to_string(), &fault))?;
-    Ok((plugin, bytes))
+    // What takes long is compiled once, as a gateway does it.
+    let loaded = if bounds.component_bytes.is_some() && bytes.len() as u64 > usual {
+        Workshop::of_this_program().load(&host, &bytes, tidegate_core::digest::Digest::of(&bytes), bounds)
+    } else {
+        host.load(&bytes, bounds)
+    };
+    Ok((loaded.map_err(|fault| wrong(&file.display().to_string(), &fault))?, bytes))
 }
 
 /// The configuration of a file, else what stands beside the input, else none.
@@ -266,10 +279,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.wasm");
         std::fs::write(&file, b"hello").unwrap();
-        let fault = load(&file).map(|_| ()).unwrap_err();
+        let fault = load(&file, Allowed::default()).map(|_| ()).unwrap_err();
         assert!(fault.to_string().contains("x.wasm: it is no WebAssembly component"), "{fault}");
         assert!(fault.downcast_ref::<Wrong>().is_some());
-        assert!(load(&folder.path().join("none")).map(|_| ()).unwrap_err().to_string().contains("cannot be read"));
+        let none = load(&folder.path().join("none"), Allowed::default()).map(|_| ()).unwrap_err();
+        assert!(none.to_string().contains("cannot be read"));
         let out = folder.path().join("out.wasm");
         assert!(pack(&file, &out).is_err() && !out.exists());
     }

@@ -1,6 +1,7 @@
 //! A component that is tried: loaded, given an input by its world, and heard. Owns the way from JSON to the host and back, the
 //! same for evaluators and filters, so that `run`, `test` and `bench` need not tell them apart.
 
+use super::allowed::Allowed;
 use super::doing::{load, wrong, wrong_file};
 use super::view::{Ask, NoOpinion};
 use serde_json::Value;
@@ -19,6 +20,7 @@ pub(super) struct Subject {
     plugin: Arc<Plugin>,
     file: String,
     bytes: Vec<u8>,
+    allowed: Allowed,
     metered: OnceCell<Option<Metered>>,
 }
 
@@ -62,9 +64,10 @@ impl Nothing {
 }
 
 impl Subject {
-    pub(super) fn load(file: &Path) -> anyhow::Result<Self> {
-        let (plugin, bytes) = load(file)?;
-        Ok(Self { plugin: Arc::new(plugin), file: file.display().to_string(), bytes, metered: OnceCell::new() })
+    pub(super) fn load(file: &Path, allowed: Allowed) -> anyhow::Result<Self> {
+        let (plugin, bytes) = load(file, allowed)?;
+        let file = file.display().to_string();
+        Ok(Self { plugin: Arc::new(plugin), file, bytes, allowed, metered: OnceCell::new() })
     }
 
     pub(super) fn about(&self) -> &About {
@@ -87,10 +90,11 @@ impl Subject {
     }
 
     /// How much fuel an input takes: instructions, the same in every run. Only windows are counted, in an engine of their own,
-    /// and only where they come to an end.
+    /// and only where they come to an end; of a component that is larger than most nothing is, since it is compiled anew for it.
     pub(super) fn fuel(&self, prepared: &Prepared) -> Option<u64> {
         let Prepared::Window { config, input, .. } = prepared else { return None };
-        let metered = self.metered.get_or_init(|| Metered::load(&self.bytes, self.about().world).ok());
+        let load = || Metered::load(&self.bytes, self.about().world, self.allowed.bounds()).ok();
+        let metered = self.metered.get_or_init(load);
         metered.as_ref()?.fuel(config, input).ok()
     }
 

@@ -1,6 +1,7 @@
 //! `tidegate plugin test`: each fixture through the component, held against what has to come back. Owns where component and
 //! fixtures are looked for, and what is printed.
 
+use super::allowed::Allowed;
 use super::compare::differences;
 use super::doing::micros;
 use super::fixture::{self, Fixture, Wanted};
@@ -21,11 +22,11 @@ struct Judged {
     fuel: Option<u64>,
 }
 
-pub(super) fn test(at: &Path, fixtures: Option<PathBuf>) -> anyhow::Result<()> {
+pub(super) fn test(at: &Path, allowed: Allowed, fixtures: Option<PathBuf>) -> anyhow::Result<()> {
     let component = component_of(at)?;
     let folder = fixtures.unwrap_or_else(|| component.parent().unwrap_or(Path::new("")).join("fixtures"));
     let fixtures = fixture::found_in(&folder)?;
-    let subject = Subject::load(&component)?;
+    let subject = Subject::load(&component, allowed)?;
     let about = subject.about();
     let mut text =
         format!("{}: {} {}, {}\n", component.display(), harmless(&about.name), harmless(&about.version), about.world);

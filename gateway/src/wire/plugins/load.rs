@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::filter::LooksAt;
-use tidegate_core::spec::{PluginLimits, PluginSpec};
-use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter};
+use tidegate_core::spec::{PluginLimits, PluginSpec, WasiGrant};
+use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter, Wasi};
 
 /// The longest file of a signature: its base64, and a line end.
 const SIGNATURE_BYTES: u64 = 256;
@@ -60,9 +60,9 @@ impl Loaded {
 
     /// Whether it would be no other than `spec` with a component of this digest.
     fn is(&self, spec: &PluginSpec, sha256: Digest) -> bool {
-        let PluginLimits { memory, deadline, tokens: _ } = self.spec.limits;
-        let is_bound_alike = (memory, deadline) == (spec.limits.memory, spec.limits.deadline);
-        self.sha256 == sha256 && self.spec.config == spec.config && is_bound_alike
+        // How many tokens of models it may use up is no matter of the plugin that is loaded.
+        let bounds = |spec: &PluginSpec| (PluginLimits { tokens: None, ..spec.limits }, spec.wasi);
+        self.sha256 == sha256 && self.spec.config == spec.config && bounds(&self.spec) == bounds(spec)
     }
 }
 
@@ -78,8 +78,8 @@ impl Wanted<'_> {
     pub(super) fn loaded(self, host: &Host, workshop: &Workshop, old: Option<&Loaded>) -> Result<Loaded, String> {
         let Self { spec, uses } = self;
         // One byte more than is taken, so that the host says what is too large.
-        let bytes = read(&spec.component, Limits::default().component_bytes as u64 + 1)
-            .map_err(|why| format!("it cannot be read: {why}"))?;
+        let most = spec.limits.size.unwrap_or(Limits::default().component_bytes as u64);
+        let bytes = read(&spec.component, most.saturating_add(1)).map_err(|why| format!("it cannot be read: {why}"))?;
         let sha256 = Digest::of(&bytes);
         if let Some(pinned) = spec.sha256.filter(|pinned| *pinned != sha256) {
             return Err(format!("its sha256 is {sha256}, and {pinned} is pinned"));
@@ -111,6 +111,22 @@ impl Wanted<'_> {
     }
 }
 
+/// What a plugin may take and is granted.
+pub(super) fn bounds(spec: &PluginSpec) -> Bounds {
+    let limits = spec.limits;
+    Bounds {
+        memory: limits.memory,
+        deadline: limits.deadline,
+        component_bytes: limits.size,
+        modules: limits.modules,
+        table_elements: limits.table,
+        wasi: match spec.wasi {
+            WasiGrant::None => Wasi::None,
+            WasiGrant::Minimal => Wasi::Minimal,
+        },
+    }
+}
+
 fn new(
     host: &Host,
     workshop: &Workshop,
@@ -119,8 +135,7 @@ fn new(
     uses: &Uses,
 ) -> Result<(Arc<Plugin>, Option<Arc<WarmFilter>>), String> {
     let said = |fault: tidegate_host::Fault| format!("{} ({})", fault.says, fault.kind);
-    let bounds = Bounds { memory: spec.limits.memory, deadline: spec.limits.deadline };
-    let plugin = Arc::new(workshop.load(host, bytes, sha256, bounds).map_err(said)?);
+    let plugin = Arc::new(workshop.load(host, bytes, sha256, bounds(spec)).map_err(said)?);
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;

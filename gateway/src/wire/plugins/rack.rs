@@ -59,7 +59,11 @@ fn shown(loaded: &Loaded) -> Value {
         "limits": {
             "memory": spec.limits.memory,
             "deadline_ms": spec.limits.deadline.map(|deadline| deadline.as_secs_f64() * 1000.0),
+            "size": spec.limits.size,
+            "modules": spec.limits.modules,
+            "table": spec.limits.table,
         },
+        "wasi": spec.wasi.as_str(),
         "used_by": {"routes": routes, "cascades": uses.cascades, "monitors": uses.monitors},
         "calls": calls,
         "failures": failures,

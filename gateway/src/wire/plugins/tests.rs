@@ -123,7 +123,11 @@ fn a_plugin_with_more_memory_gets_a_house_with_room_for_it() {
     let home = Home::new();
     let first = home.loaded(&Plugins::default(), "config: {}").unwrap();
     let roomy = home.loaded(&first, "limits: {memory: 256MiB}").unwrap();
-    assert_eq!(roomy.house.as_ref().unwrap().memory, 256 << 20);
+    assert_eq!(roomy.house.as_ref().unwrap().room.memory_bytes, 256 << 20);
     let again = home.loaded(&roomy, "config: {}").unwrap();
-    assert_eq!(again.house.unwrap().memory, 256 << 20);
+    assert_eq!(again.house.as_ref().unwrap().room.memory_bytes, 256 << 20);
+    let more = home.loaded(&again, "limits: {modules: 32, table: 32768}, wasi: minimal").unwrap();
+    let room = more.house.unwrap().room;
+    assert_eq!((room.memory_bytes >> 20, room.modules, room.table_elements), (128, 32, 32_768));
+    assert!(!Arc::ptr_eq(&plugin(&again), &plugin(&home.loaded(&again, "config: {}, wasi: minimal").unwrap())));
 }

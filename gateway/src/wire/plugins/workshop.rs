@@ -60,7 +60,7 @@ impl Workshop {
     }
 
     /// Loads a component, with what was compiled of it before.
-    pub(super) fn load(&self, host: &Host, bytes: &[u8], sha256: Digest, bounds: Bounds) -> Result<Plugin, Fault> {
+    pub(crate) fn load(&self, host: &Host, bytes: &[u8], sha256: Digest, bounds: Bounds) -> Result<Plugin, Fault> {
         match self.tools() {
             Some(tools) => host.load_cached(bytes, sha256, bounds, &tools.cache, Some(&tools.compiler)),
             None => host.load(bytes, bounds),

@@ -2,7 +2,7 @@
 
 use super::*;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{FilterSpec, OnFailure, PluginLimits, PluginSpec};
+use tidegate_core::spec::{FilterSpec, OnFailure, PluginLimits, PluginSpec, WasiGrant};
 
 /// A folder with a component, its signature and a configuration of these sections beside them.
 fn folder(routes: &str, plugins: &str) -> tempfile::TempDir {
@@ -42,7 +42,6 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {deadline: 0.5ms}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {deadline: 61s}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {memroy: 1MiB}}", "unknown field `memroy`"),
-        ("{component: x.wasm, wasi: minimal}", "not available in this version"),
         ("{component: x.wasm, capabilities: {models: [a], http: [a]}}", "not available in this version"),
         ("{component: x.wasm, capabilities: {}}", "`models` is missing"),
         ("{component: x.wasm, capabilities: {models: []}}", "grants no model"),
@@ -51,6 +50,11 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, capabilities: {models: [a]}, limits: {deadline: 11m}}", "from 1ms to 10m"),
         ("{component: x.wasm, limits: {tokens: 9/hour}}", "can never apply: no models are granted"),
         ("{component: x.wasm, capabilities: {models: [a]}, limits: {tokens: 9}}", "not a rate"),
+        ("{component: x.wasm, limits: {size: 65MiB}}", "from 1MiB to 64MiB"),
+        ("{component: x.wasm, limits: {modules: 129}}", "are from 1 to 128"),
+        ("{component: x.wasm, limits: {modules: 0}}", "at least 1"),
+        ("{component: x.wasm, limits: {table: 1023}}", "are from 1024 to 1048576"),
+        ("{component: x.wasm, wasi: full}", "not one of the choices"),
     ] {
         let folder = folder(ROUTE, &format!("{{x: {plugin}}}"));
         let report = read(folder.path()).map(|_| ()).expect_err(plugin);
@@ -100,7 +104,7 @@ fn plugins_and_filters_are_read() {
     let digest = Digest::of(b"two");
     let routes = "{r: {model: a, filters: [{plugin: x, at: [request, answer]}, {plugin: y, at: [answer], failure: open}]}, b: {model: b}, l: {model: l}}";
     let plugins = format!(
-        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms}}}}}}"
+        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms, size: 32MiB, modules: 64, table: 65536}}, wasi: minimal}}}}"
     );
     let folder = folder(routes, &plugins);
     let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
@@ -118,10 +122,10 @@ fn plugins_and_filters_are_read() {
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
     assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
-    assert_eq!(
-        y.limits,
-        PluginLimits { memory: Some(16 << 20), deadline: Some(Duration::from_millis(5)), tokens: None }
-    );
+    let (memory, deadline) = (Some(16 << 20), Some(Duration::from_millis(5)));
+    let (size, modules, table) = (Some(32 << 20), Some(64), Some(65_536));
+    assert_eq!(y.limits, PluginLimits { memory, deadline, tokens: None, size, modules, table });
+    assert_eq!([loaded.spec.plugins["x"].wasi, y.wasi], [WasiGrant::None, WasiGrant::Minimal]);
     assert_eq!(Digest::from_bytes(y.signed_by.unwrap()).to_string(), key);
     let described = crate::describe(&loaded.spec);
     assert_eq!(described["plugins"]["y"]["config"], serde_json::json!({"a": {"c": "***"}, "b": [1, "1"]}));
