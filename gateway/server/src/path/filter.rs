@@ -16,7 +16,8 @@ pub(crate) mod view;
 use crate::path::permit::Admitted;
 use crate::snapshot::{Route, RouteFilter};
 use asked::Asked;
-use http::HeaderMap;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(crate) struct Filters {
     api: Api,
     id: InferenceId,
     tenant: Tenant,
-    headers: Vec<(String, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     model: Option<String>,
     prompt: Option<String>,
     asked: Option<Asked>,
@@ -91,7 +92,9 @@ impl Filters {
 
     /// Gives `look` what filters see of the call.
     fn seen<T>(&self, look: impl FnOnce(&Seen<'_>) -> T) -> T {
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        // Those that are no text were left out.
+        let text = |value: &HeaderValue| value.to_str().unwrap_or_default();
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
         look(&Seen {
             id: self.id,
             route: &self.route.spec.name,
@@ -215,11 +218,16 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The headers that filters see.
-fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let seen = headers.iter().filter(|(name, value)| !value.is_sensitive() && !is_secret(name.as_str()));
-    seen.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
+/// The headers that filters see: shared with the call's, not copied.
+fn shown(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let is_shown = |(name, value): &(&HeaderName, &HeaderValue)| {
+        !value.is_sensitive() && value.to_str().is_ok() && (USUAL.contains(name) || !is_secret(name.as_str()))
+    };
+    headers.iter().filter(is_shown).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
+
+/// What nearly every call has, known by its number: no letters are compared for it.
+const USUAL: [HeaderName; 6] = [HOST, USER_AGENT, ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, CONTENT_LENGTH];
 
 /// Whether a header of this name carries what lets its bearer in somewhere: wide, since nobody knows them all.
 fn is_secret(name: &str) -> bool {
