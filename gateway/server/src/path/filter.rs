@@ -93,8 +93,8 @@ impl Filters {
     /// Gives `look` what filters see of the call.
     fn seen<T>(&self, look: impl FnOnce(&Seen<'_>) -> T) -> T {
         // Those that are no text were left out.
-        let text = |value: &HeaderValue| value.to_str().unwrap_or_default();
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        let texts = self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+        let headers: Vec<_> = texts.collect();
         look(&Seen {
             id: self.id,
             route: &self.route.spec.name,
