@@ -206,6 +206,14 @@ async fn what_all_see_is_counted_once_and_an_alarm_outlives_the_one_who_leads() 
     for one in [&back, &follower] {
         one.until("a new beginning", |now| counted(now) == 0 && now["state"] == "unknown").await;
     }
+
+    // Who is told to end hands over all, and leaves the lead to another one.
+    follower.calls(50_000, 60, false).await;
+    let Replica { mut gateway, .. } = follower;
+    gateway.signal("TERM");
+    assert!(gateway.ended().await.success());
+    back.until("its lead", |now| stands(now) == "leads").await;
+    back.seen(60).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -254,6 +254,10 @@ impl Member {
                 self.rests_ms = now_ms + u64::try_from(LATENESS.as_millis()).unwrap_or(u64::MAX);
             }
             self.taken += answer.parcels.len() as u64;
+        } else {
+            // Leading again, it has no state of its own any more.
+            self.state.clear();
+            self.taken = 0;
         }
         self.is_leader = leads;
         self.footing = if leads { Footing::Leads } else { Footing::Follows };

@@ -71,16 +71,8 @@ struct Shell {
     clock: Arc<dyn Clock>,
 }
 
-/// The store that replicas share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// The way to it.
-    pub(crate) parcels: Arc<dyn Parcels>,
-    /// The name of this replica.
-    pub(crate) name: String,
-    /// The name of this run of it.
-    pub(crate) run: String,
-}
+/// The way to a store that replicas share, the name of this one, and that of this run of it.
+pub(crate) type Shared = (Arc<dyn Parcels>, String, String);
 
 fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -101,7 +93,7 @@ impl Monitors {
     ) -> anyhow::Result<Self> {
         let mut worker = Worker::new(events.map(MonitorShelf::at), board, Arc::clone(&clock));
         let parcels = match shared {
-            Some(Shared { parcels, name, run }) => {
+            Some((parcels, name, run)) => {
                 worker = worker.among(name, &run);
                 Some(parcels)
             }

@@ -114,7 +114,8 @@ impl Seat {
         let keep = if replica.is_some() { shared::less(keep) } else { keep };
         let member = replica.map(|replica| shared::member(spec, &shape, keep, replica)).transpose()?;
         let saved = kept.and_then(|kept| Saved::read(kept, spec));
-        let (reference, coming) = saved.map_or_else(Default::default, |saved| (saved.reference, saved.watched));
+        let (reference, coming, marks) =
+            saved.map_or_else(Default::default, |saved| (saved.reference, saved.watched, saved.marks));
         let mut seat = Self {
             spec: Arc::new(spec.clone()),
             era,
@@ -130,6 +131,7 @@ impl Seat {
             content,
             is_dirty: false,
         };
+        seat.member.iter_mut().for_each(|member| member.marks.clone_from(&marks));
         seat.restore();
         Ok(seat)
     }
@@ -395,9 +397,13 @@ impl Seat {
 
     /// The versions of which there is an alarm, and what was found of each.
     pub(super) fn alarms(&self) -> impl Iterator<Item = (&Watched, &Record)> {
+        self.all().filter(|(_, record)| record.judge.firing())
+    }
+
+    /// All versions, and what was found of each.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Watched, &Record)> {
         let now = self.watched.iter().map(|(watched, watching)| (watched, &watching.record));
-        let all = now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())));
-        all.filter(|(_, record)| record.judge.firing())
+        now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())))
     }
 
     /// What it says now: an alarm of any version is one.

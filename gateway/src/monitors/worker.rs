@@ -440,10 +440,6 @@ fn alarm(
     (summary, since_ms, at_ms): (String, u64, u64),
     measurements: Vec<tidegate_core::port::alerts::Measured>,
 ) -> Alarm {
-    let of = watched.map(|watched| {
-        let version = watched.version.map(|version| format!("/{version}")).unwrap_or_default();
-        format!(":{}{version}", watched.model)
-    });
     Alarm {
         monitor: spec.name.clone(),
         firing,
@@ -454,9 +450,18 @@ fn alarm(
         summary,
         since_ms,
         at_ms,
-        dedup_key: format!("tidegate:{}{}", spec.name, of.unwrap_or_default()),
+        dedup_key: dedup_key(spec, watched),
         measurements,
     }
+}
+
+/// Names an alarm.
+fn dedup_key(spec: &MonitorSpec, watched: Option<&Watched>) -> String {
+    let of = watched.map(|watched| {
+        let version = watched.version.map(|version| format!("/{version}")).unwrap_or_default();
+        format!(":{}{version}", watched.model)
+    });
+    format!("tidegate:{}{}", spec.name, of.unwrap_or_default())
 }
 
 fn short(one: &super::found::Number) -> Value {

@@ -350,7 +350,7 @@ fn deciders(
 fn shared_monitors(spec: &GatewaySpec, name: String, run: String) -> anyhow::Result<Option<monitors::Shared>> {
     let Some(shared) = &spec.shared else { return Ok(None) };
     let parcels = tidegate_state::RedisParcels::at(&shared.url, name.clone()).context("`store.shared`")?;
-    Ok(Some(monitors::Shared { parcels: Arc::new(parcels), name, run }))
+    Ok(Some((Arc::new(parcels), name, run)))
 }
 
 /// Without the feature there is no way to others.

@@ -11,7 +11,7 @@ use tidegate_core::digest::Digest;
 use tidegate_core::port::parcels::{Answer, Ask};
 use tidegate_core::spec::{MonitorSpec, Watched};
 use tidegate_watch::handed::FORM;
-use tidegate_watch::{Handed, Keep, Reference, Shape};
+use tidegate_watch::{Handed, Keep, Marks, Reference, Shape};
 
 /// Whole rows of a window take so many bytes at most: others hear of all of them.
 const KEPT_BYTES: usize = 8 << 20;
@@ -115,7 +115,11 @@ impl Seat {
             Turn::Begins(Some(text)) => self.load(&text),
             // Nobody has stowed anything: it goes on from what it has itself.
             Turn::Begins(None) => self.restore(),
-            Turn::Ends | Turn::Follows => self.let_go(),
+            Turn::Ends | Turn::Follows => {
+                self.let_go();
+                // Nothing is taken of what it does not have any more.
+                self.member.iter_mut().for_each(|member| member.marks = Marks::default());
+            }
             Turn::Leads => {}
         }
         if let Some(member) = &mut self.member {

@@ -28,7 +28,7 @@ impl Seat {
             Verdict::Alarm(says) => Some(says.as_str()),
             Verdict::Well | Verdict::Unknown => None,
         };
-        let sum = |of: fn(&Record) -> u64| self.records().map(|(_, record)| of(record)).sum::<u64>();
+        let sum = |of: fn(&Record) -> u64| self.all().map(|(_, record)| of(record)).sum::<u64>();
         json!({
             "object": "monitor",
             "name": spec.name,
@@ -85,13 +85,8 @@ impl Seat {
             MonitorAction::PauseRollout => json!("pause_rollout"),
             MonitorAction::DisableVariant(variant) => json!({"disable_variant": variant}),
         };
-        page["watched"] = self.records().map(|(watched, record)| shown(self, watched, record)).collect();
+        page["watched"] = self.all().map(|(watched, record)| shown(self, watched, record)).collect();
         page
-    }
-
-    fn records(&self) -> impl Iterator<Item = (&Watched, &Record)> {
-        let now = self.watched.iter().map(|(watched, watching)| (watched, &watching.record));
-        now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())))
     }
 
     /// How many calls of how many were gathered, by the version that has most.
@@ -101,7 +96,7 @@ impl Seat {
 
     /// What is told as metrics.
     pub(in crate::monitors) fn figures(&self) -> MonitorFigures {
-        let sum = |of: fn(&Record) -> u64| self.records().map(|(_, record)| of(record)).sum::<u64>();
+        let sum = |of: fn(&Record) -> u64| self.all().map(|(_, record)| of(record)).sum::<u64>();
         let newest = self
             .watched
             .values()

@@ -1,18 +1,21 @@
 //! Rounds: now and then the store that replicas share is asked for all monitors at once, and its answers are heard. Owns the
 //! pace of that, what follows where this replica begins to lead or hears of another's alarm, and what a lost store means.
 
-use super::{Asked, Errand, FORGOTTEN, Worker, alarm, held};
+use super::{Asked, Errand, FORGOTTEN, Worker, alarm, dedup_key, held};
 use crate::monitors::deed::Deed;
 use crate::monitors::fleet::Replica;
 use crate::monitors::seat::Seat;
+use crate::monitors::watching::Record;
 use std::sync::Arc;
 use tidegate_core::MonitorName;
 use tidegate_core::port::parcels::{Answer, Ask};
 use tidegate_core::port::verdicts::Verdict;
-use tidegate_core::spec::MonitorAction;
+use tidegate_core::spec::{MonitorAction, Watched};
 
 /// How often what came is handed over, in milliseconds: who is killed takes with him what came since.
 const PACE_MS: u64 = 1_000;
+/// An end of an alarm that is no older is told again by whoever begins to lead, in milliseconds.
+const LATELY_MS: u64 = 30_000;
 
 /// When the store is asked, and under which name.
 #[derive(Debug)]
@@ -124,11 +127,16 @@ impl Worker {
 
     /// Hears an answer for one monitor; what follows.
     fn heard(&mut self, now: u64, seat: &mut Seat, answer: Answer) -> Vec<Deed> {
-        let before = is_alarm(seat);
+        let (before, led) = (is_alarm(seat), leads(seat));
+        let told: Vec<String> = seat.alarms().map(|(watched, _)| dedup_key(&seat.spec, Some(watched))).collect();
         let heard = seat.answered_by_store(now, answer);
         let mut deeds = heard.deeds;
+        if led && !leads(seat) && !told.is_empty() {
+            deeds.push(Deed::Leave(seat.spec.alert.clone(), told));
+        }
         if heard.begins {
             deeds.extend(held(seat, true, now));
+            deeds.extend(ended_lately(seat, now));
         }
         for parcel in heard.parcels {
             if let Some(by) = seat.absorb(now, &parcel) {
@@ -145,8 +153,7 @@ impl Worker {
         } else {
             seat.caught_up(now);
         }
-        let is_leader = seat.member.as_ref().is_some_and(|member| member.is_leader);
-        if !is_leader && before != is_alarm(seat) {
+        if !leads(seat) && before != is_alarm(seat) {
             deeds.extend(followed(seat, now));
         }
         deeds
@@ -162,6 +169,22 @@ pub(super) fn followed(seat: &Seat, now: u64) -> Option<Deed> {
     };
     let alarm = alarm(&seat.spec, None, firing, (says, now, now), Vec::new());
     Some(Deed::Act(seat.spec.action.clone(), Arc::new(alarm)))
+}
+
+/// Ends of alarms that the one who led before may have had no time to tell.
+fn ended_lately(seat: &Seat, now: u64) -> Vec<Deed> {
+    let had_one = |record: &Record| record.breached >= u64::from(seat.spec.alarm.breaches) && !record.judge.firing();
+    let lately = |record: &Record| now.saturating_sub(record.since_ms) < LATELY_MS;
+    let ended = seat.all().filter(|(_, record)| had_one(record) && lately(record));
+    let tell = |(watched, record): (&Watched, &Record)| {
+        let says = (record.summary.clone(), record.since_ms, now);
+        Deed::Tell(seat.spec.alert.clone(), Arc::new(alarm(&seat.spec, Some(watched), false, says, Vec::new())))
+    };
+    ended.map(tell).collect()
+}
+
+fn leads(seat: &Seat) -> bool {
+    seat.member.as_ref().is_some_and(|member| member.is_leader)
 }
 
 fn is_alarm(seat: &Seat) -> bool {
