@@ -14,6 +14,8 @@ mod evaluator;
 #[cfg(feature = "host")]
 mod extract;
 #[cfg(feature = "host")]
+mod fleet;
+#[cfg(feature = "host")]
 mod found;
 #[cfg(feature = "host")]
 mod mount;
@@ -44,7 +46,7 @@ pub(crate) use {
     deed::{Book, Evaluation},
     evaluator::{Evaluate, Evaluators},
     mount::MonitorMount,
-    running::{Monitors, faults},
+    running::{Monitors, Shared, faults},
 };
 
 #[cfg(not(feature = "host"))]

@@ -81,6 +81,7 @@ mod serving;
 mod shadows;
 mod shared;
 mod shared_learning;
+mod shared_monitors;
 mod shared_rollouts;
 #[cfg(test)]
 mod steering;

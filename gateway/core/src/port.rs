@@ -12,6 +12,7 @@ pub mod limits;
 pub mod models;
 pub mod mount;
 pub mod outbound;
+pub mod parcels;
 pub mod prompts;
 pub mod shadow;
 pub mod shelf;

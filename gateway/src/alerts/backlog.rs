@@ -121,6 +121,11 @@ impl Backlog {
         alarm
     }
 
+    /// This alarm is not told again as long as it lasts: others do that.
+    pub(super) fn forget(&mut self, dedup_key: &str) {
+        self.beats.remove(dedup_key);
+    }
+
     /// What is to be done at `now`. What is to be sent is out until it is settled.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         if let Some(until) = self.not_before.filter(|until| *until > now) {

@@ -77,6 +77,11 @@ impl Lane {
         }
     }
 
+    /// Others tell of this alarm from now on.
+    pub(super) fn leave_to_others(&self, dedup_key: &str) {
+        self.backlog().forget(dedup_key);
+    }
+
     /// Tells until there is nothing left and it is to leave.
     pub(super) async fn run(self: Arc<Self>) {
         loop {

@@ -92,6 +92,12 @@ impl Alerts for Teller {
             None => tracing::error!(%alert, monitor = %alarm.monitor, "an alarm is not told: there is no such alert"),
         }
     }
+
+    fn leave(&self, alert: &AlertName, dedup_key: &str) {
+        if let Some(running) = self.state().lanes.get(alert) {
+            running.lane.leave_to_others(dedup_key);
+        }
+    }
 }
 
 impl AlertCounts for Teller {

@@ -59,6 +59,9 @@ impl FeedbackMount {
         let feedback = feedback(caller, said, key)?;
         let taken = self.learners.take(feedback).await?;
         let mut answer = json!({"object": "feedback", "learnt": taken.learnt, "was_known": taken.was_known});
+        if taken.is_passed_on {
+            answer["passed_on"] = json!(true);
+        }
         if let Some(noted) = taken.noted {
             answer["kept"] = json!(noted.kept);
             answer["late"] = json!(noted.is_late);

@@ -5,6 +5,7 @@
 mod ended;
 mod finding;
 mod noting;
+mod passing;
 
 use super::calls::{Arm, Calls};
 use super::keys::Keys;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::event::Regarded;
 use tidegate_core::port::learning::{Feedback, RewardValue, Saying, Taken};
-use tidegate_core::port::watcher::{self, Afterwards};
+use tidegate_core::port::watcher::Afterwards;
 use tidegate_core::spec::route::LearnedSpec;
 use tidegate_core::spec::{ContentPolicy, GatewaySpec, RewardSpec, RouteSpec};
 use tidegate_core::{Checks, Clock, Fault, FaultKind, InferenceId, RewardName, RouteName, Tenant, VariantName};
@@ -279,6 +280,8 @@ impl Worker {
                 let since = *said.since.get_or_insert_with(Instant::now);
                 if since.elapsed() < EARLY && is_young(&said.feedback, self.clock.unix_ms()) {
                     self.early.push(said);
+                } else if let Some(taken) = self.pass_elsewhere(&said.feedback) {
+                    drop(said.answer.send(Ok(taken)));
                 } else {
                     let says = "no call is known under this id, or it is another tenant's";
                     drop(said.answer.send(Err(Fault::new(FaultKind::NotFound, says))));
@@ -307,7 +310,7 @@ impl Worker {
         check(&spec, &feedback.about, value)?;
         let once = once(feedback);
         if self.keys.knows(once.as_ref())? {
-            return Ok(Some(Taken { learnt: Vec::new(), was_known: true, noted: None }));
+            return Ok(Some(Taken { learnt: Vec::new(), was_known: true, noted: None, is_passed_on: false }));
         }
         let arms = self.arms(feedback, looks);
         if arms.is_empty() {
@@ -344,23 +347,7 @@ impl Worker {
         self.fold(&entries);
         self.pass_on(feedback, looks);
         learnt.dedup();
-        Ok(Some(Taken { learnt, was_known: false, noted: None }))
-    }
-
-    /// Passes on what was said, of an episode to each of its calls.
-    fn pass_on(&self, feedback: &Feedback, looks: bool) {
-        let Some(afterwards) = &self.afterwards else { return };
-        let later = match &feedback.said {
-            Saying::Reward(name, value) => watcher::Later::Reward(name.clone(), *value),
-            Saying::Label(name, class) => watcher::Later::Label(name.clone(), Arc::clone(class)),
-            Saying::Demonstration(_) => return,
-        };
-        if !afterwards.awaits(&later) {
-            return;
-        }
-        for call in self.ids(feedback, looks) {
-            afterwards.said(call, later.clone());
-        }
+        Ok(Some(Taken { learnt, was_known: false, noted: None, is_passed_on: false }))
     }
 
     /// Publishes the states that are due.

@@ -1,18 +1,21 @@
 //! With what the windows of a monitor are compared: nothing, the calls that came first, or a baseline of the registry. Owns
 //! that all versions are compared with the same, and when the registry is asked again.
 
+use super::fleet;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::spec::{MonitorSpec, ReferenceSpec, WindowSpec};
-use tidegate_watch::{Keep, Plan, Reference, Shape, Windows};
+use tidegate_watch::{Keep, Plan, Reference, Room, Shape, Windows};
 
 /// How often the registry is asked what the baseline is, in milliseconds; sooner while there is none.
 const ASK_EACH_MS: u64 = 60_000;
 const ASK_AGAIN_MS: u64 = 5_000;
 /// How much later than others of its window a call may come.
 const LATENESS: Duration = Duration::from_secs(1);
+/// The room for calls that wait where replicas share a monitor: others hear of all of it.
+const ROOM_SHARED: Room = Room { bytes: 16 << 20, ..Room::USUAL };
 
 /// A baseline of the registry.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ pub(super) struct Basis {
     used: Option<Baseline>,
     /// What is lacking, where anything is.
     lacks: Option<String>,
+    /// Whether windows are of what replicas collect.
+    is_shared: bool,
 }
 
 impl Basis {
@@ -50,6 +55,27 @@ impl Basis {
             again_ms: 0,
             used: None,
             lacks: None,
+            is_shared: false,
+        }
+    }
+
+    /// The same, of windows of what replicas collect.
+    pub(super) const fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
+    }
+
+    /// With what windows are compared, once that is known.
+    pub(super) const fn reference(&self) -> Option<&Arc<Reference>> {
+        self.reference.as_ref()
+    }
+
+    /// Another replica says with what windows are compared, or that nothing is known.
+    pub(super) fn given(&mut self, reference: Option<Reference>, shape: &Shape) {
+        if self.wanted != ReferenceSpec::None {
+            self.reference = reference.filter(|reference| reference.fits(shape)).map(Arc::new);
+            // Who leads asks the registry at once whether it is so still.
+            (self.used, self.again_ms) = (None, 0);
         }
     }
 
@@ -64,7 +90,13 @@ impl Basis {
     /// They cannot be, and why.
     pub(super) fn windows(&self, shape: &Shape, keep: Keep, spec: WindowSpec) -> Result<Windows, String> {
         let plan = Plan::new(shape.clone(), self.reference.clone(), keep).map_err(|fault| fault.to_string())?;
-        let windows = Windows::new(Arc::new(plan), spec, LATENESS).map_err(|fault| fault.to_string())?;
+        let plan = Arc::new(plan);
+        let windows = if self.is_shared {
+            Windows::judging(plan, spec, fleet::LATENESS).map(|windows| windows.room(ROOM_SHARED))
+        } else {
+            Windows::new(plan, spec, LATENESS)
+        };
+        let windows = windows.map_err(|fault| fault.to_string())?;
         Ok(match self.wanted {
             ReferenceSpec::First(first) => windows.first(first),
             ReferenceSpec::None | ReferenceSpec::Registry(_) => windows,

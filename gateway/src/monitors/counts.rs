@@ -16,11 +16,15 @@ pub(super) enum Left {
     Reference,
     /// The model that answered: nobody knows it, or too many are watched.
     Model,
+    /// A way to the replica that leads: too much waited for it.
+    Way,
+    /// Time: its window had ended, or was counted otherwise, when the replica that leads got it.
+    Time,
 }
 
 impl Left {
     /// Every reason, in the order of their declaration.
-    pub(super) const ALL: [Self; 3] = [Self::Place, Self::Reference, Self::Model];
+    pub(super) const ALL: [Self; 5] = [Self::Place, Self::Reference, Self::Model, Self::Way, Self::Time];
 
     /// Its label.
     pub(super) const fn label(self) -> &'static str {
@@ -28,6 +32,8 @@ impl Left {
             Self::Place => "no_place",
             Self::Reference => "no_reference",
             Self::Model => "no_model",
+            Self::Way => "no_way",
+            Self::Time => "too_late",
         }
     }
 }
@@ -54,7 +60,12 @@ impl Counts {
 
     /// A call was left out.
     pub(super) fn left(&self, why: Left) {
-        self.left[why as usize].fetch_add(1, Ordering::Relaxed);
+        self.left_all(why, 1);
+    }
+
+    /// So many calls were left out.
+    pub(super) fn left_all(&self, why: Left, calls: u64) {
+        self.left[why as usize].fetch_add(calls, Ordering::Relaxed);
     }
 
     /// How many were taken.

@@ -46,6 +46,8 @@ pub(crate) struct Evaluation {
 pub(super) enum Deed {
     /// These are told.
     Tell(Vec<AlertName>, Arc<Alarm>),
+    /// Another replica tells these of the alarms of these names from now on.
+    Leave(Vec<AlertName>, Vec<String>),
     /// An alarm began, or is over.
     Act(MonitorAction, Arc<Alarm>),
     /// An evaluation is written.
@@ -69,6 +71,12 @@ impl Hands {
             Deed::Tell(whom, alarm) => {
                 let Some(alerts) = self.alerts.get() else { return };
                 whom.iter().for_each(|alert| alerts.tell(alert, Arc::clone(&alarm)));
+            }
+            Deed::Leave(whom, alarms) => {
+                let Some(alerts) = self.alerts.get() else { return };
+                for alert in &whom {
+                    alarms.iter().for_each(|alarm| alerts.leave(alert, alarm));
+                }
             }
             Deed::Act(action, alarm) => self.follow(action, &alarm).await,
             Deed::Evaluate(evaluation) => {

@@ -6,10 +6,11 @@ use super::counts::Counts;
 use super::deed::{Book, Deed, Hands};
 use super::evaluator::{Evaluate, Evaluators};
 use super::seat::fits;
+use super::seat::whose;
 use super::taker::{Inbox, Taker};
 use super::valves::Valves;
 use super::window::{Job, Outcome, Past};
-use super::worker::{Errand, Message, Wanted, Worker};
+use super::worker::{Asked, Errand, Message, Wanted, Worker};
 use crate::rollouts::Rollouts;
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -20,9 +21,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tidegate_core::port::alerts::Alerts;
+use tidegate_core::port::parcels::{Ask, Parcels};
 use tidegate_core::port::watcher::{Afterwards, Later, Watcher};
 use tidegate_core::spec::{FieldFrom, GatewaySpec, MonitorSpec};
-use tidegate_core::{Clock, Fault, FaultKind, InferenceId, MonitorName, RouteName};
+use tidegate_core::{Clock, Fault, FaultKind, InferenceId, MonitorName, RouteName, Tenant};
 use tidegate_server::observe::monitors::{MonitorCounts, MonitorFigures};
 use tidegate_storage::monitors::MonitorShelf;
 use tidegate_watch::Share;
@@ -53,6 +55,8 @@ pub(crate) struct Monitors {
     deeds: UnboundedSender<Deed>,
     /// The labels and rewards that any monitor waits for.
     awaited: Mutex<Vec<FieldFrom>>,
+    /// Whether there may be other replicas.
+    is_shared: bool,
 }
 
 /// What the thread has done for it.
@@ -62,11 +66,15 @@ struct Shell {
     queue: SyncSender<Message>,
     deeds: UnboundedSender<Deed>,
     book: Option<Arc<dyn Book>>,
+    parcels: Option<Arc<dyn Parcels>>,
     slots: Arc<Semaphore>,
     /// Of those that wait, so that they keep no others waiting.
     waiting: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
 }
+
+/// The way to a store that replicas share, the name of this one, and that of this run of it.
+pub(crate) type Shared = (Arc<dyn Parcels>, String, String);
 
 fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,18 +82,26 @@ fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Monitors {
     /// Begins without any. They are kept in this folder of an event store; without one they begin anew at each start. Verdicts
-    /// are put up at `board`.
+    /// are put up at `board`. Replicas of a shared store have windows together.
     ///
     /// # Errors
     /// The system gives no thread.
     pub(crate) fn start(
-        events: Option<&Path>,
+        (events, shared): (Option<&Path>, Option<Shared>),
         board: Arc<Board>,
         clock: Arc<dyn Clock>,
         (rollouts, valves): (Arc<Rollouts>, Arc<Valves>),
         book: Option<Arc<dyn Book>>,
     ) -> anyhow::Result<Self> {
-        let worker = Worker::new(events.map(MonitorShelf::at), board, Arc::clone(&clock));
+        let mut worker = Worker::new(events.map(MonitorShelf::at), board, Arc::clone(&clock));
+        let parcels = match shared {
+            Some((parcels, name, run)) => {
+                worker = worker.among(name, &run);
+                Some(parcels)
+            }
+            None => None,
+        };
+        let is_shared = parcels.is_some();
         let worker = Arc::new(Mutex::new(worker));
         let (queue, messages) = sync_channel(QUEUE);
         let (deeds, asked) = unbounded_channel();
@@ -97,6 +113,7 @@ impl Monitors {
             queue: queue.clone(),
             deeds: deeds.clone(),
             book,
+            parcels,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::new(Semaphore::new(AT_ONCE)),
             clock,
@@ -116,6 +133,7 @@ impl Monitors {
             hands,
             deeds,
             awaited: Mutex::default(),
+            is_shared,
         })
     }
 
@@ -191,7 +209,7 @@ impl Monitors {
 
     /// Forgets what a monitor has seen, on somebody's word.
     pub(super) fn reset(&self, name: &str, by: &str) -> Result<Value, Fault> {
-        let deeds = held(&self.worker).reset(name).ok_or_else(|| none(name))?;
+        let deeds = held(&self.worker).reset(name, by).ok_or_else(|| none(name))?;
         tracing::warn!(monitor = name, by, "a monitor begins anew");
         self.act(deeds);
         self.one(name)
@@ -218,6 +236,17 @@ fn none(name: &str) -> Fault {
     Fault::new(FaultKind::NotFound, format!("there is no monitor `{name}`"))
 }
 
+impl Monitors {
+    fn tell(&self, call: InferenceId, who: Option<u64>, later: Later) -> bool {
+        let is_awaited = self.awaits(&later);
+        let is_told = is_awaited && self.queue.try_send(Message::Said(call, who, later)).is_ok();
+        if is_awaited && !is_told {
+            tracing::warn!(%call, "more is said of calls than monitors can hear: a value is left out");
+        }
+        is_told
+    }
+}
+
 impl Afterwards for Monitors {
     fn awaits(&self, later: &Later) -> bool {
         let is_of = |from: &FieldFrom| match (from, later) {
@@ -229,9 +258,11 @@ impl Afterwards for Monitors {
     }
 
     fn said(&self, call: InferenceId, later: Later) {
-        if self.awaits(&later) && self.queue.try_send(Message::Said(call, later)).is_err() {
-            tracing::warn!(%call, "more is said of calls than monitors can hear: a value is left out");
-        }
+        self.tell(call, None, later);
+    }
+
+    fn said_elsewhere(&self, call: InferenceId, by: &Tenant, later: Later) -> bool {
+        self.is_shared && self.tell(call, Some(whose(by)), later)
     }
 }
 
@@ -270,13 +301,36 @@ impl Shell {
                 calls = more;
             }
             if is_over {
+                self.leave(worker);
                 return held(worker).keep_all();
             }
         }
     }
 
+    /// Hands over what came last, and leads no more.
+    fn leave(&self, worker: &Mutex<Worker>) {
+        let Some((asked, asks)) = held(worker).last_exchange() else { return };
+        let Some(parcels) = &self.parcels else { return };
+        let answers = self.runtime.block_on(parcels.exchange(asks));
+        let errands = held(worker).exchanged(self.clock.unix_ms(), asked, answers);
+        errands.into_iter().for_each(|errand| self.run_errand(errand));
+    }
+
+    /// Asks the store that replicas share.
+    fn exchange(&self, asked: Vec<Asked>, asks: Vec<Ask>) {
+        let (parcels, queue) = (self.parcels.clone(), self.queue.clone());
+        self.runtime.spawn(async move {
+            let answers = match parcels {
+                Some(parcels) => parcels.exchange(asks).await,
+                None => Err("there is no shared store".to_owned()),
+            };
+            tell(queue, Message::Exchanged(asked, answers)).await;
+        });
+    }
+
     fn run_errand(&self, errand: Errand) {
         match errand {
+            Errand::Exchange(asked, asks) => self.exchange(asked, asks),
             Errand::Judge(job) => {
                 let slots = Arc::clone(if job.judge.waits() { &self.waiting } else { &self.slots });
                 drop(self.runtime.spawn(judged(*job, slots, self.queue.clone(), Arc::clone(&self.clock))));

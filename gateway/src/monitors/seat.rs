@@ -2,6 +2,7 @@
 //! window a call belongs to; when it is asked, and what follows from what is found, are the worker's.
 
 mod saved;
+mod shared;
 mod shown;
 
 use super::basis::{Baseline, Basis, can_be};
@@ -9,9 +10,11 @@ use super::board::Standing;
 use super::counts::{Counts, Left};
 use super::evaluator::{Evaluate, compares};
 use super::extract::{Call, labelled, rewarded};
+use super::fleet::{Member, Replica};
 use super::watching::{Record, Watching};
 use super::window::{Job, Outcome, is_joint, roles};
 use saved::{Saved, SavedWatching};
+pub(super) use shared::whose;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_core::model_ref::ModelRef;
@@ -20,7 +23,7 @@ use tidegate_core::port::watcher::{Answered, Later};
 use tidegate_core::spec::{ContentPolicy, FieldKind, MonitorSpec, ReferenceSpec, Watched};
 use tidegate_core::{InferenceId, MonitorName};
 use tidegate_host::World;
-use tidegate_watch::{Keep, Shape, Told};
+use tidegate_watch::{Keep, Shape, Told, Value};
 
 /// So many versions are watched at once.
 const MOST_WATCHED: usize = 8;
@@ -43,6 +46,8 @@ pub(super) struct Seat {
     coming: BTreeMap<Watched, SavedWatching>,
     pub(super) counts: Arc<Counts>,
     content: ContentPolicy,
+    /// How it stands among the replicas of a shared store, where there are any.
+    pub(super) member: Option<Box<Member>>,
     /// Whether anything changed since it was saved.
     pub(super) is_dirty: bool,
 }
@@ -101,35 +106,44 @@ impl Seat {
         (judge, own): (Arc<dyn Evaluate>, String),
         kept: Option<&[u8]>,
         counts: Arc<Counts>,
-        (era, content): (u64, ContentPolicy),
+        (era, content, replica): (u64, ContentPolicy, Option<Replica>),
     ) -> Result<Self, String> {
         fits(spec, judge.world())?;
         let config = spec.config.clone().unwrap_or(own);
         let (shape, keep) = (Shape::of(&spec.fields), keep(spec, judge.world(), &config));
+        let replica = replica.filter(|_| may_be_kept(spec, content));
+        let keep = if replica.is_some() { shared::less(keep) } else { keep };
+        let member = replica.map(|replica| shared::member(spec, &shape, keep, replica)).transpose()?;
         let saved = kept.and_then(|kept| Saved::read(kept, spec));
-        let (reference, coming) = saved.map_or_else(Default::default, |saved| (saved.reference, saved.watched));
+        let (reference, coming, marks) =
+            saved.map_or_else(Default::default, |saved| (saved.reference, saved.watched, saved.marks));
         let mut seat = Self {
             spec: Arc::new(spec.clone()),
             era,
             judge,
             config,
-            basis: Basis::open(&spec.reference, &shape, reference),
+            basis: shared::basis(Basis::open(&spec.reference, &shape, reference), member.is_some()),
             shape,
             keep,
+            member,
             watched: BTreeMap::new(),
             coming: coming.into_iter().map(|one| (one.watched(), one)).collect(),
             counts,
             content,
             is_dirty: false,
         };
+        seat.member.iter_mut().for_each(|member| member.marks.clone_from(&marks));
         seat.restore();
         Ok(seat)
     }
 
     /// Whether windows of the new spec, judged so, are those of this one.
-    pub(super) fn goes_on(&self, spec: &MonitorSpec, judge: &dyn Evaluate, own: &str) -> bool {
+    pub(super) fn goes_on(&self, spec: &MonitorSpec, judge: &dyn Evaluate, own: &str, content: ContentPolicy) -> bool {
         let config = spec.config.as_deref().unwrap_or(own);
-        saved::identity(&self.spec) == saved::identity(spec) && keep(spec, judge.world(), config) == self.keep
+        // Replicas go on sharing it, or do not.
+        let stays = self.member.is_none() || may_be_kept(spec, content);
+        let keeps = keep(spec, judge.world(), config).rows == self.keep.rows;
+        saved::identity(&self.spec) == saved::identity(spec) && keeps && stays
     }
 
     /// Goes on with another plugin, other settings or another way to tell; windows stay.
@@ -154,7 +168,7 @@ impl Seat {
     /// Its windows cannot be.
     pub(super) fn anew(&self, era: u64) -> Result<Self, String> {
         let judge = (Arc::clone(&self.judge), self.config.clone());
-        let mut anew = Self::open(&self.spec, judge, None, Arc::clone(&self.counts), (era, self.content))?;
+        let mut anew = Self::open(&self.spec, judge, None, Arc::clone(&self.counts), (era, self.content, None))?;
         anew.is_dirty = true;
         Ok(anew)
     }
@@ -171,19 +185,37 @@ impl Seat {
         }
         let Some(model) = &answered.model else { return self.counts.left(Left::Model) };
         let watched = Watched { model: model.clone(), version: answered.model_version };
-        let min = self.spec.window.min;
         let row = Call::read(answered, &self.spec.fields).row(&self.spec.fields, &self.spec.roles);
-        match self.watching(now_ms, &watched) {
-            Ok(watching) => {
-                watching.last_ms = now_ms;
-                let closed = watching.windows.take(now_ms, answered.id, now_ms, &row);
-                watching.ended(closed, min);
-                self.counts.row();
-                self.is_dirty = true;
-                self.spread();
+        let taken = match &mut self.member {
+            Some(member) => {
+                let whose = shared::whose(&answered.caller.0.tenant);
+                member.collector.take(now_ms, watched, (answered.id, whose), &row)
             }
+            None => self.put(now_ms, &watched, (answered.id, None), now_ms, &row),
+        };
+        match taken {
+            Ok(()) => self.counts.row(),
             Err(why) => self.counts.left(why),
         }
+    }
+
+    /// Puts a call into the windows of its version.
+    fn put(
+        &mut self,
+        now_ms: u64,
+        watched: &Watched,
+        call: (InferenceId, Option<u64>),
+        unix_ms: u64,
+        row: &[Value<'_>],
+    ) -> Result<(), Left> {
+        let min = self.spec.window.min;
+        let watching = self.watching(now_ms, watched)?;
+        watching.last_ms = now_ms;
+        let closed = watching.windows.take_of(now_ms, call, unix_ms, row);
+        watching.ended(closed, min);
+        self.is_dirty = true;
+        self.spread();
+        Ok(())
     }
 
     /// What one version gathered is what all are compared with.
@@ -215,29 +247,50 @@ impl Seat {
         self.watched.get_mut(watched).ok_or(Left::Model)
     }
 
-    /// Takes what is said of a call.
-    pub(super) fn said(&mut self, now_ms: u64, call: InferenceId, later: &Later) {
+    /// Takes what is said of a call; by somebody of whom it is not known whether it is his, where he is named.
+    pub(super) fn said(&mut self, now_ms: u64, (call, who): (InferenceId, Option<u64>), later: &Later) {
         let places: Vec<usize> = match later {
             Later::Label(name, _) => self.shape.of_label(name).collect(),
             Later::Reward(name, _) => self.shape.of_reward(name).collect(),
         };
-        let min = self.spec.window.min;
         for at in places {
             let value = match later {
                 Later::Label(_, class) => labelled(class, self.shape.kind(at)),
                 Later::Reward(_, value) => rewarded(*value, self.shape.kind(at)),
             };
-            self.is_dirty = true;
-            for watching in self.watched.values_mut() {
-                let closed = watching.windows.said(now_ms, call, at, &value);
-                watching.ended(closed, min);
+            match &mut self.member {
+                Some(member) => {
+                    if !member.collector.say(call, at, &value, who) {
+                        tracing::warn!(monitor = %self.spec.name, %call, "more is said of calls than can be handed over: a value is left out");
+                    }
+                }
+                None => self.hear(now_ms, (call, who), at, &value),
             }
         }
         self.spread();
     }
 
+    /// Hears what is said of a call.
+    fn hear(&mut self, now_ms: u64, call: (InferenceId, Option<u64>), at: usize, value: &Value<'_>) {
+        let min = self.spec.window.min;
+        self.is_dirty = true;
+        for watching in self.watched.values_mut() {
+            let closed = watching.windows.said_by(now_ms, call, at, value);
+            watching.ended(closed, min);
+        }
+    }
+
     /// Time passed.
     pub(super) fn tick(&mut self, now_ms: u64) {
+        match &mut self.member {
+            // Time passes where all meet.
+            Some(member) => self.counts.left_all(Left::Way, member.collector.tidy()),
+            None => self.pass(now_ms),
+        }
+    }
+
+    /// Ends the windows whose time is over.
+    fn pass(&mut self, now_ms: u64) {
         let min = self.spec.window.min;
         for watching in self.watched.values_mut() {
             let closed = watching.windows.tick(now_ms);
@@ -249,7 +302,9 @@ impl Seat {
 
     /// Of which version the registry is to be asked for the baseline now.
     pub(super) fn asks(&mut self, now_ms: u64) -> Option<ModelRef> {
-        self.basis.due(now_ms)
+        // Others hear it from the one who leads.
+        let asks = self.member.as_ref().is_none_or(|member| member.is_leader);
+        if asks { self.basis.due(now_ms) } else { None }
     }
 
     /// What the registry answered. With another baseline windows begin anew.
@@ -268,25 +323,30 @@ impl Seat {
             return;
         }
         for (watched, saved) in std::mem::take(&mut self.coming) {
-            let (kept, record, last_ms) = saved.open();
+            let (kept, record, last_ms, unjudged) = saved.open();
             let fresh = self.basis.windows(&self.shape, self.keep, self.spec.window);
             let Ok(mut windows) = fresh else { continue };
             if let Some(Err(fault)) = kept.map(|kept| windows.restore(kept)) {
                 tracing::info!(monitor = %self.spec.name, %fault, "windows of before a restart begin anew");
             }
-            self.watched.entry(watched).or_insert_with(|| Watching::new(windows, record, last_ms));
+            self.watched.entry(watched).or_insert_with(|| {
+                let mut watching = Watching::new(windows, record, last_ms);
+                watching.take_up(unjudged);
+                watching
+            });
         }
     }
 
     /// The windows that are to be judged now.
     pub(super) fn jobs(&mut self) -> Vec<Job> {
+        let is_shared = self.member.is_some();
         let jobs = self.watched.iter_mut().filter_map(|(watched, watching)| {
             Some(Job {
                 monitor: self.spec.name.clone(),
                 watched: watched.clone(),
                 era: self.era,
                 spec: Arc::clone(&self.spec),
-                closed: watching.next()?,
+                closed: watching.next(is_shared)?,
                 judge: Arc::clone(&self.judge),
                 config: self.config.clone(),
                 keeps_texts: self.content == ContentPolicy::Full,
@@ -301,6 +361,9 @@ impl Seat {
             return None;
         }
         self.is_dirty = true;
+        if let Some(member) = &mut self.member {
+            member.is_new = true;
+        }
         let watching = self.watched.get_mut(&outcome.watched)?;
         if let Some(why) = &outcome.past.fault {
             tracing::warn!(monitor = %self.spec.name, model = %outcome.watched.model, why, "a window was not judged");
@@ -335,13 +398,20 @@ impl Seat {
 
     /// The versions of which there is an alarm, and what was found of each.
     pub(super) fn alarms(&self) -> impl Iterator<Item = (&Watched, &Record)> {
+        self.all().filter(|(_, record)| record.judge.firing())
+    }
+
+    /// All versions, and what was found of each.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Watched, &Record)> {
         let now = self.watched.iter().map(|(watched, watching)| (watched, &watching.record));
-        let all = now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())));
-        all.filter(|(_, record)| record.judge.firing())
+        now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())))
     }
 
     /// What it says now of each version, and of all.
     pub(super) fn standing(&self) -> Standing {
+        if let Some(member) = self.member.as_ref().filter(|member| !member.is_leader) {
+            return member.standing().clone();
+        }
         let of = self.verdicts().map(|(watched, verdict)| (watched.clone(), verdict));
         Standing { all: self.verdict(), of: of.collect() }
     }
@@ -353,6 +423,9 @@ impl Seat {
 
     /// What it says now: an alarm of any version is one.
     pub(super) fn verdict(&self) -> Verdict {
+        if let Some(member) = self.member.as_ref().filter(|member| !member.is_leader) {
+            return member.standing().all.clone();
+        }
         self.verdicts().map(|(_, verdict)| verdict).fold(Verdict::Unknown, |all, one| match (all, one) {
             (Verdict::Alarm(says), _) | (_, Verdict::Alarm(says)) => Verdict::Alarm(says),
             (Verdict::Well, _) | (_, Verdict::Well) => Verdict::Well,
@@ -365,11 +438,15 @@ impl Seat {
         self.watched.values().map(|watching| watching.windows.bytes()).sum()
     }
 
-    /// Whether windows may be kept: their texts must not be, where content is not.
+    /// Whether windows may be kept.
     fn may_save_windows(&self) -> bool {
-        let has_texts = self.spec.fields.iter().any(|field| field.kind == Some(FieldKind::Text));
-        self.content == ContentPolicy::Full || !has_texts
+        may_be_kept(&self.spec, self.content)
     }
+}
+
+/// Whether windows of a monitor may be kept: their texts must not be, where content is not.
+fn may_be_kept(spec: &MonitorSpec, content: ContentPolicy) -> bool {
+    content == ContentPolicy::Full || !spec.fields.iter().any(|field| field.kind == Some(FieldKind::Text))
 }
 
 #[cfg(test)]

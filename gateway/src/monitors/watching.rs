@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use tidegate_core::port::alerts::Measured;
 use tidegate_core::port::verdicts::Verdict;
 use tidegate_core::spec::AlarmSpec;
-use tidegate_watch::{Change, Closed, Judge, Told, Windows};
+use tidegate_watch::{Change, Closed, Ended, Judge, Told, Windows};
 
 /// So many windows may wait to be judged; older ones are left out.
 const MOST_WAITING: usize = 8;
@@ -24,6 +24,8 @@ pub(super) struct Watching {
     queue: VecDeque<Closed>,
     /// Whether one is being judged.
     is_busy: bool,
+    /// It, where others hear of it.
+    busy: Option<Ended>,
     pub(super) record: Record,
     /// When a call was last taken.
     pub(super) last_ms: u64,
@@ -52,7 +54,7 @@ pub(super) struct Record {
 
 impl Watching {
     pub(super) fn new(windows: Windows, record: Record, now_ms: u64) -> Self {
-        Self { windows, queue: VecDeque::new(), is_busy: false, record, last_ms: now_ms, evaluated: None }
+        Self { windows, queue: VecDeque::new(), is_busy: false, busy: None, record, last_ms: now_ms, evaluated: None }
     }
 
     /// These windows ended; `min` calls are needed to say anything.
@@ -72,14 +74,26 @@ impl Watching {
         }
     }
 
-    /// The next window to be judged, unless one is already.
-    pub(super) fn next(&mut self) -> Option<Closed> {
+    /// The next window to be judged, unless one is already; whether others are to hear of it meanwhile.
+    pub(super) fn next(&mut self, is_shared: bool) -> Option<Closed> {
         if self.is_busy {
             return None;
         }
         let next = self.queue.pop_front()?;
         self.is_busy = true;
+        self.busy = is_shared.then(|| next.packed());
         Some(next)
+    }
+
+    /// The windows that are not judged yet, for others.
+    pub(super) fn unjudged(&self) -> Vec<Ended> {
+        self.busy.iter().cloned().chain(self.queue.iter().map(Closed::packed)).collect()
+    }
+
+    /// Takes up windows that were not judged; those that were counted in the bins of another reference are let go.
+    pub(super) fn take_up(&mut self, unjudged: Vec<Ended>) {
+        let plan = self.windows.plan();
+        self.queue.extend(unjudged.into_iter().filter_map(|ended| ended.open(plan).ok()));
     }
 
     /// Whether nothing waits to be judged, or is being.
@@ -89,7 +103,7 @@ impl Watching {
 
     /// This was found; what follows from it, where anything was.
     pub(super) fn judged(&mut self, past: Past, alarm: AlarmSpec, now_ms: u64) -> Option<Told> {
-        self.is_busy = false;
+        (self.is_busy, self.busy) = (false, None);
         self.record.hear(past, alarm, now_ms)
     }
 

@@ -1,5 +1,8 @@
 //! The thread that looks at calls: feeds monitors, has windows judged, hears what was found and says what follows. Owns the
-//! order of that, and when monitors are kept; the reading of queues and the doing of what follows are the shell's.
+//! order of that, and when monitors are kept; when other replicas are told is [`round`]'s, the reading of queues and the
+//! doing of what follows are the shell's.
+
+mod round;
 
 use super::basis::Baseline;
 use super::board::Board;
@@ -10,11 +13,13 @@ use super::seat::{Heard, Seat};
 use super::taker::Taken;
 use super::watching::Record;
 use super::window::{Job, Outcome};
+use round::Rounds;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tidegate_core::model_ref::{ModelPick, ModelRef};
 use tidegate_core::port::alerts::Alarm;
+use tidegate_core::port::parcels::{Answer, Ask};
 use tidegate_core::port::verdicts::Verdict;
 use tidegate_core::port::watcher::Later;
 use tidegate_core::spec::{ContentPolicy, GatewaySpec, MonitorAction, MonitorSpec, Source, Watched};
@@ -37,12 +42,14 @@ const MOST_NUMBERS: usize = 100;
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// This was said of a call.
-    Said(InferenceId, Later),
+    /// This was said of a call; by somebody of whom it is not known whether it is his, where he is named.
+    Said(InferenceId, Option<u64>, Later),
     /// A window was judged.
     Judged(Box<Outcome>),
     /// The registry answered a monitor.
     Baseline(MonitorName, Result<Baseline, String>),
+    /// The store that replicas share answered, or did not.
+    Exchanged(Vec<Asked>, Result<Vec<Answer>, String>),
     Stop,
 }
 
@@ -53,9 +60,14 @@ pub(super) enum Errand {
     Judge(Box<Job>),
     /// Ask the registry for a baseline.
     Ask(MonitorName, ModelRef),
+    /// Ask the store that replicas share.
+    Exchange(Vec<Asked>, Vec<Ask>),
     /// Something that follows.
     Do(Deed),
 }
+
+/// A monitor for which the store is asked, and under which key.
+pub(super) type Asked = (MonitorName, String);
 
 /// A monitor that a configuration asks for, and who judges its windows.
 pub(super) type Wanted = (MonitorSpec, Arc<dyn Evaluate>, String);
@@ -73,6 +85,7 @@ pub(super) struct Worker {
     era: u64,
     ticked_ms: u64,
     is_lost: bool,
+    rounds: Option<Rounds>,
 }
 
 impl Worker {
@@ -87,7 +100,14 @@ impl Worker {
             era: 0,
             ticked_ms: 0,
             is_lost: false,
+            rounds: None,
         }
+    }
+
+    /// The same, as one of the replicas of a shared store, of which this one has a name, and this run of it another one.
+    pub(super) fn among(mut self, name: String, run: &str) -> Self {
+        self.rounds = Some(Rounds::new(name, run));
+        self
     }
 
     /// These monitors are in force from now on; what is to be done because of alarms that hold still.
@@ -104,7 +124,7 @@ impl Worker {
             let content = spec.events.content;
             let old = before.remove(&monitor.name);
             if let Some(old) = &old {
-                if !old.goes_on(&monitor, &*judge, &own) {
+                if !old.goes_on(&monitor, &*judge, &own, content) {
                     deeds.extend(self.forgotten(old));
                 } else if old.spec.action != monitor.action {
                     deeds.extend(self.undone(old));
@@ -138,7 +158,7 @@ impl Worker {
         content: ContentPolicy,
     ) -> Result<Seat, String> {
         if let Some(mut old) = old {
-            if old.goes_on(spec, &*judge.0, &judge.1) {
+            if old.goes_on(spec, &*judge.0, &judge.1, content) {
                 old.change(spec, judge, content)?;
                 return Ok(old);
             }
@@ -164,7 +184,8 @@ impl Worker {
         // So far apart that a monitor may begin anew often.
         self.era += 1 << 32;
         let counts = counts.get(&spec.name).cloned().unwrap_or_default();
-        Seat::open(spec, judge, kept, counts, (self.era, content))
+        let replica = self.rounds.as_mut().map(Rounds::replica);
+        Seat::open(spec, judge, kept, counts, (self.era, content, replica))
     }
 
     /// What was done because of an alarm is taken back, since nobody says so any more.
@@ -197,10 +218,15 @@ impl Worker {
         }
         for message in messages {
             match message {
-                Message::Said(call, later) => {
-                    self.seats.values_mut().for_each(|seat| seat.said(now, call, &later));
+                Message::Said(call, who, later) => {
+                    self.seats.values_mut().for_each(|seat| seat.said(now, (call, who), &later));
                 }
-                Message::Judged(outcome) => errands.extend(self.judged(now, *outcome).into_iter().map(Errand::Do)),
+                Message::Judged(outcome) => {
+                    let name = outcome.monitor.clone();
+                    let deeds = self.judged(now, *outcome);
+                    errands.extend(self.held_back(&name, deeds).into_iter().map(Errand::Do));
+                }
+                Message::Exchanged(asked, answers) => errands.extend(self.exchanged(now, asked, answers)),
                 Message::Baseline(monitor, baseline) => {
                     if let Some(seat) = self.seats.get_mut(&monitor) {
                         seat.answered(now, baseline);
@@ -217,6 +243,7 @@ impl Worker {
             }
             self.keep_due(now);
         }
+        errands.extend(self.exchange(now));
         errands.extend(self.seats.values_mut().flat_map(Seat::jobs).map(|job| Errand::Judge(Box::new(job))));
         errands
     }
@@ -319,7 +346,12 @@ impl Worker {
     }
 
     /// Forgets all windows and alarms of a monitor, and what was done because of them; whether there is such a one.
-    pub(super) fn reset(&mut self, name: &str) -> Option<Vec<Deed>> {
+    pub(super) fn reset(&mut self, name: &str, by: &str) -> Option<Vec<Deed>> {
+        if let Some(member) = &mut self.seats.get_mut(name)?.member {
+            // All are told, and it begins anew where windows end.
+            member.collector.begin_anew(by);
+            return Some(Vec::new());
+        }
         let (name, old) = self.seats.remove_entry(name)?;
         let deeds = self.forgotten(&old);
         self.era += 1 << 32;
@@ -355,6 +387,14 @@ fn registered(model: &tidegate_core::spec::ModelSpec) -> Option<(ModelName, Stri
 /// follows from it holds again after a reload.
 fn held(seat: &Seat, begins: bool, now: u64) -> Vec<Deed> {
     let mut deeds = Vec::new();
+    if seat.member.as_ref().is_some_and(|member| !member.is_leader) {
+        // The one who leads tells it; what follows here holds still.
+        return if let Verdict::Alarm(_) = seat.verdict() {
+            round::followed(seat, now).into_iter().collect()
+        } else {
+            deeds
+        };
+    }
     for (watched, record) in seat.alarms() {
         let says = (record.summary.clone(), record.since_ms, now);
         let alarm = Arc::new(alarm(&seat.spec, Some(watched), true, says, record.out_of_bounds()));
@@ -396,10 +436,6 @@ fn alarm(
     (summary, since_ms, at_ms): (String, u64, u64),
     measurements: Vec<tidegate_core::port::alerts::Measured>,
 ) -> Alarm {
-    let of = watched.map(|watched| {
-        let version = watched.version.map(|version| format!("/{version}")).unwrap_or_default();
-        format!(":{}{version}", watched.model)
-    });
     Alarm {
         monitor: spec.name.clone(),
         firing,
@@ -410,9 +446,18 @@ fn alarm(
         summary,
         since_ms,
         at_ms,
-        dedup_key: format!("tidegate:{}{}", spec.name, of.unwrap_or_default()),
+        dedup_key: dedup_key(spec, watched),
         measurements,
     }
+}
+
+/// Names an alarm.
+fn dedup_key(spec: &MonitorSpec, watched: Option<&Watched>) -> String {
+    let of = watched.map(|watched| {
+        let version = watched.version.map(|version| format!("/{version}")).unwrap_or_default();
+        format!(":{}{version}", watched.model)
+    });
+    format!("tidegate:{}{}", spec.name, of.unwrap_or_default())
 }
 
 fn short(one: &super::found::Number) -> Value {

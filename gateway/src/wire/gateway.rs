@@ -89,7 +89,8 @@ impl Gateway {
         // Without a shared store nobody asks for it.
         let events = spec.events.folder.as_deref().filter(|_| spec.shared.is_some());
         let replica = super::replica::replica(events, &*dice)?;
-        let deciders = deciders(&spec, &replica, registry.as_deref(), &clock, &metrics)?;
+        let run = format!("{:016x}", dice.next_u64());
+        let deciders = deciders(&spec, (&replica, run), registry.as_deref(), &clock, &metrics)?;
         let leases = leases(&spec, &clock, &dice, &metrics)?;
         let tools = Tools {
             clock: Arc::clone(&clock),
@@ -306,7 +307,7 @@ fn admin_terms() -> Terms {
 /// Those who say which shares arms have; turns of rollouts go into the registry's audit log, where there is one.
 fn deciders(
     spec: &GatewaySpec,
-    replica: &str,
+    (replica, run): (&str, String),
     registry: Option<&OpenRegistry>,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
@@ -323,11 +324,15 @@ fn deciders(
     let monitors = {
         let book = registry.map(|registry| Arc::new(registry.book()) as Arc<dyn monitors::Book>);
         let does = (Arc::clone(&rollouts), Arc::clone(&valves));
+        let shared = shared_monitors(spec, replica.to_owned(), run)?;
         let board = Arc::<monitors::Board>::clone(&verdicts);
-        Arc::new(monitors::Monitors::start(events, board, Arc::clone(clock), does, book)?)
+        Arc::new(monitors::Monitors::start((events, shared), board, Arc::clone(clock), does, book)?)
     };
     #[cfg(not(feature = "host"))]
-    let monitors: Arc<monitors::Monitors> = Arc::default();
+    let monitors: Arc<monitors::Monitors> = {
+        drop(run);
+        Arc::default()
+    };
     let board = Arc::new(Board::new(spec.shared.is_some()));
     if spec.shared.is_some() {
         metrics.count_learning(Arc::<Board>::clone(&board));
@@ -339,6 +344,24 @@ fn deciders(
     #[cfg(feature = "host")]
     metrics.count_monitors(Arc::<monitors::Monitors>::clone(&monitors));
     Ok(Deciders { learners, rollouts, shadows, valves, monitors, verdicts })
+}
+
+/// The way on which replicas have windows of monitors together, where there is one.
+#[cfg(all(feature = "host", feature = "redis"))]
+fn shared_monitors(spec: &GatewaySpec, name: String, run: String) -> anyhow::Result<Option<monitors::Shared>> {
+    let Some(shared) = &spec.shared else { return Ok(None) };
+    let parcels = tidegate_state::RedisParcels::at(&shared.url, name.clone()).context("`store.shared`")?;
+    Ok(Some((Arc::new(parcels), name, run)))
+}
+
+/// Without the feature there is no way to others.
+#[cfg(all(feature = "host", not(feature = "redis")))]
+fn shared_monitors(spec: &GatewaySpec, _: String, _: String) -> anyhow::Result<Option<monitors::Shared>> {
+    anyhow::ensure!(
+        spec.shared.is_none(),
+        "this program was built without the feature `redis`, which `store.shared` needs"
+    );
+    Ok(None)
 }
 
 /// The way to the store that replicas share, where there is one.

@@ -25,5 +25,5 @@ pub use kept::{Kept, KeptFile};
 pub use memory::MemoryLimits;
 pub use purse::Purse;
 #[cfg(feature = "redis")]
-pub use redis::{Course, CourseAsk, Pinned, RedisCourses, RedisPins, RedisStore};
+pub use redis::{Course, CourseAsk, Pinned, RedisCourses, RedisParcels, RedisPins, RedisStore};
 pub use shared::{Feeder, SharedLimits};

@@ -3,9 +3,11 @@
 
 mod courses;
 mod line;
+mod parcels;
 mod pins;
 
 pub use courses::{Course, CourseAsk, RedisCourses};
+pub use parcels::RedisParcels;
 pub use pins::{Pinned, RedisPins};
 
 use crate::shared::{Answer, Ask, Store, StoreFault, Verdict};
@@ -27,8 +29,13 @@ fn client(url: &Secret) -> Result<Client, StoreFault> {
 }
 
 async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+    connect_within(client, EXCHANGE).await
+}
+
+/// A connection whose answers may take so long.
+async fn connect_within(client: &Client, exchange: Duration) -> RedisResult<MultiplexedConnection> {
     let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(EXCHANGE));
+        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(exchange));
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 

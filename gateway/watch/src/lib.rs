@@ -9,6 +9,7 @@
 //!   bit and in any order**;
 //! - a [`Table`] is what plugins take, made of a pane or a reference ([`spread`] says how values are made of counts);
 //! - [`Windows`] makes panes of calls: by number and time, with calls that wait for their labels ([`waiting`]);
+//! - what replicas collect is [`Handed`] over to one of them, which takes each parcel once ([`Marks`]);
 //! - a [`Judge`] hears windows, and says when they are an alarm.
 //!
 //! # How good what is counted is
@@ -28,6 +29,7 @@ pub mod cells;
 mod columns;
 pub mod distribution;
 pub mod gathering;
+pub mod handed;
 pub mod judge;
 pub mod knots;
 pub mod numbers;
@@ -47,6 +49,7 @@ pub mod waiting;
 pub mod windows;
 
 pub use gathering::Gathering;
+pub use handed::{Handed, Marks};
 pub use judge::{Change, Judge, Told};
 pub use pane::{Packed, Pane};
 pub use plan::{Keep, Plan, Unlike};
@@ -57,4 +60,4 @@ pub use share::Share;
 pub use table::Table;
 pub use value::{Row, Value};
 pub use waiting::Room;
-pub use windows::{Closed, Part, Saved, Windows};
+pub use windows::{Closed, Ended, Part, Saved, Windows};

@@ -97,6 +97,12 @@ impl Pane {
         Ok(())
     }
 
+    /// Keeps whole rows of so many bytes at most; what is counted stays. So a pane that is handed over is bounded, and what
+    /// it makes with others is a smaller sample of the same.
+    pub fn fit(&mut self, bytes: usize) {
+        self.reservoir.fit(bytes);
+    }
+
     /// For what it was made.
     #[must_use]
     pub const fn plan(&self) -> &Arc<Plan> {

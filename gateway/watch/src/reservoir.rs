@@ -126,6 +126,15 @@ impl Reservoir {
         }
     }
 
+    /// Lets those go that do not fit into so many bytes, from the last hash on; nothing behind them is taken again.
+    pub fn fit(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let Some(((hash, _), last)) = self.kept.pop_last() else { return };
+            self.bytes -= last.bytes();
+            self.cut = Some(hash);
+        }
+    }
+
     /// Takes what another one kept.
     pub fn merge(&mut self, other: &Self) {
         self.cut = match (self.cut, other.cut) {

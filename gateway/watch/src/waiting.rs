@@ -15,6 +15,8 @@ use tidegate_core::InferenceId;
 const EARLY_MS: u64 = 60_000;
 /// How much of it.
 const MOST_EARLY: usize = 4096;
+/// How much of it of one call.
+const MOST_SAID: usize = 256;
 
 /// How many calls may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,9 @@ pub struct Waiting {
 #[serde(deny_unknown_fields)]
 struct Waiter {
     due_ms: u64,
+    /// Whose call it is, where what is said of it comes from where nobody knew that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    whose: Option<u64>,
     kept: Kept,
 }
 
@@ -72,14 +77,24 @@ struct Waiter {
 struct Early {
     until_ms: u64,
     said: Vec<(usize, Value<'static>)>,
+    /// Who said it, in the same order, where it is not known whether the call is his.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by: Vec<Option<u64>>,
 }
 
 impl Waiting {
     /// Lets a call wait. Gives back those that go on now: itself, where nothing is left to be said of it, and the oldest ones
     /// where there is no room for all.
     #[must_use]
-    pub fn put(&mut self, shape: &Shape, room: Room, due_ms: u64, mut kept: Kept) -> Vec<Kept> {
-        for (at, value) in self.early.remove(&kept.call).map_or(Vec::new(), |early| early.said) {
+    pub fn put(&mut self, shape: &Shape, room: Room, (due_ms, whose): (u64, Option<u64>), mut kept: Kept) -> Vec<Kept> {
+        let early = self.early.remove(&kept.call);
+        let (said, by) = early.map(|early| (early.said, early.by)).unwrap_or_default();
+        let by = by.into_iter().chain(std::iter::repeat(None));
+        for ((at, value), who) in said.into_iter().zip(by) {
+            if !may(whose, who) {
+                self.waited.stray += 1;
+                continue;
+            }
             match kept.row.get_mut(at) {
                 Some(cell) if cell.is_missing() => *cell = value,
                 _ => self.waited.repeated += 1,
@@ -91,7 +106,7 @@ impl Waiting {
         }
         self.bytes += kept.bytes();
         self.due.insert((due_ms, kept.call));
-        if let Some(before) = self.calls.insert(kept.call, Waiter { due_ms, kept }) {
+        if let Some(before) = self.calls.insert(kept.call, Waiter { due_ms, whose, kept }) {
             // The same call once more: that is not foreseen, and the newer one stays.
             self.bytes -= before.kept.bytes();
             if before.due_ms != due_ms {
@@ -113,15 +128,19 @@ impl Waiting {
         &mut self,
         shape: &Shape,
         now_ms: u64,
-        call: InferenceId,
+        (call, who): (InferenceId, Option<u64>),
         at: usize,
         value: &Value<'_>,
     ) -> Option<Kept> {
         let value = value.to_kept(shape.kind(at));
         let Some(waiter) = self.calls.get_mut(&call) else {
-            self.early(now_ms, call, at, value);
+            self.early(now_ms, (call, who), at, value);
             return None;
         };
+        if !may(waiter.whose, who) {
+            self.waited.stray += 1;
+            return None;
+        }
         let before = waiter.kept.bytes();
         match waiter.kept.row.get_mut(at) {
             Some(cell) if shape.is_later(at) && cell.is_missing() => *cell = value,
@@ -138,7 +157,7 @@ impl Waiting {
         self.remove(call)
     }
 
-    fn early(&mut self, now_ms: u64, call: InferenceId, at: usize, value: Value<'static>) {
+    fn early(&mut self, now_ms: u64, (call, who): (InferenceId, Option<u64>), at: usize, value: Value<'static>) {
         if call.unix_ms() + EARLY_MS <= now_ms || value.is_missing() {
             self.waited.stray += 1;
             return;
@@ -148,11 +167,16 @@ impl Waiting {
             let oldest = self.early.pop_first();
             self.waited.stray += oldest.map_or(0, |(_, early)| early.said.len() as u64);
         }
-        let early = self.early.entry(call).or_insert_with(|| Early { until_ms: now_ms + EARLY_MS, said: Vec::new() });
-        if early.said.iter().any(|(place, _)| *place == at) {
+        let fresh = || Early { until_ms: now_ms + EARLY_MS, said: Vec::new(), by: Vec::new() };
+        let early = self.early.entry(call).or_insert_with(fresh);
+        // Another's word must not stand in the place of his whose call it is.
+        let mut by = early.by.iter().copied().chain(std::iter::repeat(None));
+        if early.said.iter().any(|(place, _)| by.next() == Some(who) && *place == at) || early.said.len() >= MOST_SAID {
             self.waited.repeated += 1;
         } else {
+            early.by.resize(early.said.len(), None);
             early.said.push((at, value));
+            early.by.push(who);
         }
     }
 
@@ -210,6 +234,11 @@ impl Waiting {
     pub fn fits(&self, shape: &Shape) -> bool {
         self.calls.values().all(|waiter| waiter.kept.row.len() == shape.len())
     }
+}
+
+/// Whether somebody may say something of a call of `whose`.
+fn may(whose: Option<u64>, who: Option<u64>) -> bool {
+    whose.is_none() || who.is_none() || whose == who
 }
 
 /// Whether nothing is left to be said of a call.

@@ -2,21 +2,22 @@
 //! them, the others fill panes. Owns that order; when a window ends is [`open`]'s.
 //!
 //! Where several replicas see parts of the traffic, each collects ([`Windows::collecting`]) and hands over what came
-//! ([`Windows::drain`]), and one of them judges: it takes the parts ([`Windows::absorb`]), and windows end at it alone.
+//! ([`Windows::drain`]), and one of them judges ([`Windows::judging`]): it takes the parts ([`Windows::absorb`]), and windows
+//! end at it alone. Calls that wait or are gathered are handed over as rows, so that all wait and are gathered there.
 
 pub mod open;
 
-pub use open::{Closed, TooMany};
+pub use open::{Closed, Ended, TooMany};
 
 use crate::gathering::Gathering;
-use crate::pane::Packed;
+use crate::pane::{Packed, Pane};
 use crate::plan::{Keep, Plan, Unlike};
 use crate::reference::Reference;
 use crate::reservoir::Kept;
 use crate::shape::Shape;
 use crate::value::Value;
 use crate::waiting::{Room, Waited, Waiting};
-use open::Open;
+use open::{Ends, Open};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Windows {
     /// # Errors
     /// Too many windows would be open at a time.
     pub fn new(plan: Arc<Plan>, spec: WindowSpec, lateness: Duration) -> Result<Self, TooMany> {
-        Self::with(plan, spec, lateness, true)
+        Self::with(plan, spec, lateness, Ends::Here)
     }
 
     /// Windows that are only collected for the one who judges: none ends here.
@@ -93,10 +94,19 @@ impl Windows {
     /// # Errors
     /// Too many windows would be open at a time.
     pub fn collecting(plan: Arc<Plan>, spec: WindowSpec, lateness: Duration) -> Result<Self, TooMany> {
-        Self::with(plan, spec, lateness, false)
+        Self::with(plan, spec, lateness, Ends::Elsewhere)
     }
 
-    fn with(plan: Arc<Plan>, spec: WindowSpec, lateness: Duration, ends: bool) -> Result<Self, TooMany> {
+    /// Windows of what others collect: they end here, and time is over for them when [`Self::tick`] says so, not before. So
+    /// what was on its way for long is not late as long as nobody ticks.
+    ///
+    /// # Errors
+    /// Too many windows would be open at a time.
+    pub fn judging(plan: Arc<Plan>, spec: WindowSpec, lateness: Duration) -> Result<Self, TooMany> {
+        Self::with(plan, spec, lateness, Ends::AtTicks)
+    }
+
+    fn with(plan: Arc<Plan>, spec: WindowSpec, lateness: Duration, ends: Ends) -> Result<Self, TooMany> {
         let shape = plan.shape();
         let waits = !spec.wait.is_zero() && (0..shape.len()).any(|at| shape.is_later(at));
         let open = Open::new(spec, lateness, waits, ends)?;
@@ -170,20 +180,46 @@ impl Windows {
     /// Takes a call that was accepted at `unix_ms`: a value for each column, where those that are said later are missing.
     #[must_use]
     pub fn take(&mut self, now_ms: u64, call: InferenceId, unix_ms: u64, row: &[Value<'_>]) -> Vec<Closed> {
+        self.take_of(now_ms, (call, None), unix_ms, row)
+    }
+
+    /// The same of a call of somebody; see [`Self::said_by`].
+    #[must_use]
+    pub fn take_of(
+        &mut self,
+        now_ms: u64,
+        (call, whose): (InferenceId, Option<u64>),
+        unix_ms: u64,
+        row: &[Value<'_>],
+    ) -> Vec<Closed> {
         if !self.waits {
             return self.go_on(now_ms, call, unix_ms, row);
         }
         let values = (0..self.plan.shape().len()).map(|at| row.get(at).unwrap_or(&Value::Missing));
         let row = values.enumerate().map(|(at, value)| value.to_kept(self.plan.kind(at))).collect();
         let due_ms = unix_ms.min(now_ms).saturating_add(millis(self.spec.wait));
-        let gone = self.waiting.put(self.plan.shape(), self.room, due_ms, Kept { call, unix_ms, row });
+        let kept = Kept { call, unix_ms, row };
+        let gone = self.waiting.put(self.plan.shape(), self.room, (due_ms, whose), kept);
         self.all_go_on(now_ms, gone)
     }
 
     /// This was said of a call, in this column ([`Shape::of_label`], [`Shape::of_reward`]).
     #[must_use]
     pub fn said(&mut self, now_ms: u64, call: InferenceId, at: usize, value: &Value<'_>) -> Vec<Closed> {
-        let gone = if self.waits { self.waiting.said(self.plan.shape(), now_ms, call, at, value) } else { None };
+        self.said_by(now_ms, (call, None), at, value)
+    }
+
+    /// The same, said by somebody of whom nobody knows yet whether the call is his: of another one's call it says nothing.
+    /// `None` where that is known.
+    #[must_use]
+    pub fn said_by(
+        &mut self,
+        now_ms: u64,
+        (call, who): (InferenceId, Option<u64>),
+        at: usize,
+        value: &Value<'_>,
+    ) -> Vec<Closed> {
+        let gone = if self.waits { self.waiting.said(self.plan.shape(), now_ms, (call, who), at, value) } else { None };
         self.all_go_on(now_ms, gone)
     }
 
@@ -231,7 +267,29 @@ impl Windows {
     /// What came since the last time, window by window: they begin anew.
     #[must_use]
     pub fn drain(&mut self) -> Vec<Part> {
-        self.open.drain().into_iter().map(|(slot, pane)| Part { slot, pane: pane.packed() }).collect()
+        self.drain_within(usize::MAX)
+    }
+
+    /// The same, with whole rows of so many bytes a window at most.
+    #[must_use]
+    pub fn drain_within(&mut self, bytes: usize) -> Vec<Part> {
+        let part = |(slot, mut pane): (u64, Pane)| {
+            pane.fit(bytes);
+            Part { slot, pane: pane.packed() }
+        };
+        self.open.drain().into_iter().map(part).collect()
+    }
+
+    /// Lets the oldest windows go where more than so many are open; the calls that were in them. For those who collect and
+    /// cannot hand over.
+    pub fn let_go(&mut self, most: usize) -> u64 {
+        self.open.let_go(most)
+    }
+
+    /// Whether calls wait for what is said of them later.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Takes what came elsewhere.
@@ -284,6 +342,13 @@ impl Windows {
             open: self.open.saved(),
             counts: self.counts,
         }
+    }
+
+    /// The same without the reference, where that is kept elsewhere.
+    #[must_use]
+    pub fn saved_without_reference(&self) -> Saved {
+        let reference = None;
+        Saved { reference, ..self.saved() }
     }
 
     /// Goes on from what was saved. Where the plan has a reference of its own (of the registry), that stays, and what was

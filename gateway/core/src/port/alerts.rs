@@ -9,6 +9,9 @@ use std::sync::Arc;
 pub trait Alerts: Send + Sync + std::fmt::Debug {
     /// Tells this one. Never blocks: what cannot be told now is tried again, and counted where it is given up.
     fn tell(&self, alert: &AlertName, alarm: Arc<Alarm>);
+
+    /// Another replica tells of this alarm from now on: it is not told again here that it lasts.
+    fn leave(&self, alert: &AlertName, dedup_key: &str);
 }
 
 /// What a monitor says of a change: an alarm, or its end.
@@ -61,4 +64,6 @@ pub struct NoAlerts;
 
 impl Alerts for NoAlerts {
     fn tell(&self, _: &AlertName, _: Arc<Alarm>) {}
+
+    fn leave(&self, _: &AlertName, _: &str) {}
 }

@@ -88,6 +88,8 @@ pub struct Taken {
     pub was_known: bool,
     /// What became of what nobody learns from; nothing of a reward.
     pub noted: Option<Noted>,
+    /// Whether its call is not known here, and it goes on to the replica that may know it.
+    pub is_passed_on: bool,
 }
 
 /// What became of a label or a demonstration.

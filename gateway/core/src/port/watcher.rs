@@ -3,7 +3,7 @@
 
 use super::learning::RewardValue;
 use super::shadow::Place;
-use crate::{Caller, InferenceId, LabelName, ModelName, RewardName, RouteName, VariantName};
+use crate::{Caller, InferenceId, LabelName, ModelName, RewardName, RouteName, Tenant, VariantName};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -49,6 +49,10 @@ pub trait Afterwards: Send + Sync + std::fmt::Debug {
 
     /// This is said of that call. Never blocks; what nobody waits for is dropped.
     fn said(&self, call: InferenceId, later: Later);
+
+    /// This is said by somebody of a call that is not known here: it may be one of another replica, whoever's. Whether it was
+    /// taken. Never blocks.
+    fn said_elsewhere(&self, call: InferenceId, by: &Tenant, later: Later) -> bool;
 }
 
 /// What is said of a call later.

@@ -49,7 +49,7 @@ impl Worker {
         if !was_known {
             self.pass_on(feedback, looks);
         }
-        Ok(Some(Taken { learnt: Vec::new(), was_known, noted }))
+        Ok(Some(Taken { learnt: Vec::new(), was_known, noted, is_passed_on: false }))
     }
 
     /// Drops, once a day, the notes whose records have gone.
@@ -79,7 +79,7 @@ mod tests {
     use tidegate_core::port::learning::{About, Giver, Saying};
     use tidegate_core::port::verdicts::NoVerdicts;
     use tidegate_core::port::watcher::{Afterwards, Later};
-    use tidegate_core::{Clock, FaultKind, InferenceId};
+    use tidegate_core::{Clock, FaultKind, InferenceId, Tenant};
     use tidegate_storage::notes::notes_at;
 
     fn worker(shop: &Shop, now_ms: u64) -> Worker {
@@ -103,9 +103,17 @@ mod tests {
             |now: u64, about: About, class: &str| worker(&shop, now).take(&label(about, class, Some("k")), true);
         let one = taken(1_000 + week, About::Inference(call.id()), "billing").unwrap().unwrap();
         let noted = Noted { kept: Kept::Full, is_late: false };
-        assert_eq!(one, Taken { learnt: vec![], was_known: false, noted: Some(noted) });
+        assert_eq!(one, Taken { learnt: vec![], was_known: false, noted: Some(noted), is_passed_on: false });
         let again = taken(1_001 + week, About::Inference(call.id()), "billing").unwrap().unwrap();
-        assert_eq!(again, Taken { learnt: vec![], was_known: true, noted: Some(Noted { is_late: true, ..noted }) });
+        assert_eq!(
+            again,
+            Taken {
+                learnt: vec![],
+                was_known: true,
+                noted: Some(Noted { is_late: true, ..noted }),
+                is_passed_on: false
+            }
+        );
         let other = taken(1_001, About::Inference(call.id()), "another").map_err(|fault| fault.kind);
         assert_eq!(other, Err(FaultKind::Conflict));
         let mut all = Vec::new();
@@ -137,6 +145,10 @@ mod tests {
 
         fn said(&self, call: InferenceId, later: Later) {
             self.0.lock().unwrap().push((call, later));
+        }
+
+        fn said_elsewhere(&self, _: InferenceId, _: &Tenant, _: Later) -> bool {
+            false
         }
     }
 

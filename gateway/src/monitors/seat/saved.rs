@@ -7,7 +7,7 @@ use tidegate_core::ModelName;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::verdicts::Verdict;
 use tidegate_core::spec::{MonitorSpec, Watched};
-use tidegate_watch::{Reference, Saved as SavedWindows};
+use tidegate_watch::{Ended, Marks, Reference, Saved as SavedWindows, Windows};
 
 /// The version of the form.
 const FORM: u32 = 1;
@@ -20,16 +20,22 @@ pub(super) struct Saved {
     /// What the calls made that came first.
     pub(super) reference: Option<Reference>,
     pub(super) watched: Vec<SavedWatching>,
+    /// Which parcels are in it, where it is of several replicas.
+    #[serde(default)]
+    pub(super) marks: Marks,
 }
 
 /// What is kept of the windows of a version.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SavedWatching {
     model: ModelName,
     version: Option<u32>,
     windows: Option<SavedWindows>,
     record: Record,
     last_ms: u64,
+    /// Windows that ended and were not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unjudged: Vec<Ended>,
 }
 
 /// Two monitors have the same windows where they take the same of the same calls and compare it with the same. The plugin,
@@ -62,8 +68,8 @@ impl SavedWatching {
         Watched { model: self.model.clone(), version: self.version }
     }
 
-    pub(super) fn open(self) -> (Option<SavedWindows>, Record, u64) {
-        (self.windows, self.record, self.last_ms)
+    pub(super) fn open(self) -> (Option<SavedWindows>, Record, u64, Vec<Ended>) {
+        (self.windows, self.record, self.last_ms, self.unjudged)
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -81,26 +87,31 @@ impl Seat {
     /// # Errors
     /// It cannot be written as JSON.
     pub(in crate::monitors) fn content(&self) -> Result<Vec<u8>, String> {
-        let may = self.may_save_windows();
+        serde_json::to_vec(&self.saved(self.basis.saved())).map_err(|fault| fault.to_string())
+    }
+
+    /// The same for other replicas, who have what windows are compared with from elsewhere.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub(super) fn state(&self) -> Result<String, String> {
+        serde_json::to_string(&self.saved(None)).map_err(|fault| fault.to_string())
+    }
+
+    fn saved(&self, reference: Option<Reference>) -> Saved {
+        let (may, is_shared) = (self.may_save_windows(), self.member.is_some());
+        let windows = |windows: &Windows| if is_shared { windows.saved_without_reference() } else { windows.saved() };
         let watched = self.watched.iter().map(|(watched, watching)| SavedWatching {
             model: watched.model.clone(),
             version: watched.version,
-            windows: may.then(|| watching.windows.saved()),
+            windows: may.then(|| windows(&watching.windows)),
             record: watching.record.clone(),
             last_ms: watching.last_ms,
+            unjudged: if is_shared { watching.unjudged() } else { Vec::new() },
         });
-        let saved = Saved {
-            form: FORM,
-            identity: identity(&self.spec),
-            reference: self.basis.saved(),
-            watched: watched.collect(),
-        };
         // What was not taken up yet is kept as it came.
-        let mut saved = serde_json::to_value(saved).map_err(|fault| fault.to_string())?;
-        if let Some(all) = saved["watched"].as_array_mut() {
-            let coming = self.coming.values().filter_map(|one| serde_json::to_value(one).ok());
-            all.extend(coming);
-        }
-        Ok(saved.to_string().into_bytes())
+        let watched = watched.chain(self.coming.values().cloned()).collect();
+        let marks = self.member.as_ref().map(|member| member.marks.clone()).unwrap_or_default();
+        Saved { form: FORM, identity: identity(&self.spec), reference, watched, marks }
     }
 }

@@ -1,7 +1,7 @@
 //! A monitor as JSON, for people and programs. Owns what of it is shown.
 
 use super::Seat;
-use crate::monitors::watching::Record;
+use crate::monitors::watching::{Record, Watching};
 use crate::monitors::window::Past;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -15,13 +15,20 @@ const MOST_VALUES: usize = 256;
 impl Seat {
     /// In short.
     pub(in crate::monitors) fn line(&self) -> Value {
+        let Some(page) = self.shown_by_leader() else { return self.own_line() };
+        let names =
+            ["object", "name", "plugin", "route", "variant", "state", "says", "reference", "counts", "replicas"];
+        names.into_iter().map(|name| (name.to_owned(), page[name].clone())).collect()
+    }
+
+    fn own_line(&self) -> Value {
         let spec = &self.spec;
         let verdict = self.verdict();
         let says = match &verdict {
             Verdict::Alarm(says) => Some(says.as_str()),
             Verdict::Well | Verdict::Unknown => None,
         };
-        let sum = |of: fn(&Record) -> u64| self.records().map(|(_, record)| of(record)).sum::<u64>();
+        let sum = |of: fn(&Record) -> u64| self.all().map(|(_, record)| of(record)).sum::<u64>();
         json!({
             "object": "monitor",
             "name": spec.name,
@@ -32,7 +39,7 @@ impl Seat {
             "says": says,
             "reference": self.basis.shown(self.gathered()),
             "counts": {
-                "rows": self.counts.rows(),
+                "rows": if self.member.is_some() { self.seen() } else { self.counts.rows() },
                 "left_out": self.counts.left_out().into_iter().map(|(why, n)| (why.to_owned(), json!(n))).collect::<serde_json::Map<_, _>>(),
                 "windows": sum(|record| record.heard),
                 "breached": sum(|record| record.breached),
@@ -40,13 +47,28 @@ impl Seat {
                 "silent": sum(|record| record.silent),
                 "not_judged_in_time": sum(|record| record.left),
             },
+            "replicas": self.member.as_ref().map(|member| member.shown()),
         })
+    }
+
+    /// How many calls of all replicas came.
+    fn seen(&self) -> u64 {
+        let of = |watching: &Watching| {
+            let (counts, windows) = (watching.windows.counts(), &watching.windows);
+            counts.taken + counts.gathered + windows.waiting() as u64
+        };
+        self.watched.values().map(of).sum()
     }
 
     /// With all that is known.
     pub(in crate::monitors) fn page(&self) -> Value {
+        self.shown_by_leader().unwrap_or_else(|| self.own_page())
+    }
+
+    /// What it shows of itself.
+    pub(super) fn own_page(&self) -> Value {
         let spec = &self.spec;
-        let mut page = self.line();
+        let mut page = self.own_line();
         page["world"] = json!(self.judge.world().to_string());
         page["share"] = json!(spec.share);
         page["fields"] = spec.fields.iter().map(|field| field.name.as_str()).collect();
@@ -63,13 +85,8 @@ impl Seat {
             MonitorAction::PauseRollout => json!("pause_rollout"),
             MonitorAction::DisableVariant(variant) => json!({"disable_variant": variant}),
         };
-        page["watched"] = self.records().map(|(watched, record)| shown(self, watched, record)).collect();
+        page["watched"] = self.all().map(|(watched, record)| shown(self, watched, record)).collect();
         page
-    }
-
-    fn records(&self) -> impl Iterator<Item = (&Watched, &Record)> {
-        let now = self.watched.iter().map(|(watched, watching)| (watched, &watching.record));
-        now.chain(self.coming.iter().map(|(watched, saved)| (watched, saved.record())))
     }
 
     /// How many calls of how many were gathered, by the version that has most.
@@ -79,7 +96,7 @@ impl Seat {
 
     /// What is told as metrics.
     pub(in crate::monitors) fn figures(&self) -> MonitorFigures {
-        let sum = |of: fn(&Record) -> u64| self.records().map(|(_, record)| of(record)).sum::<u64>();
+        let sum = |of: fn(&Record) -> u64| self.all().map(|(_, record)| of(record)).sum::<u64>();
         let newest = self
             .watched
             .values()

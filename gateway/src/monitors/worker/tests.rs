@@ -91,6 +91,7 @@ impl Bench {
                 match errand {
                     Errand::Judge(job) => next.push(Message::Judged(Box::new(job.run(&*self.clock)))),
                     Errand::Ask(..) => self.asked += 1,
+                    Errand::Exchange(..) => panic!("there are no others"),
                     Errand::Do(deed) => self.deeds.push(deed),
                 }
             }
@@ -212,6 +213,7 @@ fn later() -> MonitorSpec {
 fn stars(call: InferenceId, stars: f64) -> Message {
     Message::Said(
         call,
+        None,
         Later::Reward("stars".parse().unwrap(), tidegate_core::port::learning::RewardValue::Float(stars)),
     )
 }
@@ -332,9 +334,9 @@ fn a_reset_forgets_and_a_failing_plugin_says_nothing() {
     let mut bench = Bench::new(None, World::Drift, &monitor());
     bench.calls(10, 1.0);
     bench.calls(10, 3.0);
-    let deeds = bench.worker.reset("drift").unwrap();
+    let deeds = bench.worker.reset("drift", "ann").unwrap();
     assert!(matches!(&deeds[..], [Deed::Tell(_, alarm), Deed::Act(MonitorAction::None, _)] if !alarm.firing));
-    assert!(bench.worker.reset("none").is_none());
+    assert!(bench.worker.reset("none", "ann").is_none());
     assert_eq!(bench.verdict(), Verdict::Unknown);
     for _ in 0..20 {
         bench.call(r#"{"features": {"x": "a text"}}"#);

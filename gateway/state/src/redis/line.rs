@@ -1,9 +1,10 @@
 //! One connection to Redis that is made when it is first needed, and again when it failed. Owns how long an answer may take.
 
-use super::{CONNECT, EXCHANGE, client, connect};
+use super::{CONNECT, EXCHANGE, client, connect_within};
 use crate::shared::StoreFault;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Client, FromRedisValue, Pipeline, RedisResult};
+use std::time::Duration;
 use tidegate_core::Secret;
 use tokio::time::timeout;
 
@@ -11,12 +12,19 @@ use tokio::time::timeout;
 pub(super) struct Line {
     client: Client,
     connected: Option<MultiplexedConnection>,
+    /// How long an answer may take.
+    exchange: Duration,
 }
 
 impl Line {
     /// A line to the Redis at `url`.
     pub(super) fn at(url: &Secret) -> Result<Self, StoreFault> {
-        Ok(Self { client: client(url)?, connected: None })
+        Self::patient(url, EXCHANGE)
+    }
+
+    /// The same, where an answer may take so long.
+    pub(super) fn patient(url: &Secret, exchange: Duration) -> Result<Self, StoreFault> {
+        Ok(Self { client: client(url)?, connected: None, exchange })
     }
 
     /// Whether the last question was answered.
@@ -29,7 +37,7 @@ impl Line {
         // Taken, so that a connection with an answer outstanding is not used again.
         let mut connection = match self.connected.take() {
             Some(connection) => connection,
-            None => match timeout(CONNECT, connect(&self.client)).await {
+            None => match timeout(CONNECT, connect_within(&self.client, self.exchange)).await {
                 Ok(known) => known.map_err(|e| StoreFault(format!("cannot connect: {e}")))?,
                 Err(_) => return Err(StoreFault(format!("no connection within {CONNECT:?}"))),
             },
@@ -38,9 +46,9 @@ impl Line {
             let answer: RedisResult<T> = questions.query_async(&mut connection).await;
             answer
         };
-        let answer = match timeout(EXCHANGE, asked).await {
+        let answer = match timeout(self.exchange, asked).await {
             Ok(known) => known.map_err(|e| StoreFault(e.to_string()))?,
-            Err(_) => return Err(StoreFault(format!("no answer within {EXCHANGE:?}"))),
+            Err(_) => return Err(StoreFault(format!("no answer within {:?}", self.exchange))),
         };
         self.connected = Some(connection);
         Ok(answer)

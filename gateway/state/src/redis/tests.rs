@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tidegate_core::dice::{Dice as _, SplitMix};
+use tidegate_core::port::parcels::{Answer as ParcelAnswer, Ask as ParcelAsk, Parcels as _, Post, Stow};
 
 /// A Redis of this test, on a socket in its own folder.
 struct Server {
@@ -162,4 +163,82 @@ async fn a_course_has_one_leader_and_is_only_replaced_by_the_one_after_it() {
 
 async fn store_connection(url: &Secret) -> MultiplexedConnection {
     connect(&client(url).unwrap()).await.unwrap()
+}
+
+/// What is asked by somebody who has this state and so many parcels behind it.
+fn parcel_ask(parcels: &[&str], state: &str, taken: u64, stow: Option<Stow>) -> ParcelAsk {
+    ParcelAsk {
+        key: "{k}".into(),
+        parcels: parcels.iter().map(|text| (*text).to_owned()).collect(),
+        state: state.into(),
+        taken,
+        stow,
+        ..ParcelAsk::default()
+    }
+}
+
+async fn parcels_at(at: &RedisParcels, ask: ParcelAsk) -> ParcelAnswer {
+    at.exchange(vec![ask]).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn parcels_go_to_the_one_who_leads_and_leave_the_queue_with_his_state() {
+    let server = Server::start();
+    server.store().await;
+    let url = Secret::new(format!("redis+unix://{}", server.folder.path().join("redis.sock").display()));
+    let [a, b] = ["a", "b"].map(|name| RedisParcels::at(&url, name.to_owned()).unwrap());
+    assert_eq!(a.exchange(Vec::new()).await.unwrap(), []);
+    let first = parcels_at(&a, parcel_ask(&["1"], "", 0, None)).await;
+    assert_eq!((first.leader.as_str(), first.is_taken, first.parcels.as_slice()), ("a", true, &["1".to_owned()][..]));
+    let other = parcels_at(&b, parcel_ask(&["2", "3"], "", 0, None)).await;
+    assert_eq!(
+        (other.leader.as_str(), other.is_taken, other.parcels.len()),
+        ("a", true, 0),
+        "who follows hears nothing"
+    );
+    let next = parcels_at(&a, parcel_ask(&[], "", 1, None)).await;
+    assert_eq!((next.parcels.as_slice(), next.more), (&["2".to_owned(), "3".to_owned()][..], 0));
+
+    // The state takes two of the three with it; asked once more, since the answer was lost, nothing else happens.
+    let posts = vec![(Post::Page, "p1".to_owned(), "page".to_owned())];
+    let stow = || Some(Stow { name: "s1".into(), text: "state".into(), taken: 2, posts: posts.clone() });
+    for _ in 0..2 {
+        let stowed = parcels_at(&a, parcel_ask(&[], "", 3, stow())).await;
+        assert_eq!((stowed.state.as_str(), stowed.text, stowed.parcels.len(), stowed.more), ("s1", None, 0, 0));
+    }
+    let told = parcels_at(&b, parcel_ask(&["4"], "", 0, None)).await;
+    assert_eq!(told.posts, [Some(("p1".to_owned(), "page".to_owned())), None]);
+    let known = ParcelAsk { known: ["p1".into(), String::new()], ..parcel_ask(&[], "", 0, None) };
+    assert_eq!(parcels_at(&b, known).await.posts, [None, None]);
+    // Who does not lead, or has another state, stows nothing.
+    let late = Some(Stow { name: "s2".into(), text: "late".into(), taken: 1, posts: Vec::new() });
+    assert_eq!(parcels_at(&b, parcel_ask(&[], "s1", 0, late.clone())).await.state, "s1");
+    assert_eq!(parcels_at(&a, parcel_ask(&[], "s0", 0, late)).await.state, "s1");
+
+    // He goes: the next one has the state, and what is behind it.
+    let leaves = ParcelAsk { leaves: true, ..parcel_ask(&[], "s1", 1, None) };
+    assert_eq!(parcels_at(&a, leaves).await.leader, "");
+    let next = parcels_at(&b, parcel_ask(&[], "", 0, None)).await;
+    let expected = ("b", "s1", Some("state".to_owned()), vec!["3".to_owned(), "4".to_owned()]);
+    assert_eq!((next.leader.as_str(), next.state.as_str(), next.text, next.parcels), expected);
+    // The lead of one who is killed ends with its time.
+    let mut other = store_connection(&url).await;
+    let () = ::redis::cmd("HSET").arg("{k}").arg("until").arg(0).query_async(&mut other).await.unwrap();
+    assert_eq!(parcels_at(&a, parcel_ask(&[], "", 0, None)).await.leader, "a");
+
+    // What there is no room for is not taken, not even in part.
+    let large = "x".repeat(40 << 20);
+    assert!(parcels_at(&a, parcel_ask(&[&large], "s1", 2, None)).await.is_taken);
+    assert!(!parcels_at(&b, parcel_ask(&["5", &large], "", 0, None)).await.is_taken);
+    assert!(parcels_at(&b, parcel_ask(&["5"], "", 0, None)).await.is_taken);
+    let stow = Some(Stow { name: "s3".into(), text: "state".into(), taken: 3, posts: Vec::new() });
+    let behind = parcels_at(&a, parcel_ask(&[&large], "s1", 3, stow)).await;
+    assert_eq!((behind.is_taken, behind.parcels.len(), behind.more), (true, 1, 1));
+    // A store that lost all says so.
+    let () = ::redis::cmd("FLUSHALL").query_async(&mut other).await.unwrap();
+    let lost = parcels_at(&a, parcel_ask(&["6"], "s3", 2, None)).await;
+    assert_eq!(
+        (lost.leader.as_str(), lost.state.as_str(), lost.text, lost.parcels),
+        ("a", "", None, vec!["6".to_owned()])
+    );
 }

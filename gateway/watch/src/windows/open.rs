@@ -17,7 +17,7 @@ use tidegate_core::spec::WindowSpec;
 const MOST_OPEN: u64 = 1024;
 
 /// A window that has ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Closed {
     /// Names it among those of its monitor: its begin, and which of those that begin then it is.
     pub id: String,
@@ -29,6 +29,49 @@ pub struct Closed {
     pub pane: Pane,
     /// Whether that is enough to say something.
     pub speaks: bool,
+}
+
+/// A window that has ended as it is written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    id: String,
+    start_ms: u64,
+    end_ms: u64,
+    pane: Packed,
+    speaks: bool,
+}
+
+impl Closed {
+    /// As it is written down.
+    #[must_use]
+    pub fn packed(&self) -> Ended {
+        let Self { id, start_ms, end_ms, pane, speaks } = self;
+        Ended { id: id.clone(), start_ms: *start_ms, end_ms: *end_ms, pane: pane.packed(), speaks: *speaks }
+    }
+}
+
+impl Ended {
+    /// The window.
+    ///
+    /// # Errors
+    /// It was made for something else, or is damaged.
+    pub fn open(self, plan: &Arc<Plan>) -> Result<Closed, Unlike> {
+        let Self { id, start_ms, end_ms, pane, speaks } = self;
+        Ok(Closed { id, start_ms, end_ms, pane: pane.open(plan)?, speaks })
+    }
+}
+
+/// Where and when windows end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Here: when they are full, or when their time is over.
+    Here,
+    /// Here, but their time is over when a tick says so, and not before: what others collected may be on its way as long
+    /// as nobody ticks.
+    AtTicks,
+    /// Elsewhere.
+    Elsewhere,
 }
 
 /// Too many windows would be open at a time.
@@ -57,7 +100,7 @@ pub struct Open {
     lateness_ms: u64,
     /// How long after its end a window still takes calls.
     grace_ms: u64,
-    ends: bool,
+    ends: Ends,
     /// By the number of their begin; without a time there is only the number 0.
     slots: BTreeMap<u64, Slot>,
     /// The first slot that has not ended.
@@ -87,7 +130,7 @@ impl Open {
     ///
     /// # Errors
     /// Too many would be open at a time.
-    pub(super) fn new(spec: WindowSpec, lateness: Duration, waits: bool, ends: bool) -> Result<Self, TooMany> {
+    pub(super) fn new(spec: WindowSpec, lateness: Duration, waits: bool, ends: Ends) -> Result<Self, TooMany> {
         let wait_ms = if waits { millis(spec.wait) } else { 0 };
         let open = Self {
             size: spec.size.map(|size| size.max(1)),
@@ -169,7 +212,8 @@ impl Open {
     }
 
     fn has_ended(&self, number: u64, now_ms: u64) -> bool {
-        self.every_ms.is_some() && (number < self.next || number < self.over(now_ms))
+        let is_over = self.ends != Ends::AtTicks && number < self.over(now_ms);
+        self.every_ms.is_some() && (number < self.next || is_over)
     }
 
     /// The first slot that takes calls at this time.
@@ -184,7 +228,7 @@ impl Open {
     /// Ends a window that is full.
     fn full(&mut self, plan: &Arc<Plan>, number: u64) -> Vec<Closed> {
         let Some(slot) = self.slots.get_mut(&number) else { return Vec::new() };
-        if !self.ends || self.size.is_none_or(|size| slot.pane.rows() < size) {
+        if self.ends == Ends::Elsewhere || self.size.is_none_or(|size| slot.pane.rows() < size) {
             return Vec::new();
         }
         let pane = std::mem::replace(&mut slot.pane, Pane::new(plan));
@@ -201,7 +245,7 @@ impl Open {
 
     /// Ends those whose time is over.
     pub(super) fn tick(&mut self, now_ms: u64) -> Vec<Closed> {
-        let (Some(every), true) = (self.every_ms, self.ends) else { return Vec::new() };
+        let (Some(every), false) = (self.every_ms, self.ends == Ends::Elsewhere) else { return Vec::new() };
         self.next = self.next.max(self.over(now_ms));
         let mut closed = Vec::new();
         while let Some(entry) = self.slots.first_entry().filter(|entry| *entry.key() < self.next) {
@@ -227,6 +271,15 @@ impl Open {
     pub(super) fn drain(&mut self) -> Vec<(u64, Pane)> {
         let slots = std::mem::take(&mut self.slots);
         slots.into_iter().map(|(number, slot)| (number, slot.pane)).filter(|(_, pane)| pane.rows() > 0).collect()
+    }
+
+    /// Lets the oldest go where there are more than so many; the calls that they had.
+    pub(super) fn let_go(&mut self, most: usize) -> u64 {
+        let mut rows = 0;
+        while self.slots.len() > most {
+            rows += self.slots.pop_first().map_or(0, |(_, slot)| slot.pane.rows());
+        }
+        rows
     }
 
     /// Lets all go.
