@@ -37,6 +37,7 @@ mod seat;
 mod shared;
 mod ticker;
 mod vet;
+mod web;
 mod world;
 
 pub use cache::Cache;
@@ -53,4 +54,5 @@ pub use pack::pack;
 pub use plugin::{About, Done, Host, Plugin};
 pub use reach::{Nothing, Outside, Reach, Unreached};
 pub use report::{Finding, Measurement, Output, Report, Severity};
+pub use web::{ANSWER_BYTES, Unsent, Web, WebRequest, WebResponse};
 pub use world::World;

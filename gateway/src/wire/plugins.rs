@@ -17,6 +17,8 @@ mod trial;
 #[cfg(feature = "host")]
 mod uses;
 #[cfg(feature = "host")]
+mod web;
+#[cfg(feature = "host")]
 mod workshop;
 
 use std::sync::Arc;

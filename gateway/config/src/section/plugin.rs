@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::PluginName;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{PluginLimits, PluginSpec};
+use tidegate_core::spec::{PluginLimits, PluginSpec, WebHost, WebHosts};
 
 /// What may be asked for an instance's memory.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 30];
@@ -37,6 +37,9 @@ record! {
             config: Json,
             /// What it may take, beside the defaults of its world.
             limits: PluginLimitsFile,
+            /// The servers that an evaluator may reach by `http-out`, each as `HOST`, `HOST:PORT` (by https) or
+            /// `http://HOST:PORT`.
+            http: Vec<At<Server>>,
         }
         later { "capabilities", "wasi" }
     }
@@ -76,6 +79,19 @@ impl Scalar for PublicKey {
     }
 }
 
+/// A server that a plugin may reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Server(WebHost);
+
+impl Scalar for Server {
+    const WHAT: &'static str = "a server that can be granted";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let remedy = "write it as `api.example.com`, `api.example.com:8443` or `http://127.0.0.1:9000`";
+        WebHost::listed(text).map(Self).map_err(|why| Flaw::why(why).mend(remedy))
+    }
+}
+
 /// The plugin of an entry.
 pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<PluginSpec> {
     let name = super::name::<PluginName>(&item.name, &item.at, desk);
@@ -94,6 +110,7 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
         config: config.value.to_string(),
         shown: config.shown.to_string(),
         limits,
+        web: WebHosts(raw.http.into_iter().flatten().map(|given| given.value.0).collect()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Plugins, and where routes use them.
 
 use super::limit::OnFailure;
+use super::web::WebHosts;
 use crate::PluginName;
 use crate::digest::Digest;
 use std::fmt;
@@ -24,6 +25,8 @@ pub struct PluginSpec {
     pub shown: String,
     /// What it may take, beside the defaults of its world.
     pub limits: PluginLimits,
+    /// The servers that it may reach.
+    pub web: WebHosts,
 }
 
 impl PluginSpec {
@@ -39,7 +42,7 @@ impl PluginSpec {
 /// Its configuration may have secrets.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, component, sha256, signed_by, config: _, shown, limits } = self;
+        let Self { name, component, sha256, signed_by, config: _, shown, limits, web } = self;
         f.debug_struct("PluginSpec")
             .field("name", name)
             .field("component", component)
@@ -47,6 +50,7 @@ impl fmt::Debug for PluginSpec {
             .field("signed_by", signed_by)
             .field("config", shown)
             .field("limits", limits)
+            .field("web", web)
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 
 use super::uses::Uses;
 use super::workshop::Workshop;
-use super::{settings, signature};
+use super::{settings, signature, web};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -40,23 +40,25 @@ pub(super) struct Totals {
 impl Loaded {
     /// What was counted of it and of those before it.
     pub(super) fn totals(&self) -> Totals {
-        let mut totals = self.before.clone();
-        match &self.filter {
+        let (calls, failures) = match &self.filter {
             Some(filter) => {
                 let counts = filter.counts();
-                totals.calls += counts.calls;
-                for (kind, count) in counts.failures {
-                    *totals.failures.entry(kind).or_default() += count;
-                }
+                (counts.calls, counts.failures)
             }
-            None => totals.calls += self.plugin.calls(),
+            None => (self.plugin.calls(), self.plugin.failures()),
+        };
+        let mut totals = self.before.clone();
+        totals.calls += calls;
+        for (kind, count) in failures {
+            *totals.failures.entry(kind).or_default() += count;
         }
         totals
     }
 
     /// Whether it would be no other than `spec` with a component of this digest.
     fn is(&self, spec: &PluginSpec, sha256: Digest) -> bool {
-        self.sha256 == sha256 && self.spec.config == spec.config && self.spec.limits == spec.limits
+        let (old, new) = (&self.spec, spec);
+        self.sha256 == sha256 && old.config == new.config && old.limits == new.limits && old.web == new.web
     }
 }
 
@@ -112,7 +114,11 @@ fn new(
 ) -> Result<(Arc<Plugin>, Option<Arc<WarmFilter>>), String> {
     let said = |fault: tidegate_host::Fault| format!("{} ({})", fault.says, fault.kind);
     let bounds = Bounds { memory: spec.limits.memory, deadline: spec.limits.deadline };
-    let plugin = Arc::new(workshop.load(host, bytes, bounds).map_err(said)?);
+    let mut plugin = workshop.load(host, bytes, bounds).map_err(said)?.named(&spec.name);
+    if let Some(web) = web::granted(spec, plugin.about())? {
+        plugin = plugin.with_web(web);
+    }
+    let plugin = Arc::new(plugin);
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;

@@ -42,6 +42,10 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {deadline: 0.5ms}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {deadline: 61s}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {memroy: 1MiB}}", "unknown field `memroy`"),
+        ("{component: x.wasm, http: api.example.com}", "expected a list"),
+        ("{component: x.wasm, http: [\"ftp://a\"]}", "its scheme is neither"),
+        ("{component: x.wasm, http: [\"2130706433\"]}", "its host is a number"),
+        ("{component: x.wasm, http: [\"*.example.com\"]}", "each host is written out"),
         ("{component: x.wasm, wasi: minimal}", "not available in this version"),
     ] {
         let folder = folder(ROUTE, &format!("{{x: {plugin}}}"));
@@ -92,7 +96,7 @@ fn plugins_and_filters_are_read() {
     let digest = Digest::of(b"two");
     let routes = "{r: {model: a, filters: [{plugin: x, at: [request, answer]}, {plugin: y, at: [answer], failure: open}]}, b: {model: b}, l: {model: l}}";
     let plugins = format!(
-        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms}}}}}}"
+        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms}}, http: [API.example.com, \"http://127.0.0.1:9000\"]}}}}"
     );
     let folder = folder(routes, &plugins);
     let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
@@ -110,6 +114,8 @@ fn plugins_and_filters_are_read() {
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
     assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
+    let listed: Vec<_> = y.web.0.iter().map(ToString::to_string).collect();
+    assert_eq!(listed, ["https://api.example.com:443", "http://127.0.0.1:9000"]);
     assert_eq!(y.limits, PluginLimits { memory: Some(16 << 20), deadline: Some(Duration::from_millis(5)) });
     assert_eq!(Digest::from_bytes(y.signed_by.unwrap()).to_string(), key);
     let described = crate::describe(&loaded.spec);
