@@ -3,6 +3,8 @@
 //! `load`'s, running it the host's.
 
 #[cfg(feature = "host")]
+mod aside;
+#[cfg(feature = "host")]
 mod load;
 #[cfg(feature = "host")]
 mod mount;
@@ -120,7 +122,7 @@ impl Plugins {
     #[must_use]
     pub(crate) fn filter(&self, name: &PluginName) -> Option<Arc<dyn Filter>> {
         let filter = self.by_name.get(name)?.filter.as_ref()?;
-        Some(Arc::<tidegate_host::WarmFilter>::clone(filter))
+        Some(Arc::new(aside::Aside::new(Arc::<tidegate_host::WarmFilter>::clone(filter))))
     }
 
     /// What judges windows under this name.
