@@ -34,6 +34,9 @@ mod governance;
 #[cfg(test)]
 mod hedging;
 #[cfg(test)]
+#[cfg(feature = "host")]
+mod hostile;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod keys;
@@ -51,6 +54,9 @@ mod monitors;
 mod multipart;
 #[cfg(test)]
 mod passthrough;
+#[cfg(test)]
+#[cfg(feature = "host")]
+mod plugin_web;
 #[cfg(test)]
 mod plugins;
 #[cfg(test)]
