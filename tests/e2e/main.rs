@@ -36,6 +36,9 @@ mod governance;
 #[cfg(test)]
 mod hedging;
 #[cfg(test)]
+#[cfg(feature = "host")]
+mod hostile;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod keys;
@@ -53,6 +56,9 @@ mod monitors;
 mod multipart;
 #[cfg(test)]
 mod passthrough;
+#[cfg(test)]
+#[cfg(feature = "host")]
+mod plugin_web;
 #[cfg(test)]
 mod plugins;
 #[cfg(test)]

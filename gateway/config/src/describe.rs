@@ -63,7 +63,8 @@ pub fn describe(spec: &GatewaySpec) -> Value {
             "tracking": registry.as_ref().and_then(|registry| registry.tracking.as_ref()).map(ToString::to_string),
             "webhooks": registry.as_ref().map(|registry| match registry.webhooks {
                 Reach::Public => "public",
-                Reach::Any => "any",
+                // That of single requests is no setting.
+                Reach::Any | Reach::At(_) => "any",
             }),
         },
         "prompts": prompts.as_ref().map(|prompts| json!({
@@ -488,14 +489,14 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, limits, wasi } = spec;
+    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, web, limits, wasi } = spec;
     let PluginLimits { memory, deadline, tokens, size, modules, table } = limits;
     json!({
         "component": component,
         "sha256": sha256,
         "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
         "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
-        "capabilities": {"models": models},
+        "capabilities": {"models": models, "http": web.0.iter().map(ToString::to_string).collect::<Vec<_>>()},
         "limits": {
             "memory": memory.map(|bytes| format!("{bytes}B")),
             "deadline": deadline.map(seconds),

@@ -23,6 +23,7 @@ pub mod shadow;
 pub mod shared;
 pub mod steer;
 pub mod telemetry;
+pub mod web;
 
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
@@ -54,6 +55,7 @@ pub use shadow::{CompareSpec, ShadowSpec};
 pub use shared::SharedSpec;
 pub use steer::{GaugeSpec, SteerBy, SteeredSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
+pub use web::{HostIs, WebHost, WebHosts};
 
 use crate::{AlertName, KeyRecord, ModelName, MonitorName, PluginName, ProviderName, RewardName, RouteName};
 use std::collections::BTreeMap;

@@ -85,6 +85,7 @@ pub(crate) mod filters {
             "tidegate:plugin/random@0.1.0": super::rag::tidegate::plugin::random,
             "tidegate:plugin/registry@0.1.0": super::rag::tidegate::plugin::registry,
             "tidegate:plugin/models@0.1.0": super::rag::tidegate::plugin::models,
+            "tidegate:plugin/http-out@0.1.0": super::rag::tidegate::plugin::http_out,
         },
     });
 }

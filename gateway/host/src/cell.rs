@@ -7,6 +7,7 @@ use crate::reach::Outside;
 use crate::shared::Shared;
 use crate::ticker::Ticker;
 use crate::wasi::Written;
+use crate::web::Granted;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,6 +80,8 @@ pub(crate) struct Cell {
     pub(crate) born: Instant,
     /// What an instance of a filter shares with the others; none of an evaluator.
     pub(crate) shared: Option<Arc<Shared>>,
+    /// The servers that it may reach.
+    pub(crate) web: Granted,
     limits: Arc<Limits>,
     deadline: Duration,
     /// When what it does now must have ended; never, if that lies beyond all time.
@@ -98,6 +101,7 @@ impl Cell {
             outside,
             born,
             shared: None,
+            web: Granted::default(),
             limits,
             deadline: Duration::ZERO,
             ends: None,
@@ -120,10 +124,15 @@ impl Cell {
         self.heard.metrics.clear();
     }
 
+    /// How long what it does now may still take.
+    pub(crate) fn left(&self) -> Duration {
+        self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(Instant::now()))
+    }
+
     /// What follows when the epoch's deadline is reached. Ticks that come late come many at once, so the time itself is
     /// looked at; and since a thread may have been put aside, it gets one tick more to end by itself.
     pub(crate) fn at_tick(&mut self) -> UpdateDeadline {
-        let left = self.ends.map_or(Duration::MAX, |ends| ends.saturating_duration_since(Instant::now()));
+        let left = self.left();
         if !left.is_zero() {
             UpdateDeadline::Continue(Ticker::ticks(left))
         } else if std::mem::take(&mut self.has_grace) {

@@ -5,7 +5,7 @@
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
 use crate::{cell, engine, plugin};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -50,6 +50,8 @@ pub struct Compiler {
 
 /// The largest code that is taken from a child.
 const MOST_CODE: u64 = 512 << 20;
+/// How far the child stands back behind those who serve.
+const GIVES_WAY: i32 = 5;
 /// The longest text of a fault that is taken from it.
 const SAID_BYTES: usize = 1024;
 
@@ -141,6 +143,8 @@ pub fn compile_as_child(mut input: impl Read, mut output: impl Write) -> io::Res
     cap(Resource::As, memory)?;
     cap(Resource::Cpu, cpu.max(1))?;
     cap(Resource::Core, 0)?;
+    // Whoever serves comes first, but not so far that what is fine is never compiled. A system that refuses is as well.
+    nice(GIVES_WAY).map(drop).unwrap_or_default();
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;
     let limits = Limits { stack_bytes: usize::try_from(stack).unwrap_or(usize::MAX), ..Limits::default() };

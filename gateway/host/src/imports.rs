@@ -1,5 +1,5 @@
-//! What the contract's imports do: log, metrics, clock, random, registry, models, kv, http-out. Each call counts against the
-//! budget of the instance. Owns no state: that is the `cell`'s.
+//! What the contract's imports do: log, metrics, clock, random, registry, models, kv; http-out is `web`'s. Each call counts
+//! against the budget of the instance. Owns no state: that is the `cell`'s.
 
 use crate::bindings::filters::tidegate::plugin as filters;
 use crate::bindings::rag::tidegate::plugin as wit;
@@ -212,12 +212,5 @@ impl filters::kv::Host for Cell {
 
     fn compare_and_set(&mut self, key: String, expected: Option<Vec<u8>>, value: Vec<u8>) -> FilterAnswer<bool> {
         self.on_kv(|kv| kv.compare_and_set(key, expected.as_deref(), value))
-    }
-}
-
-impl filters::http_out::Host for Cell {
-    fn send(&mut self, _: filters::http_out::HttpRequest) -> FilterAnswer<filters::http_out::HttpResponse> {
-        self.count_call()?;
-        Ok(Err(filters::types::HostError::Denied("no hosts were granted to this plugin".to_owned())))
     }
 }

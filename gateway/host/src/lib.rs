@@ -40,6 +40,7 @@ mod shared;
 mod ticker;
 mod vet;
 mod wasi;
+mod web;
 mod world;
 
 pub use cache::Cache;
@@ -58,4 +59,5 @@ pub use plugin::{About, Done, Host, Plugin};
 pub use reach::{Nothing, Outside, Reach, Unreached};
 pub use report::{Finding, Measurement, Output, Report, Severity};
 pub use wasi::Wasi;
+pub use web::{ANSWER_BYTES, Unsent, Web, WebRequest, WebResponse};
 pub use world::World;

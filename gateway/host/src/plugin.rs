@@ -4,6 +4,7 @@
 use crate::cache::Cache;
 use crate::cell::{Cell, Heard};
 use crate::compiler::Compiler;
+use crate::counts::Failures;
 use crate::fault::{Fault, Kind, is_too_much, not_compiled, told};
 use crate::filter::{FilterPre, WarmFilter};
 use crate::input::Input;
@@ -15,6 +16,7 @@ use crate::ready::{Raw, Ready};
 use crate::report::Output;
 use crate::seat::Seat;
 use crate::ticker::Ticker;
+use crate::web::{Granted, Web};
 use crate::world::World;
 use crate::{convert, engine, precompiled, vet};
 use serde::Serialize;
@@ -98,6 +100,8 @@ pub struct Plugin {
     limits: Arc<Limits>,
     label: Arc<str>,
     calls: AtomicU64,
+    failures: Failures,
+    web: Option<Arc<dyn Web>>,
 }
 
 /// What a call gave back.
@@ -204,7 +208,8 @@ impl Host {
         let label = name.as_str().into();
         let bytes = bytes.len();
         let about = About { name, version, world, looks_at, imports, bytes, sha256, config_schema };
-        Ok(Plugin { house: Arc::clone(house), ready, about, limits, label, calls: AtomicU64::new(0) })
+        let (calls, failures, web) = Default::default();
+        Ok(Plugin { house: Arc::clone(house), ready, about, limits, label, calls, failures, web })
     }
 }
 
@@ -294,6 +299,20 @@ impl House {
 }
 
 impl Plugin {
+    /// The same under this name, which its windows' faults are told by; else that is its own.
+    #[must_use]
+    pub fn named(mut self, name: &PluginName) -> Self {
+        self.label = name.as_str().into();
+        self
+    }
+
+    /// The same with other servers to reach, of those that it was granted. Only what looks at windows gets there.
+    #[must_use]
+    pub fn with_web(mut self, web: Arc<dyn Web>) -> Self {
+        self.web = Some(web);
+        self
+    }
+
     /// What is known of it.
     #[must_use]
     pub const fn about(&self) -> &About {
@@ -313,6 +332,12 @@ impl Plugin {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// How many of its windows failed, by the kinds that occurred ([`Kind::as_str`]); those of a filter count its failures.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(&'static str, u64)> {
+        self.failures.counted()
     }
 
     /// Has it look at a window, in an instance of its own: configured, called once, dropped. Blocks as long as that takes,
@@ -337,6 +362,7 @@ impl Plugin {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let done = self.evaluate(config, input, models);
         if let Err(fault) = &done {
+            self.failures.count(fault.kind);
             tracing::warn!(plugin = &*self.label, kind = %fault.kind, "{}", fault.says);
         }
         done
@@ -361,7 +387,10 @@ impl Plugin {
 
     fn evaluate(&self, config: &str, input: &Input, models: &Arc<dyn Models>) -> Result<Done, Fault> {
         let began = Instant::now();
-        let work = |store: &mut Store<Cell>| self.ready.evaluate(store, config, input);
+        let work = |store: &mut Store<Cell>| {
+            store.data_mut().web = Granted::to(self.web.clone());
+            self.ready.evaluate(store, config, input)
+        };
         let label = Arc::clone(&self.label);
         let outside = Outside { models: Arc::clone(models), ..self.house.outside.clone() };
         let (answer, heard) =

@@ -78,7 +78,7 @@ impl World {
             Self::StreamFilter => &["kv"],
             Self::Router => &["kv", "registry"],
             Self::Drift | Self::Fairness | Self::Validator => &["registry"],
-            Self::Rag => &["registry", "models"],
+            Self::Rag => &["registry", "models", "http-out"],
             Self::Guardrail => &["kv", "models", "http-out"],
         }
     }

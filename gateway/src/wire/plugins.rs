@@ -3,6 +3,8 @@
 //! `load`'s, running it the host's.
 
 #[cfg(feature = "host")]
+mod aside;
+#[cfg(feature = "host")]
 mod load;
 #[cfg(feature = "host")]
 mod mount;
@@ -16,6 +18,8 @@ mod signature;
 mod trial;
 #[cfg(feature = "host")]
 mod uses;
+#[cfg(feature = "host")]
+mod web;
 #[cfg(feature = "host")]
 mod workshop;
 
@@ -117,7 +121,7 @@ impl Plugins {
     #[must_use]
     pub(crate) fn filter(&self, name: &PluginName) -> Option<Arc<dyn Filter>> {
         let filter = self.by_name.get(name)?.filter.as_ref()?;
-        Some(Arc::<tidegate_host::WarmFilter>::clone(filter))
+        Some(Arc::new(aside::Aside::new(Arc::<tidegate_host::WarmFilter>::clone(filter))))
     }
 
     /// What the plugin of this name may use up of models.

@@ -23,6 +23,7 @@ mod openai;
 mod patience;
 mod pool;
 mod proxy;
+mod public;
 mod reading;
 mod refusal;
 mod tls;
@@ -31,4 +32,5 @@ mod ward;
 
 pub use fault::BuildFault;
 pub use openai::OpenAiBackend;
+pub use public::is_public;
 pub use tls::TlsRoots;

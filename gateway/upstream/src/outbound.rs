@@ -5,13 +5,14 @@ use crate::TlsRoots;
 use crate::dial::{Target, bare_host, dial};
 use crate::lane::{H1, Lane, Sent};
 use crate::patience::Patience;
+use crate::public::is_public;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use rustls::pki_types::ServerName;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::outbound::{Outbound, Reach};
@@ -28,6 +29,8 @@ pub enum Appetite {
     Beginning,
     /// All of it: 256 MiB within 5 minutes at most; a longer one is a fault.
     Whole,
+    /// All of it: so many bytes within a minute at most; a longer one is a fault.
+    UpTo(usize),
 }
 
 impl Appetite {
@@ -35,6 +38,7 @@ impl Appetite {
         match self {
             Self::Beginning => 64 * 1024,
             Self::Whole => 256 * 1024 * 1024,
+            Self::UpTo(most) => most,
         }
     }
 
@@ -42,6 +46,7 @@ impl Appetite {
         match self {
             Self::Beginning => Duration::from_secs(30),
             Self::Whole => Duration::from_secs(300),
+            Self::UpTo(_) => Duration::from_secs(60),
         }
     }
 }
@@ -94,7 +99,7 @@ impl OneShot {
                 }
             }
         }
-        if all.len() > most && self.appetite == Appetite::Whole {
+        if all.len() > most && self.appetite != Appetite::Beginning {
             return Err(Fault::new(FaultKind::TooLarge, format!("{url} answered with more than {most} bytes")));
         }
         all.truncate(most);
@@ -104,7 +109,7 @@ impl OneShot {
     async fn target(&self, url: &Uri, reach: Reach) -> Result<Target, Fault> {
         let is_tls = match url.scheme_str() {
             Some("https") => true,
-            Some("http") if reach == Reach::Any => false,
+            Some("http") if reach != Reach::Public => false,
             _ => return Err(refused("it must start with `https://`")),
         };
         let name = bare_host(url.host().ok_or_else(|| refused("it names no host"))?);
@@ -116,7 +121,11 @@ impl OneShot {
         } else {
             None
         };
-        let host = if reach == Reach::Any { name.to_owned() } else { public_address(name, port).await?.to_string() };
+        let host = match reach {
+            Reach::Any => name.to_owned(),
+            Reach::Public => public_address(name, port).await?.to_string(),
+            Reach::At(address) => address.to_string(),
+        };
         Ok(Target { host: host.into(), port, tls, proxy: None })
     }
 }
@@ -143,53 +152,6 @@ async fn public_address(host: &str, port: u16) -> Result<IpAddr, Fault> {
     addresses.first().copied().ok_or_else(|| Fault::new(FaultKind::Unreachable, format!("{host} has no address")))
 }
 
-/// Whether everybody could reach this address, by IANA's registries of special-purpose addresses. What only wraps an
-/// IPv4 address is judged by that.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => {
-            let parts = v6.segments();
-            let embedded = |high: u16, low: u16| {
-                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-                is_public_v4(Ipv4Addr::new(a, b, c, d))
-            };
-            match parts {
-                // Mapped, compatible and translated addresses, and those of NAT64 and 6to4.
-                [0, 0, 0, 0, 0, 0xFFFF | 0, high, low] | [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => embedded(high, low),
-                [0x2002, high, low, ..] => embedded(high, low),
-                _ => is_public_v6(v6),
-            }
-        }
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let is_special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || address.is_multicast()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 192 && b == 88 && c == 99)
-        || (a == 198 && matches!(b, 18 | 19));
-    !is_special
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let parts = address.segments();
-    // Global unicast is 2000::/3; within it documentation and the protocols' own block are not for anybody.
-    let is_global = parts[0] & 0xE000 == 0x2000;
-    let is_documentation = (parts[0] == 0x2001 && parts[1] == 0xDB8) || parts[0] == 0x3FFF;
-    let is_protocol = parts[0] == 0x2001 && parts[1] < 0x200;
-    is_global && !is_documentation && !is_protocol
-}
-
 fn refused(why: &'static str) -> Fault {
     Fault::new(FaultKind::InvalidRequest, format!("the address cannot be sent to: {why}"))
 }
@@ -207,44 +169,6 @@ fn late(url: &Uri) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_that_only_we_can_reach_are_not_public() {
-        for private in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "192.0.0.8",
-            "198.18.0.1",
-            "203.0.113.7",
-            "240.0.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::a00:1",
-            "2002:7f00:1::",
-            "2001:db8::1",
-            "2001::1",
-        ] {
-            assert!(!is_public(private.parse().unwrap()), "{private}");
-        }
-        for public in
-            ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101", "2002:101:101::"]
-        {
-            assert!(is_public(public.parse().unwrap()), "{public}");
-        }
-    }
 
     #[tokio::test]
     async fn what_a_caller_wrote_cannot_reach_this_machine() {

@@ -12,7 +12,7 @@ use schemars::{Schema, json_schema};
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{PluginLimits, PluginSpec, Rate, WasiGrant};
+use tidegate_core::spec::{PluginLimits, PluginSpec, Rate, WasiGrant, WebHost, WebHosts};
 use tidegate_core::{ModelName, PluginName};
 
 /// What may be asked for an instance's memory.
@@ -54,12 +54,13 @@ record! {
 record! {
     /// What a plugin may ask of the gateway. Of plugins that look at calls while these are served nobody asks models.
     CapabilitiesFile {
-        required {
+        optional {
             /// The models that it may ask, each of `models`. Calls of plugins pass no filters, and nobody watches them,
             /// copies them or learns from them.
             models: Vec<At<ModelName>>,
+            /// The servers that it may reach by `http-out`, each as `HOST`, `HOST:PORT` (by https) or `http://HOST:PORT`.
+            http: Vec<At<Server>>,
         }
-        later { "http" }
     }
 }
 
@@ -117,6 +118,19 @@ impl Scalar for PublicKey {
     }
 }
 
+/// A server that a plugin may reach.
+#[derive(Debug, Clone)]
+pub(crate) struct Server(WebHost);
+
+impl Scalar for Server {
+    const WHAT: &'static str = "a server that can be granted";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let remedy = "write it as `api.example.com`, `api.example.com:8443` or `http://127.0.0.1:9000`";
+        WebHost::listed(text).map(Self).map_err(|why| Flaw::why(why).mend(remedy))
+    }
+}
+
 /// The plugin of an entry.
 pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<PluginSpec> {
     let name = super::name::<PluginName>(&item.name, &item.at, desk);
@@ -125,8 +139,10 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
     if let (Some(path), Some(key)) = (&component, &raw.signed_by) {
         signature(path, key, desk);
     }
-    let asks = raw.here().has("capabilities");
-    let models = raw.capabilities.map_or_else(Vec::new, |given| models(&given, desk.notes));
+    let asks = raw.capabilities.as_ref().is_some_and(|given| given.models.is_some());
+    let models = raw.capabilities.as_ref().map_or_else(Vec::new, |given| models(given, desk.notes));
+    let servers = raw.capabilities.into_iter().filter_map(|given| given.http).flatten();
+    let web = WebHosts(servers.map(|given| given.value.0).collect());
     let limits = raw.limits.map_or_else(PluginLimits::default, |limits| within(limits, asks, desk.notes));
     let config = raw.config.unwrap_or_else(Json::nothing);
     Some(PluginSpec {
@@ -142,6 +158,7 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
             None | Some(WasiFile::None) => WasiGrant::None,
             Some(WasiFile::Minimal) => WasiGrant::Minimal,
         },
+        web,
     })
 }
 
@@ -193,9 +210,12 @@ fn signature(component: &std::path::Path, key: &At<PublicKey>, desk: &mut Desk<'
 
 /// The models that are granted. Whether there are such is `refer`'s question.
 fn models(raw: &CapabilitiesFile, notes: &mut Notes) -> Vec<ModelName> {
+    if raw.models.is_none() && raw.http.is_none() {
+        notes.fault(raw.at(), "this grants nothing").remedy("grant `models` or `http`, or leave `capabilities` out");
+    }
     let Some(given) = &raw.models else { return Vec::new() };
     if given.is_empty() {
-        notes.fault(raw.at(), "this grants no model").remedy("name one of `models`, or leave `capabilities` out");
+        notes.fault(raw.at(), "this grants no model").remedy("name one of `models`, or leave it out");
     }
     let mut models: Vec<ModelName> = Vec::with_capacity(given.len());
     for model in given {

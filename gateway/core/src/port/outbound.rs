@@ -4,6 +4,7 @@ use super::BoxFuture;
 use crate::Fault;
 use bytes::Bytes;
 use http::{Request, Response};
+use std::net::IpAddr;
 
 /// Sends single requests.
 pub trait Outbound: Send + Sync + std::fmt::Debug {
@@ -19,4 +20,6 @@ pub enum Reach {
     Public,
     /// Anywhere.
     Any,
+    /// To this address, which was checked; what the name of its host leads to is not asked again.
+    At(IpAddr),
 }

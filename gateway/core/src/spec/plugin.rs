@@ -1,6 +1,7 @@
 //! Plugins, and where routes use them.
 
 use super::limit::{OnFailure, Rate};
+use super::web::WebHosts;
 use crate::digest::Digest;
 use crate::{ModelName, PluginName};
 use std::fmt;
@@ -28,6 +29,8 @@ pub struct PluginSpec {
     pub limits: PluginLimits,
     /// What it is granted of WASI.
     pub wasi: WasiGrant,
+    /// The servers that it may reach.
+    pub web: WebHosts,
 }
 
 /// What a plugin is granted of WASI.
@@ -64,7 +67,7 @@ impl PluginSpec {
 /// Its configuration may have secrets.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, component, sha256, signed_by, config: _, shown, models, limits, wasi } = self;
+        let Self { name, component, sha256, signed_by, config: _, shown, models, limits, wasi, web } = self;
         f.debug_struct("PluginSpec")
             .field("name", name)
             .field("component", component)
@@ -74,6 +77,7 @@ impl fmt::Debug for PluginSpec {
             .field("models", models)
             .field("limits", limits)
             .field("wasi", wasi)
+            .field("web", web)
             .finish()
     }
 }

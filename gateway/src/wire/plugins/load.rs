@@ -3,7 +3,7 @@
 
 use super::uses::Uses;
 use super::workshop::Workshop;
-use super::{settings, signature};
+use super::{settings, signature, web};
 use crate::granted::Purse;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,16 +44,17 @@ pub(super) struct Totals {
 impl Loaded {
     /// What was counted of it and of those before it.
     pub(super) fn totals(&self) -> Totals {
-        let mut totals = self.before.clone();
-        match &self.filter {
+        let (calls, failures) = match &self.filter {
             Some(filter) => {
                 let counts = filter.counts();
-                totals.calls += counts.calls;
-                for (kind, count) in counts.failures {
-                    *totals.failures.entry(kind).or_default() += count;
-                }
+                (counts.calls, counts.failures)
             }
-            None => totals.calls += self.plugin.calls(),
+            None => (self.plugin.calls(), self.plugin.failures()),
+        };
+        let mut totals = self.before.clone();
+        totals.calls += calls;
+        for (kind, count) in failures {
+            *totals.failures.entry(kind).or_default() += count;
         }
         totals
     }
@@ -62,7 +63,9 @@ impl Loaded {
     fn is(&self, spec: &PluginSpec, sha256: Digest) -> bool {
         // How many tokens of models it may use up is no matter of the plugin that is loaded.
         let bounds = |spec: &PluginSpec| (PluginLimits { tokens: None, ..spec.limits }, spec.wasi);
-        self.sha256 == sha256 && self.spec.config == spec.config && bounds(&self.spec) == bounds(spec)
+        let (old, new) = (&self.spec, spec);
+        let is_bound_alike = bounds(old) == bounds(new) && old.web == new.web;
+        self.sha256 == sha256 && old.config == new.config && is_bound_alike
     }
 }
 
@@ -135,7 +138,11 @@ fn new(
     uses: &Uses,
 ) -> Result<(Arc<Plugin>, Option<Arc<WarmFilter>>), String> {
     let said = |fault: tidegate_host::Fault| format!("{} ({})", fault.says, fault.kind);
-    let plugin = Arc::new(workshop.load(host, bytes, sha256, bounds(spec)).map_err(said)?);
+    let mut plugin = workshop.load(host, bytes, sha256, bounds(spec)).map_err(said)?.named(&spec.name);
+    if let Some(web) = web::granted(spec, plugin.about())? {
+        plugin = plugin.with_web(web);
+    }
+    let plugin = Arc::new(plugin);
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;

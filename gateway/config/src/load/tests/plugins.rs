@@ -42,8 +42,7 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {deadline: 0.5ms}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {deadline: 61s}}", "from 1ms to 60s"),
         ("{component: x.wasm, limits: {memroy: 1MiB}}", "unknown field `memroy`"),
-        ("{component: x.wasm, capabilities: {models: [a], http: [a]}}", "not available in this version"),
-        ("{component: x.wasm, capabilities: {}}", "`models` is missing"),
+        ("{component: x.wasm, capabilities: {}}", "grants nothing"),
         ("{component: x.wasm, capabilities: {models: []}}", "grants no model"),
         ("{component: x.wasm, capabilities: {models: [a, a]}}", "stands here twice"),
         ("{component: x.wasm, capabilities: {models: [c]}}", "there is no model `c`"),
@@ -55,6 +54,10 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {modules: 0}}", "at least 1"),
         ("{component: x.wasm, limits: {table: 1023}}", "are from 1024 to 1048576"),
         ("{component: x.wasm, wasi: full}", "not one of the choices"),
+        ("{component: x.wasm, capabilities: {http: api.example.com}}", "expected a list"),
+        ("{component: x.wasm, capabilities: {http: [\"ftp://a\"]}}", "its scheme is neither"),
+        ("{component: x.wasm, capabilities: {http: [\"2130706433\"]}}", "its host is a number"),
+        ("{component: x.wasm, capabilities: {http: [\"*.example.com\"]}}", "each host is written out"),
     ] {
         let folder = folder(ROUTE, &format!("{{x: {plugin}}}"));
         let report = read(folder.path()).map(|_| ()).expect_err(plugin);
@@ -104,7 +107,7 @@ fn plugins_and_filters_are_read() {
     let digest = Digest::of(b"two");
     let routes = "{r: {model: a, filters: [{plugin: x, at: [request, answer]}, {plugin: y, at: [answer], failure: open}]}, b: {model: b}, l: {model: l}}";
     let plugins = format!(
-        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms, size: 32MiB, modules: 64, table: 65536}}, wasi: minimal}}}}"
+        "{{x: {{component: x.wasm}}, y: {{component: signed.wasm, sha256: \"{digest}\", signed_by: \"{key}\", config: {{b: [1, \"1\"], a: {{c: \"${{env:KEY}}\"}}}}, limits: {{memory: 16MiB, deadline: 5ms, size: 32MiB, modules: 64, table: 65536}}, wasi: minimal, capabilities: {{http: [API.example.com, \"http://127.0.0.1:9000\"]}}}}}}"
     );
     let folder = folder(routes, &plugins);
     let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
@@ -122,6 +125,8 @@ fn plugins_and_filters_are_read() {
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
     assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
+    let listed: Vec<_> = y.web.0.iter().map(ToString::to_string).collect();
+    assert_eq!(listed, ["https://api.example.com:443", "http://127.0.0.1:9000"]);
     let (memory, deadline) = (Some(16 << 20), Some(Duration::from_millis(5)));
     let (size, modules, table) = (Some(32 << 20), Some(64), Some(65_536));
     assert_eq!(y.limits, PluginLimits { memory, deadline, tokens: None, size, modules, table });
@@ -152,7 +157,7 @@ fn models_are_granted_by_name() {
     assert_eq!(x.models.iter().map(|model| model.as_str()).collect::<Vec<_>>(), ["l", "a"]);
     assert_eq!(x.limits.tokens.map(|rate| (rate.count, rate.every)), Some((100_000, Duration::from_secs(3600))));
     let described = &crate::describe(&loaded.spec)["plugins"]["x"];
-    assert_eq!(described["capabilities"], serde_json::json!({"models": ["l", "a"]}));
+    assert_eq!(described["capabilities"], serde_json::json!({"models": ["l", "a"], "http": []}));
     assert_eq!(described["limits"]["tokens"], "100000/3600s");
 }
 
