@@ -3,6 +3,8 @@
 
 mod alerts;
 mod cli;
+#[cfg(feature = "host")]
+mod components;
 mod learning;
 mod monitors;
 mod pull;

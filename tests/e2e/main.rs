@@ -79,6 +79,8 @@ mod shared;
 mod shared_learning;
 mod shared_rollouts;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod steering;
 #[cfg(test)]
 mod sticky;

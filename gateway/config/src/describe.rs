@@ -11,12 +11,12 @@ use tidegate_core::digest::Digest;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
-    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
-    DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter,
-    HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec,
-    ParameterSpec, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind, RewardLevel,
-    RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri, StickyBy,
-    SubjectSpec, Timing,
+    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
+    CorsSpec, DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec,
+    HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec,
+    OutlierSpec, ParameterSpec, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind,
+    RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri,
+    StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -485,10 +485,14 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, limits } = spec;
+    let PluginSpec { name: _, component, sha256, auth, signed_by, config: _, shown, limits } = spec;
     json!({
-        "component": component,
+        "component": component.to_string(),
         "sha256": sha256,
+        "auth": auth.as_ref().map(|auth| match auth {
+            ComponentAuth::Basic(_) => json!({"basic": HIDDEN}),
+            ComponentAuth::Bearer(_) => json!({"bearer": HIDDEN}),
+        }),
         "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
         "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
         "limits": {"memory": limits.memory.map(|bytes| format!("{bytes}B")), "deadline": limits.deadline.map(seconds)},

@@ -3,6 +3,7 @@
 
 pub mod alert;
 pub mod cascade;
+pub mod component;
 pub mod events;
 pub mod feature;
 mod governance;
@@ -26,6 +27,7 @@ pub mod telemetry;
 
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
+pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};

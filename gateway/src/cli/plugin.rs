@@ -10,6 +10,8 @@ mod compare;
 #[cfg(feature = "host")]
 mod doing;
 #[cfg(feature = "host")]
+mod far;
+#[cfg(feature = "host")]
 mod fixture;
 mod scaffold;
 mod signing;
@@ -56,10 +58,16 @@ Example:
         output: Option<PathBuf>,
     },
     /// Load a component and say what it is: its world, what it asks for, its size and digest, what it is configured by
-    #[command(after_help = "Example:\n  tidegate plugin inspect plugins/dist/drift.wasm")]
+    #[command(after_help = "\
+A component that lies elsewhere is fetched for it and not kept: its sha256 is what a configuration pins. A login, where one is
+wanted, stands in the variable TIDEGATE_COMPONENT_LOGIN as USER:PASSWORD.
+
+Examples:
+  tidegate plugin inspect plugins/dist/drift.wasm
+  tidegate plugin inspect oci://ghcr.io/org/drift:1.2.0")]
     Inspect {
-        /// The component
-        file: PathBuf,
+        /// The component: a file, https://HOST/PATH or oci://HOST/REPOSITORY:TAG
+        component: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -145,6 +153,20 @@ Example:
         #[arg(short, long, value_name = "OUT.wasm")]
         output: PathBuf,
     },
+    /// Send a component to a registry of containers, with the signature that lies beside it, and print how a configuration
+    /// names it there
+    #[command(after_help = "\
+It is one layer of the kind application/wasm, as other tools for WebAssembly have it. A login stands in the variable
+TIDEGATE_COMPONENT_LOGIN as USER:PASSWORD.
+
+Example:
+  tidegate plugin push my-drift.wasm oci://ghcr.io/org/my-drift:1.0.0")]
+    Push {
+        /// The component, with FILE.sig beside it where it is signed
+        file: PathBuf,
+        /// Where to: oci://HOST/REPOSITORY:TAG
+        to: String,
+    },
     /// Make a key to sign components with, and print its public half as a configuration wants it
     #[command(after_help = "Example:\n  tidegate plugin keygen plugins.pem")]
     Keygen {
@@ -193,13 +215,14 @@ impl Plugin {
     fn run_hosted(self) -> anyhow::Result<()> {
         match self {
             Self::Build { dir, rustc, output } => build::build(&dir, rustc, output),
-            Self::Inspect { file, json } => doing::inspect(&file, json),
+            Self::Inspect { component, json } => doing::inspect(&component, json),
             Self::Run { file, input, config, json } => doing::run(&file, &input, config.as_deref(), json),
             Self::Test { at, fixtures } => trial::test(&at, fixtures),
             Self::Bench { file, input, config, calls, warm_up } => {
                 bench::bench(&file, &input, config.as_deref(), calls, warm_up)
             }
             Self::Pack { core, output } => doing::pack(&core, &output),
+            Self::Push { file, to } => far::push(&file, &to),
             Self::New { .. } | Self::Keygen { .. } | Self::Sign { .. } | Self::Verify { .. } => Ok(()),
         }
     }

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use tidegate_core::port::filter::LooksAt;
+use tidegate_core::spec::ComponentAt;
 use tidegate_host::{
     About, Bounds, Done, Fault, Finding, Heard, Host, Kind, Limits, Measurement, Output, Outside, Report,
 };
@@ -18,8 +19,10 @@ use tidegate_host::{
 /// The largest window and configuration that are read.
 const MOST_JSON: u64 = 256 << 20;
 
-pub(super) fn inspect(file: &Path, json: bool) -> anyhow::Result<()> {
-    let (plugin, _) = load(file)?;
+pub(super) fn inspect(component: &str, json: bool) -> anyhow::Result<()> {
+    let at: ComponentAt =
+        component.parse().map_err(|fault| Wrong(format!("{component} is no place of a component: {fault}")))?;
+    let plugin = loaded(&super::far::bytes(&at, Limits::default().component_bytes)?, &at.to_string())?;
     if json {
         print(&format!("{:#}\n", serde_json::to_value(plugin.about())?))
     } else {
@@ -75,12 +78,15 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// A component that is loaded, and its bytes.
 pub(super) fn load(file: &Path) -> anyhow::Result<(tidegate_host::Plugin, Vec<u8>)> {
-    let limits = Limits::default();
     // One byte more than is taken, so that the host says what is too large.
-    let bytes = read(file, limits.component_bytes as u64 + 1)?;
-    let host = Host::new(limits, Outside::default())?;
-    let plugin = host.load(&bytes, Bounds::default()).map_err(|fault| wrong(&file.display().to_string(), &fault))?;
-    Ok((plugin, bytes))
+    let bytes = read(file, Limits::default().component_bytes as u64 + 1)?;
+    Ok((loaded(&bytes, &file.display().to_string())?, bytes))
+}
+
+/// The same of bytes that are there.
+fn loaded(bytes: &[u8], named: &str) -> anyhow::Result<tidegate_host::Plugin> {
+    let host = Host::new(Limits::default(), Outside::default())?;
+    host.load(bytes, Bounds::default()).map_err(|fault| wrong(named, &fault))
 }
 
 /// The configuration of a file, else what stands beside the input, else none.
@@ -98,7 +104,7 @@ pub(super) fn micros(time: Duration) -> String {
 }
 
 /// At most so many bytes of a file.
-fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let absent = |error| Wrong(format!("{} cannot be read: {error}", path.display()));
     let mut bytes = Vec::new();

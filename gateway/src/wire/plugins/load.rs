@@ -1,9 +1,10 @@
 //! One plugin: from its file to what can be called, in steps that each say what is wrong. Owns their order: what costs
 //! nothing comes first, what runs the plugin last.
 
+use super::settings;
 use super::uses::Uses;
 use super::workshop::Workshop;
-use super::{settings, signature};
+use crate::components::{Depot, SIGNATURE_BYTES, signature};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,9 +14,6 @@ use tidegate_core::digest::Digest;
 use tidegate_core::port::filter::LooksAt;
 use tidegate_core::spec::PluginSpec;
 use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter};
-
-/// The longest file of a signature: its base64, and a line end.
-const SIGNATURE_BYTES: u64 = 256;
 
 /// A plugin that is loaded.
 #[derive(Debug, Clone)]
@@ -69,18 +67,25 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Loads it, or takes `old`, where that is the same.
-    pub(super) fn loaded(self, host: &Host, workshop: &Workshop, old: Option<&Loaded>) -> Result<Loaded, String> {
+    pub(super) fn loaded(
+        self,
+        host: &Host,
+        workshop: &Workshop,
+        depot: &Depot,
+        old: Option<&Loaded>,
+    ) -> Result<Loaded, String> {
         let Self { spec, uses } = self;
         // One byte more than is taken, so that the host says what is too large.
-        let bytes = read(&spec.component, Limits::default().component_bytes as u64 + 1)
+        let path = depot.path(spec)?;
+        let bytes = read(&path, Limits::default().component_bytes as u64 + 1)
             .map_err(|why| format!("it cannot be read: {why}"))?;
         let sha256 = Digest::of(&bytes);
         if let Some(pinned) = spec.sha256.filter(|pinned| *pinned != sha256) {
             return Err(format!("its sha256 is {sha256}, and {pinned} is pinned"));
         }
         if let Some(key) = spec.signed_by {
-            let path = PluginSpec::signature_of(&spec.component);
-            let file = read(&path, SIGNATURE_BYTES)
+            let path = PluginSpec::signature_of(&path);
+            let file = read(&path, SIGNATURE_BYTES as u64)
                 .map_err(|why| format!("its signature {} cannot be read: {why}", path.display()))?;
             signature::verify(&bytes, &file, key)?;
         }
@@ -123,7 +128,7 @@ fn new(
     };
     tracing::info!(
         plugin = %spec.name,
-        component = %spec.component.display(),
+        component = %spec.component,
         sha256 = %about.sha256.short(),
         world = %about.world,
         version = about.version,

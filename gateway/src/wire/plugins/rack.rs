@@ -46,7 +46,7 @@ fn shown(loaded: &Loaded) -> Value {
     let mut shown = json!({
         "object": "plugin",
         "name": spec.name,
-        "component": spec.component,
+        "component": spec.component.to_string(),
         "sha256": sha256,
         "bytes": about.bytes,
         "pinned": spec.sha256.is_some(),
