@@ -71,6 +71,8 @@ mod replay;
 mod resilience;
 #[cfg(test)]
 mod rollouts;
+#[cfg(test)]
+mod router_plugins;
 mod routing;
 #[cfg(test)]
 mod serving;

@@ -337,6 +337,7 @@ fn policy(spec: &RouteSpec) -> Value {
         PolicySpec::Rollout(_) => return Value::Null,
         PolicySpec::Steered(by) => return by_call::steered(by, spec),
         PolicySpec::Rules(by) => return by_call::rules(by, spec),
+        PolicySpec::Advised(by) => return by_call::advised(by, spec),
         PolicySpec::Cascade(by) => return cascade::cascade(by, spec),
         PolicySpec::Learned(learned) => learned,
     };

@@ -170,7 +170,12 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
 
 fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {
     let routes = raw.routes.iter().flat_map(|routes| &routes.0).filter_map(|item| item.value.as_ref());
-    routes.flat_map(|route| route.filters.iter().flatten()).filter_map(|filter| filter.plugin.as_ref()).collect()
+    routes
+        .flat_map(|route| {
+            let filters = route.filters.iter().flatten().filter_map(|filter| filter.plugin.as_ref());
+            filters.chain(route.policy.as_ref().and_then(PolicyFile::plugin))
+        })
+        .collect()
 }
 
 /// Whether they are there is asked with each monitor.
@@ -276,7 +281,8 @@ fn warn_of_idle_plugins(raw: &ConfigFile, used: &[&At<PluginName>], desk: &mut D
     for item in raw.plugins.iter().flat_map(|plugins| &plugins.0) {
         if !used.iter().any(|name| name.value.as_str() == item.name) {
             desk.notes.warn(&item.at, format!("nobody uses the plugin `{}`", item.name)).remedy(
-                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`) or a monitor, or leave it out",
+                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`, `policy: {router: {plugin: NAME}}`) or a \
+                 monitor, or leave it out",
             );
         }
     }

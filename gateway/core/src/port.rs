@@ -13,6 +13,7 @@ pub mod models;
 pub mod mount;
 pub mod outbound;
 pub mod prompts;
+pub mod router;
 pub mod shadow;
 pub mod shelf;
 pub mod table;

@@ -1,6 +1,7 @@
 //! The checked configuration: what organs are built from. Owns its shape; reading YAML and finding faults is the
 //! configuration crate's, and only that makes these values.
 
+pub mod advised;
 pub mod alert;
 pub mod cascade;
 pub mod component;
@@ -25,6 +26,7 @@ pub mod shared;
 pub mod steer;
 pub mod telemetry;
 
+pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
 pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};

@@ -79,7 +79,7 @@ impl Limits {
     /// It shall have more memory than there is for any.
     pub(crate) fn of(&self, world: World, bounds: Bounds) -> Result<Self, String> {
         let mut limits = self.clone();
-        if world.is_filter() {
+        if world.is_warm() {
             limits.memory_bytes = self.filters.memory_bytes.min(self.memory_bytes);
             limits.deadline = self.filters.deadline;
             limits.host_calls = self.filters.host_calls;

@@ -184,7 +184,6 @@ impl Host {
         let limits = Arc::new(limits);
         let misfit = |says: &str| Fault::new(Kind::WrongWorld, format!("it does not fit the world `{world}`: {says}"));
         let ready = Ready::link(world, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
-        let ready = ready.ok_or_else(|| misfit("this version does not run it"))?;
         let (described, _) =
             house.inside("new".into(), &limits, limits.load_deadline, "its start", |store| ready.describe(store))?;
         let (name, version, config_schema) = vet::described(described.name, described.version, &described.schema)

@@ -88,6 +88,9 @@ Filters and guardrails take one of three, each with \"call\": {\"route\", \"tena
   an answer  {\"choices\": [{\"role\": \"assistant\", \"parts\": [{\"kind\": \"tool_arguments\", \"text\": \"{}\"}]}]}
   a stream   {\"deltas\": [\"Hel\", {\"choice\": 0, \"kind\": \"text\", \"text\": \"lo\"}, {\"choice\": 0, \"end\": \"stop\"}]}
 
+Routers take arms, with \"features\" and \"call\": {\"arms\": [{\"name\": \"small\", \"first_byte_ms\": 80}, {\"name\": \"large\", \"ready\": false}]}
+(also \"share\", \"in_flight\" and \"price\": {\"input\", \"output\"}).
+
 A fixture (`plugin test`) is such a file too, with its configuration.
 
 Example:

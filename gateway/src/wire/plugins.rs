@@ -20,6 +20,7 @@ mod workshop;
 use std::sync::Arc;
 use tidegate_core::PluginName;
 use tidegate_core::port::filter::Filter;
+use tidegate_core::port::router::Router;
 use tidegate_core::spec::GatewaySpec;
 #[cfg(feature = "host")]
 use tidegate_core::spec::PluginSpec;
@@ -38,7 +39,7 @@ use {
     anyhow::Context as _,
     load::{Loaded, Wanted},
     std::collections::BTreeMap,
-    tidegate_host::{Host, Limits, Outside},
+    tidegate_host::{Host, Limits, Outside, World},
     uses::Uses,
 };
 
@@ -140,6 +141,14 @@ impl Plugins {
         Some(Arc::<tidegate_host::WarmFilter>::clone(filter))
     }
 
+    /// What says which arms calls may have under this name.
+    #[must_use]
+    pub(crate) fn router(&self, name: &PluginName) -> Option<Arc<dyn Router>> {
+        let loaded = self.by_name.get(name)?;
+        let router = loaded.filter.as_ref().filter(|_| loaded.plugin.about().world == World::Router)?;
+        Some(Arc::<tidegate_host::WarmFilter>::clone(router))
+    }
+
     /// What judges windows under this name.
     #[must_use]
     pub(crate) fn evaluator(&self, name: &PluginName) -> Option<Arc<tidegate_host::Plugin>> {
@@ -198,6 +207,13 @@ impl Plugins {
             "this program was built without the feature `host`, which `plugins` need"
         );
         Ok(Self { of: Arc::clone(&spec.hash) })
+    }
+
+    /// None.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
+    pub(crate) fn router(&self, _: &PluginName) -> Option<Arc<dyn Router>> {
+        None
     }
 
     /// None.

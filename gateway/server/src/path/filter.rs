@@ -210,12 +210,12 @@ fn failure(means: OnFailure, failed: &Failed) -> Option<Fault> {
     }
 }
 
-fn micros(took: Duration) -> u64 {
+pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The headers that filters see.
-fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
     let seen = headers.iter().filter(|(name, value)| !value.is_sensitive() && !is_secret(name.as_str()));
     seen.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect()
 }

@@ -11,7 +11,6 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
-use tidegate_core::port::filter::LooksAt;
 use tidegate_core::spec::PluginSpec;
 use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter};
 
@@ -121,10 +120,10 @@ fn new(
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;
-    let filter = if about.looks_at == LooksAt::default() {
-        None
-    } else {
+    let filter = if about.world.is_warm() {
         Some(Arc::new(plugin.filter(spec.name.clone(), &spec.config).map_err(said)?))
+    } else {
+        None
     };
     tracing::info!(
         plugin = %spec.name,

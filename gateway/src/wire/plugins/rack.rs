@@ -59,7 +59,7 @@ fn shown(loaded: &Loaded) -> Value {
             "memory": spec.limits.memory,
             "deadline_ms": spec.limits.deadline.map(|deadline| deadline.as_secs_f64() * 1000.0),
         },
-        "used_by": {"routes": routes, "monitors": uses.monitors},
+        "used_by": {"routes": routes, "routers": uses.routers, "monitors": uses.monitors},
         "calls": calls,
         "failures": failures,
     });

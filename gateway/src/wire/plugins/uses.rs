@@ -1,7 +1,7 @@
 //! Who uses a plugin, and whether it can be used so. Pure.
 
 use tidegate_core::port::filter::LooksAt;
-use tidegate_core::spec::{FilterSpec, GatewaySpec};
+use tidegate_core::spec::{FilterSpec, GatewaySpec, PolicySpec, RouteSpec};
 use tidegate_core::{MonitorName, PluginName, RouteName};
 use tidegate_host::World;
 
@@ -10,6 +10,8 @@ use tidegate_host::World;
 pub(super) struct Uses {
     /// Routes, as a filter.
     pub(super) routes: Vec<(RouteName, FilterSpec)>,
+    /// Routes whose policy asks it.
+    pub(super) routers: Vec<RouteName>,
     /// Monitors.
     pub(super) monitors: Vec<MonitorName>,
 }
@@ -19,9 +21,11 @@ impl Uses {
     pub(super) fn of(name: &PluginName, spec: &GatewaySpec) -> Self {
         let filters = spec.routes.values().flat_map(|route| route.filters.iter().map(move |one| (&route.name, one)));
         let routes = filters.filter(|(_, filter)| filter.plugin == *name);
+        let asks = |route: &&RouteSpec| matches!(&route.policy, PolicySpec::Advised(by) if by.plugin == *name);
         let monitors = spec.monitors.values().filter(|monitor| monitor.plugin == *name);
         Self {
             routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
+            routers: spec.routes.values().filter(asks).map(|route| route.name.clone()).collect(),
             monitors: monitors.map(|monitor| monitor.name.clone()).collect(),
         }
     }
@@ -41,6 +45,11 @@ impl Uses {
             if filter.at_answer && !looks_at.answer && !looks_at.stream {
                 return Err(format!("route `{route}` has it look at answers, and {fills}"));
             }
+        }
+        if let Some(route) = self.routers.first().filter(|_| world != World::Router) {
+            return Err(format!(
+                "the policy of route `{route}` asks it, and its world `{world}` is not that of routers"
+            ));
         }
         match self.monitors.first() {
             Some(monitor) if !judges_windows(world) => {
@@ -86,7 +95,7 @@ mod tests {
     fn at(at_request: bool, at_answer: bool) -> Uses {
         let plugin = "p".parse().unwrap();
         let filter = FilterSpec { plugin, at_request, at_answer, failure: OnFailure::Closed };
-        Uses { routes: vec![("support".parse().unwrap(), filter)], monitors: Vec::new() }
+        Uses { routes: vec![("support".parse().unwrap(), filter)], ..Uses::default() }
     }
 
     const NOTHING: LooksAt = LooksAt { request: false, answer: false, stream: false };
@@ -106,6 +115,10 @@ mod tests {
         assert_eq!(says, "route `support` has it look at requests, and its world `drift-plugin` is not one of filters");
         let watched = Uses { monitors: vec!["m".parse().unwrap()], ..Uses::default() };
         assert_eq!(watched.fit(World::Drift, NOTHING), Ok(()));
+        let asked = Uses { routers: vec!["support".parse().unwrap()], ..Uses::default() };
+        assert_eq!(asked.fit(World::Router, NOTHING), Ok(()));
+        assert!(asked.fit(World::RequestFilter, requests).unwrap_err().contains("not that of routers"));
+        assert!(at(true, false).fit(World::Router, NOTHING).unwrap_err().contains("not one of filters"));
         assert!(watched.fit(World::RequestFilter, requests).unwrap_err().contains("monitor `m`"));
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{ComponentAt, ComponentAuth, FilterSpec, OnFailure, PluginLimits, PluginSpec};
+use tidegate_core::spec::{ComponentAt, ComponentAuth, FilterSpec, OnFailure, PluginLimits, PluginSpec, PolicySpec};
 
 /// A folder with a component, its signature and a configuration of these sections beside them.
 fn folder(routes: &str, plugins: &str) -> tempfile::TempDir {
@@ -184,6 +184,43 @@ fn a_plugin_that_nobody_uses_is_warned_of() {
     let folder = folder("{a: {model: a}, b: {model: b}, l: {model: l}}", "{x: {component: x.wasm}}");
     let warnings: Vec<_> = read(folder.path()).unwrap().warnings.into_iter().map(|finding| finding.message).collect();
     assert_eq!(warnings, ["nobody uses the plugin `x`"]);
+}
+
+#[test]
+fn a_policy_that_asks_a_plugin_is_read() {
+    let of = |policy: &str| {
+        let route = format!(
+            "{{r: {{variants: {{a: {{model: a}}, b: {{model: b}}}}, policy: {{router: {policy}}}}}, l: {{model: l}}}}"
+        );
+        read(folder(&route, "{x: {component: x.wasm}}").path())
+    };
+    let loaded = of("{plugin: x, features: [language, {prompt_length: {}}], shares: {b: 70%, a: 30%}, explore: 5%}");
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.warnings, []);
+    let PolicySpec::Advised(advised) = &loaded.spec.routes["r"].policy else { panic!("another policy") };
+    assert_eq!((advised.plugin.as_str(), advised.features.len(), advised.explore), ("x", 2, 0.05));
+    assert_eq!(advised.shares, [0.3, 0.7]);
+    let shown = &crate::describe(&loaded.spec)["routes"]["r"]["policy"]["router"];
+    assert_eq!(
+        (&shown["plugin"], &shown["shares"]["b"]),
+        (&serde_json::json!("x"), &serde_json::json!(0.7)),
+        "{shown}"
+    );
+    let PolicySpec::Advised(usual) = of("{plugin: x}").unwrap().spec.routes["r"].policy.clone() else {
+        panic!("another")
+    };
+    assert_eq!((usual.shares, usual.explore, usual.features), (vec![0.5, 0.5], 0.02, Vec::new()));
+    for (policy, fault) in [
+        ("{}", "`plugin` is missing"),
+        ("{plugin: y}", "there is no plugin `y`"),
+        ("{plugin: x, features: []}", "no features are regarded"),
+        ("{plugin: x, shares: {a: 100%}}", "the variant `b` has no share"),
+        ("{plugin: x, shares: {a: 50%, b: 60%}}", "add up to 110%"),
+        ("{plugin: x, shares: {a: 50%, c: 50%}}", "`c`"),
+    ] {
+        let says = of(policy).map(|_| ()).expect_err(policy).to_string();
+        assert!(says.contains(fault), "{policy}: {says}");
+    }
 }
 
 #[test]
