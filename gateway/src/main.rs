@@ -4,6 +4,8 @@
 mod alerts;
 mod cli;
 #[cfg(feature = "host")]
+mod components;
+#[cfg(feature = "host")]
 mod granted;
 mod learning;
 mod monitors;

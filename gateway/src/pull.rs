@@ -18,6 +18,8 @@ pub(crate) mod web;
 
 pub(crate) use context::PullContext;
 pub(crate) use donor::adopt;
+#[cfg(feature = "host")]
+pub(crate) use download::join;
 pub(crate) use fault::{PullFault, Reason};
 
 use crate::terminal::size;

@@ -81,6 +81,8 @@ mod replay;
 mod resilience;
 #[cfg(test)]
 mod rollouts;
+#[cfg(test)]
+mod router_plugins;
 mod routing;
 #[cfg(test)]
 mod serving;
@@ -89,6 +91,8 @@ mod shared;
 mod shared_learning;
 mod shared_monitors;
 mod shared_rollouts;
+#[cfg(test)]
+mod sources;
 #[cfg(test)]
 mod steering;
 #[cfg(test)]

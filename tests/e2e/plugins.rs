@@ -44,6 +44,7 @@ fn a_scaffold_has_the_contract_and_is_never_written_over() {
         "stream-filter",
         "filter",
         "guardrail",
+        "router",
     ] {
         let name = format!("my-{world}");
         let ran = plugin(&home, &["new", "--world", world, &name]);

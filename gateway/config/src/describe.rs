@@ -11,12 +11,12 @@ use tidegate_core::digest::Digest;
 use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
-    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, Condition, ContentPolicy, CorsSpec,
-    DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec, HedgeAfter,
-    HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec, OutlierSpec,
-    ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement, RewardKind,
-    RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source, SourceUri,
-    StickyBy, SubjectSpec, Timing,
+    AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
+    CorsSpec, DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec,
+    HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec,
+    OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement,
+    RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source,
+    SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -338,6 +338,7 @@ fn policy(spec: &RouteSpec) -> Value {
         PolicySpec::Rollout(_) => return Value::Null,
         PolicySpec::Steered(by) => return by_call::steered(by, spec),
         PolicySpec::Rules(by) => return by_call::rules(by, spec),
+        PolicySpec::Advised(by) => return by_call::advised(by, spec),
         PolicySpec::Cascade(by) => return cascade::cascade(by, spec),
         PolicySpec::Learned(learned) => learned,
     };
@@ -489,11 +490,15 @@ fn filter(spec: &FilterSpec) -> Value {
 }
 
 fn plugin(spec: &PluginSpec) -> Value {
-    let PluginSpec { name: _, component, sha256, signed_by, config: _, shown, models, web, limits, wasi } = spec;
+    let PluginSpec { name: _, component, sha256, auth, signed_by, config: _, shown, models, web, limits, wasi } = spec;
     let PluginLimits { memory, deadline, tokens, size, modules, table } = limits;
     json!({
-        "component": component,
+        "component": component.to_string(),
         "sha256": sha256,
+        "auth": auth.as_ref().map(|auth| match auth {
+            ComponentAuth::Basic(_) => json!({"basic": HIDDEN}),
+            ComponentAuth::Bearer(_) => json!({"bearer": HIDDEN}),
+        }),
         "signed_by": signed_by.map(|key| Digest::from_bytes(key).to_string()),
         "config": serde_json::from_str::<Value>(shown).unwrap_or_default(),
         "capabilities": {"models": models, "http": web.0.iter().map(ToString::to_string).collect::<Vec<_>>()},

@@ -190,7 +190,8 @@ fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {
 
 fn plugins_of_route(route: &RouteFile) -> impl Iterator<Item = &At<PluginName>> {
     let filters = route.filters.iter().flatten().filter_map(|filter| filter.plugin.as_ref());
-    filters.chain(cascade(route).into_iter().flat_map(CascadeFile::plugins))
+    let cascade = cascade(route).into_iter().flat_map(CascadeFile::plugins);
+    filters.chain(cascade).chain(route.policy.as_ref().and_then(PolicyFile::plugin))
 }
 
 /// Whether they are there is asked with each monitor.
@@ -296,7 +297,8 @@ fn warn_of_idle_plugins(raw: &ConfigFile, used: &[&At<PluginName>], desk: &mut D
     for item in raw.plugins.iter().flat_map(|plugins| &plugins.0) {
         if !used.iter().any(|name| name.value.as_str() == item.name) {
             desk.notes.warn(&item.at, format!("nobody uses the plugin `{}`", item.name)).remedy(
-                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`), in a cascade (`escalate: [{plugin: NAME}]`) or at a monitor, or leave it out",
+                "name it at a route (`filters: [{plugin: NAME, at: [request]}]`, `policy: {router: {plugin: NAME}}`), in a \
+                 cascade (`escalate: [{plugin: NAME}]`) or at a monitor, or leave it out",
             );
         }
     }

@@ -21,6 +21,7 @@ pub(crate) mod provider;
 pub(crate) mod reward;
 pub(crate) mod rollout;
 pub(crate) mod route;
+mod router;
 mod rules;
 pub(crate) mod shadow;
 mod shared;

@@ -158,6 +158,24 @@ pub struct Decision {
     /// What of the call the probabilities depended on, where its policy regards it. Older records lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regarded: Option<Regarded>,
+    /// What a plugin said of the arms, where the route asks one. Older records lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advised: Option<Advised>,
+}
+
+/// A plugin that was asked which arms a call may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advised {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// The kind of its failure, where it failed: the probabilities are those of the configuration then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Arc<str>>,
+    /// Why, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Arc<str>>,
+    /// Microseconds that it took.
+    pub us: u64,
 }
 
 /// The features of a call.

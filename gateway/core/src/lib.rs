@@ -14,6 +14,7 @@ pub mod id;
 pub mod ledger;
 pub mod model_ref;
 pub mod name;
+pub mod oci_ref;
 pub mod once;
 pub mod percent;
 pub mod port;
@@ -37,6 +38,7 @@ pub use name::{
     AdapterName, AlertName, EndpointName, KeyId, LabelName, ModelName, MonitorName, PluginName, Principal,
     ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName,
 };
+pub use oci_ref::{OciPick, OciRef, OciRefFault};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
 pub use said::{Checks, Said};
 pub use secret::Secret;

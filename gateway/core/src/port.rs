@@ -14,6 +14,7 @@ pub mod mount;
 pub mod outbound;
 pub mod parcels;
 pub mod prompts;
+pub mod router;
 pub mod shadow;
 pub mod shelf;
 pub mod table;

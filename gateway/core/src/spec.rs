@@ -1,8 +1,10 @@
 //! The checked configuration: what organs are built from. Owns its shape; reading YAML and finding faults is the
 //! configuration crate's, and only that makes these values.
 
+pub mod advised;
 pub mod alert;
 pub mod cascade;
+pub mod component;
 pub mod events;
 pub mod feature;
 mod governance;
@@ -25,8 +27,10 @@ pub mod steer;
 pub mod telemetry;
 pub mod web;
 
+pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
+pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};

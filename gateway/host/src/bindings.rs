@@ -72,6 +72,7 @@ pub(crate) mod filters {
             world filters {
                 include tidegate:plugin/filter-plugin@0.1.0;
                 include tidegate:plugin/guardrail-plugin@0.1.0;
+                include tidegate:plugin/router-plugin@0.1.0;
                 include tidegate:plugin/drift-plugin@0.1.0;
             }
         ",

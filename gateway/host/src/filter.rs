@@ -6,6 +6,7 @@ mod guard;
 mod instance;
 mod linked;
 mod pool;
+mod router;
 mod stream;
 mod vet;
 mod view;

@@ -131,7 +131,7 @@ impl Limits {
         limits.memory_bytes = self.memory_bytes.min(MEMORY_BYTES);
         limits.table_elements = self.table_elements.min(TABLE_ELEMENTS);
         limits.modules = self.modules.min(MODULES);
-        if world.is_filter() {
+        if world.is_warm() {
             limits.memory_bytes = self.filters.memory_bytes.min(self.memory_bytes);
             limits.deadline = self.filters.deadline;
             limits.host_calls = self.filters.host_calls;

@@ -31,7 +31,7 @@ impl Metered {
     /// # Errors
     /// It is of no world that has windows, or cannot be compiled here.
     pub fn load(bytes: &[u8], world: World, bounds: Bounds) -> Result<Self, Fault> {
-        if world.is_filter() {
+        if world.is_warm() {
             return Err(Fault::new(Kind::WrongWorld, "fuel is counted of windows only"));
         }
         let all = Limits::default();
@@ -50,7 +50,6 @@ impl Metered {
         let engine = Engine::new(&config).map_err(failed)?;
         let component = Component::from_binary(&engine, bytes).map_err(failed)?;
         let ready = Ready::link(world, bounds.wasi, &engine, &component).map_err(failed)?;
-        let ready = ready.ok_or_else(|| Fault::new(Kind::WrongWorld, "fuel is counted of windows only"))?;
         Ok(Self { engine, ready, limits: Arc::new(limits) })
     }
 

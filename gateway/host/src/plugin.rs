@@ -198,7 +198,6 @@ impl Host {
         let misfit = |says: &str| Fault::new(Kind::WrongWorld, format!("it does not fit the world `{world}`: {says}"));
         let ready =
             Ready::link(world, bounds.wasi, &house.engine, component).map_err(|error| misfit(&short(&error)))?;
-        let ready = ready.ok_or_else(|| misfit("this version does not run it"))?;
         let (described, _) =
             house.inside(("new".into(), &house.outside), &limits, limits.load_deadline, "its start", |store| {
                 ready.describe(store)

@@ -62,15 +62,10 @@ macro_rules! configured {
 
 impl Ready {
     /// Links a component to the imports of its world and to what it is granted of WASI, and looks whether its exports have the types of it.
-    pub(crate) fn link(
-        world: World,
-        wasi: Wasi,
-        engine: &Engine,
-        component: &Component,
-    ) -> wasmtime::Result<Option<Self>> {
+    pub(crate) fn link(world: World, wasi: Wasi, engine: &Engine, component: &Component) -> wasmtime::Result<Self> {
         let mut linker = Linker::<Cell>::new(engine);
         wasi.link(&mut linker, engine, component)?;
-        Ok(Some(match world {
+        Ok(match world {
             World::Drift => {
                 drift::DriftPlugin::add_to_linker::<_, Cells>(&mut linker, |cell| cell)?;
                 Self::Drift(drift::DriftPluginPre::new(linker.instantiate_pre(component)?)?)
@@ -87,11 +82,13 @@ impl Ready {
                 validator::ValidatorPlugin::add_to_linker::<_, Cells>(&mut linker, |cell| cell)?;
                 Self::Validator(validator::ValidatorPluginPre::new(linker.instantiate_pre(component)?)?)
             }
-            World::RequestFilter | World::ResponseFilter | World::StreamFilter | World::Filter | World::Guardrail => {
-                Self::Filter(Box::new(FilterPre::link(&mut linker, component)?))
-            }
-            World::Router => return Ok(None),
-        }))
+            World::RequestFilter
+            | World::ResponseFilter
+            | World::StreamFilter
+            | World::Filter
+            | World::Guardrail
+            | World::Router => Self::Filter(Box::new(FilterPre::link(&mut linker, component)?)),
+        })
     }
 
     /// Asks a new instance what it is.

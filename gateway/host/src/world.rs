@@ -83,15 +83,18 @@ impl World {
         }
     }
 
-    /// Whether this host runs it by now.
-    const fn is_run(self) -> bool {
-        !matches!(self, Self::Router)
-    }
-
-    /// Whether it looks at calls while they are served; the others look at windows.
+    /// Whether it is asked about calls while they are served, in warm instances; the others look at windows.
     #[must_use]
-    pub const fn is_filter(self) -> bool {
-        matches!(self, Self::RequestFilter | Self::ResponseFilter | Self::StreamFilter | Self::Filter | Self::Guardrail)
+    pub const fn is_warm(self) -> bool {
+        matches!(
+            self,
+            Self::RequestFilter
+                | Self::ResponseFilter
+                | Self::StreamFilter
+                | Self::Filter
+                | Self::Guardrail
+                | Self::Router
+        )
     }
 
     /// Whether models may be granted to plugins of this world: to those that are asked for a window on a thread that may
@@ -136,9 +139,6 @@ impl World {
             return Err(wrong(format!(
                 "it does not export `{PACKAGE}/{LIFECYCLE}@{major}.{minor}`, as every plugin does"
             )));
-        }
-        if !world.is_run() {
-            return Err(wrong(format!("it is of the world `{world}`, which this version does not run yet")));
         }
         world.grants(imports)?;
         let mut looks_at = LooksAt::default();
@@ -287,7 +287,12 @@ mod tests {
             (&[], &[], Kind::WrongWorld, "exports nothing"),
             (&DRIFT[1..], &[], Kind::WrongWorld, "lifecycle@0.1"),
             (&["tidegate:plugin/drift@0.2.0", DRIFT[0]], &[], Kind::WrongWorld, "this host's 0.1"),
-            (&["tidegate:plugin/router@0.1.0", DRIFT[0]], &[], Kind::WrongWorld, "does not run yet"),
+            (
+                &["tidegate:plugin/router@0.1.0", DRIFT[0]],
+                &["tidegate:plugin/models@0.1.0"],
+                Kind::Import,
+                "does not grant",
+            ),
             (&[DRIFT[0], DRIFT[1], "tidegate:plugin/rag@0.1.0"], &[], Kind::WrongWorld, "more than one"),
             (&DRIFT, &["wasi:cli/environment@0.2.0"], Kind::Import, "`wasi:cli/environment@0.2.0`: WASI"),
             (&DRIFT, &["tidegate:plugin/kv@0.1.0"], Kind::Import, "does not grant"),

@@ -6,6 +6,7 @@
 //! one. Time and chance come from outside, so every decision can be made again. What is sent where, and
 //! the balancing among the endpoints of one provider, belong to others.
 
+pub mod advise;
 pub mod backoff;
 pub mod budget;
 pub mod cascade;
@@ -21,6 +22,7 @@ pub mod share;
 pub mod steer;
 pub mod sticky;
 
+pub use advise::Advising;
 pub use budget::RetryBudget;
 pub use condition::matches;
 pub use feature::{Facts, Features};

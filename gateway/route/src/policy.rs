@@ -173,7 +173,7 @@ impl Policy {
     pub fn choose_by(&self, shares: Arc<[f64]>, unit: Option<&[u8]>, dice: &dyn Dice) -> Decision {
         let draw = unit.map_or_else(|| dice.unit(), |unit| self.salt.draw(unit));
         let arm = self.arm(&shares, draw, unit.is_some());
-        Decision { shares, arm, draw, sticky: unit.is_some(), state: None, regarded: None }
+        Decision { shares, arm, draw, sticky: unit.is_some(), state: None, regarded: None, advised: None }
     }
 
     /// The arm that `decision` must have drawn, computed anew from its shares and its draw. Of a decision that

@@ -11,6 +11,7 @@ use tidegate_core::port::filter::Filter;
 use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
+use tidegate_core::port::router::Router;
 use tidegate_core::port::shadow::Shadow;
 use tidegate_core::port::verdicts::Verdicts;
 use tidegate_core::port::watcher::Watcher;
@@ -19,7 +20,7 @@ use tidegate_core::{
     AdapterName, Caller, KeyRecord, Ledger, ModelName, PluginName, Price, PromptRef, ProviderName, RouteName,
     VariantName,
 };
-use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
+use tidegate_route::{Advising, Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 
 /// Everything that requests are served from.
 #[derive(Debug)]
@@ -123,6 +124,19 @@ pub enum ByCall {
     Steering(Steering),
     /// What is known of the call.
     Rules(Rules),
+    /// What a plugin says.
+    Router(RouteRouter),
+}
+
+/// A plugin that says which arms calls may have.
+#[derive(Debug)]
+pub struct RouteRouter {
+    /// Which, for records.
+    pub plugin: PluginName,
+    /// What is asked.
+    pub router: Arc<dyn Router>,
+    /// What is made of the answer.
+    pub advising: Advising,
 }
 
 /// A variant that gets copies of calls.

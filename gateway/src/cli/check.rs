@@ -1,10 +1,13 @@
 //! `tidegate check`: a configuration read as `serve` would read it, with all its faults.
 
 use super::{Wrong, load, print};
+use crate::pull::web::Web;
 use crate::terminal::{Style, harmless};
+use crate::wire::plugins::{Depot, Found};
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tidegate_config::Report;
 use tidegate_core::spec::{GatewaySpec, ProviderKind};
 
@@ -39,17 +42,18 @@ impl Check {
         let built =
             Built { engine: cfg!(feature = "engine"), host: cfg!(feature = "host"), otlp: cfg!(feature = "otlp") };
         let lacking = lacking(&loaded.spec, built);
-        // Plugins are loaded as `serve` would: nothing but their files is needed for it.
-        let plugins = crate::wire::plugins::faults(&loaded.spec);
+        // Plugins are loaded as `serve` would, but for those that would have to be fetched: a check asks nobody.
+        let depot = Depot::from_environment(Arc::new(Web::from_environment()));
+        let Found { faults: plugins, unseen } = crate::wire::plugins::faults(&loaded.spec, &depot);
         let is_fine = lacking.is_empty() && plugins.is_empty();
         match self.format {
             Format::Json => {
-                let findings = serde_json::json!({"ok": is_fine, "warnings": loaded.warnings, "lacking": lacking, "plugins": plugins, "config": *loaded.spec.hash});
+                let findings = serde_json::json!({"ok": is_fine, "warnings": loaded.warnings, "lacking": lacking, "plugins": plugins, "unseen": unseen, "config": *loaded.spec.hash});
                 print(&format!("{findings:#}\n"))?;
             }
             Format::Text => {
                 let faults: Vec<_> = lacking.iter().chain(&plugins).map(|fault| harmless(fault)).collect();
-                print(&self.text(&loaded.warnings, &faults, &loaded.spec))?;
+                print(&self.text(&loaded.warnings, &faults, &unseen, &loaded.spec))?;
             }
         }
         if is_fine { Ok(()) } else { Err(Wrong(String::new()).into()) }
@@ -59,6 +63,7 @@ impl Check {
         &self,
         warnings: &[impl std::fmt::Display],
         faults: &[impl std::fmt::Display],
+        unseen: &[String],
         spec: &GatewaySpec,
     ) -> String {
         let style = Style::stdout();
@@ -69,6 +74,9 @@ impl Check {
         }
         for fault in faults {
             line(style.bad("error:"), fault);
+        }
+        for what in unseen {
+            line("note:".to_owned(), &harmless(what));
         }
         if faults.is_empty() {
             let GatewaySpec { routes, models, providers, hash, .. } = spec;

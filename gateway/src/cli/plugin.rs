@@ -11,6 +11,8 @@ mod compare;
 #[cfg(feature = "host")]
 mod doing;
 #[cfg(feature = "host")]
+mod far;
+#[cfg(feature = "host")]
 mod fixture;
 mod scaffold;
 mod signing;
@@ -58,10 +60,16 @@ Example:
         output: Option<PathBuf>,
     },
     /// Load a component and say what it is: its world, what it asks for, its size and digest, what it is configured by
-    #[command(after_help = "Example:\n  tidegate plugin inspect plugins/dist/drift.wasm")]
+    #[command(after_help = "\
+A component that lies elsewhere is fetched for it and not kept: its sha256 is what a configuration pins. A login, where one is
+wanted, stands in the variable TIDEGATE_COMPONENT_LOGIN as USER:PASSWORD.
+
+Examples:
+  tidegate plugin inspect plugins/dist/drift.wasm
+  tidegate plugin inspect oci://ghcr.io/org/drift:1.2.0")]
     Inspect {
-        /// The component
-        file: PathBuf,
+        /// The component: a file, https://HOST/PATH or oci://HOST/REPOSITORY:TAG
+        component: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -83,6 +91,9 @@ Filters and guardrails take one of three, each with \"call\": {\"route\", \"tena
   a request  {\"messages\": [{\"role\": \"user\", \"text\": \"…\"}, {\"role\": \"system\", \"parts\": [{\"text\": \"…\", \"untrusted\": false}]}]}
   an answer  {\"choices\": [{\"role\": \"assistant\", \"parts\": [{\"kind\": \"tool_arguments\", \"text\": \"{}\"}]}]}
   a stream   {\"deltas\": [\"Hel\", {\"choice\": 0, \"kind\": \"text\", \"text\": \"lo\"}, {\"choice\": 0, \"end\": \"stop\"}]}
+
+Routers take arms, with \"features\" and \"call\": {\"arms\": [{\"name\": \"small\", \"first_byte_ms\": 80}, {\"name\": \"large\", \"ready\": false}]}
+(also \"share\", \"in_flight\" and \"price\": {\"input\", \"output\"}).
 
 A fixture (`plugin test`) is such a file too, with its configuration.
 
@@ -155,6 +166,22 @@ Example:
         #[arg(short, long, value_name = "OUT.wasm")]
         output: PathBuf,
     },
+    /// Send a component to a registry of containers, with the signature that lies beside it, and print how a configuration
+    /// names it there
+    #[command(after_help = "\
+It is one layer of the kind application/wasm, as other tools for WebAssembly have it. A login stands in the variable
+TIDEGATE_COMPONENT_LOGIN as USER:PASSWORD.
+
+Example:
+  tidegate plugin push my-drift.wasm oci://ghcr.io/org/my-drift:1.0.0")]
+    Push {
+        /// The component, with FILE.sig beside it where it is signed
+        file: PathBuf,
+        /// Where to: oci://HOST/REPOSITORY:TAG
+        to: String,
+        #[command(flatten)]
+        allowed: Allowed,
+    },
     /// Make a key to sign components with, and print its public half as a configuration wants it
     #[command(after_help = "Example:\n  tidegate plugin keygen plugins.pem")]
     Keygen {
@@ -203,7 +230,7 @@ impl Plugin {
     fn run_hosted(self) -> anyhow::Result<()> {
         match self {
             Self::Build { dir, rustc, output } => build::build(&dir, rustc, output),
-            Self::Inspect { file, json, allowed } => doing::inspect(&file, allowed, json),
+            Self::Inspect { component, json, allowed } => doing::inspect(&component, allowed, json),
             Self::Run { file, input, config, json, allowed } => {
                 doing::run(&file, allowed, &input, config.as_deref(), json)
             }
@@ -212,6 +239,7 @@ impl Plugin {
                 bench::bench(&file, allowed, &input, config.as_deref(), [warm_up, calls])
             }
             Self::Pack { core, output } => doing::pack(&core, &output),
+            Self::Push { file, to, allowed } => far::push(&file, &to, allowed),
             Self::New { .. } | Self::Keygen { .. } | Self::Sign { .. } | Self::Verify { .. } => Ok(()),
         }
     }

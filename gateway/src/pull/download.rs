@@ -182,7 +182,7 @@ async fn ask(uri: &Uri, address: &Address, from: u64, ctx: &PullContext) -> Resu
 }
 
 /// The address that `location` means where `base` sent it.
-fn join(base: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn join(base: &Uri, location: &str) -> Option<Uri> {
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
     let location = location.split('#').next().unwrap_or_default();
     let text = if location.contains("://") {

@@ -269,6 +269,7 @@ mod tests {
             sticky: true,
             state: None,
             regarded: None,
+            advised: None,
         };
         let (a, b): (VariantName, VariantName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let again = |shares, names: [Option<&VariantName>; 2]| drawn_again(&decision(shares), &names);

@@ -48,6 +48,12 @@ pub(crate) enum TargetFault {
          (`weighted`) or a policy that learns, or let the rules serve and compare with `tidegate experiment`"
     )]
     Rules(String),
+    /// They are what a plugin said of each call.
+    #[error(
+        "the policy `router` of `{0}` asks the plugin `{1}` about each call, of which no log has all that it sees: replay \
+         shares (`weighted`) or a policy that learns, or let the plugin serve and compare with `tidegate experiment`"
+    )]
+    Router(String, String),
     /// They are of what the answers said.
     #[error(
         "the policy `cascade` of `{0}` goes by what answers say, which is known of those alone that were given: replay shares \
@@ -88,6 +94,7 @@ pub(crate) fn targets(
         PolicySpec::Learned(_) => Err(TargetFault::Learns(route.name.to_string())),
         PolicySpec::Steered(steered) => Err(TargetFault::Steered(route.name.to_string(), steered.by.word())),
         PolicySpec::Rules(_) => Err(TargetFault::Rules(route.name.to_string())),
+        PolicySpec::Advised(by) => Err(TargetFault::Router(route.name.to_string(), by.plugin.to_string())),
         PolicySpec::Cascade(_) => Err(TargetFault::Cascade(route.name.to_string())),
         PolicySpec::Rollout(_) => Err(TargetFault::Rollout(route.name.to_string())),
     }

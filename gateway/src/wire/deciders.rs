@@ -40,7 +40,7 @@ impl Deciders {
             PolicySpec::Weighted(shares) => self.valves.cell(route, shares).map_err(Into::into),
             PolicySpec::Cascade(CascadeSpec { shares, .. }) => StateCell::fixed(shares).map_err(Into::into),
             // Each call has shares of its own.
-            PolicySpec::Steered(_) | PolicySpec::Rules(_) => {
+            PolicySpec::Steered(_) | PolicySpec::Rules(_) | PolicySpec::Advised(_) => {
                 StateCell::fixed(&vec![1.0; route.variants.len()]).map_err(Into::into)
             }
             PolicySpec::Learned(learned) => self.learners.cell(route, learned),

@@ -8,7 +8,7 @@ use super::operations::ProgramOperations;
 use super::parts::{Parts, Tools};
 #[cfg(feature = "host")]
 use super::plugins::PluginMount;
-use super::plugins::{Rack, Workshop};
+use super::plugins::{Depot, Rack, Workshop};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
@@ -92,19 +92,22 @@ impl Gateway {
         let run = format!("{:016x}", dice.next_u64());
         let deciders = deciders(&spec, (&replica, run), registry.as_deref(), &clock, &metrics)?;
         let leases = leases(&spec, &clock, &dice, &metrics)?;
+        let pull = PullContext::from_environment()?;
+        let depot = Arc::new(Depot::from_environment(Arc::clone(&pull.transport)));
         let tools = Tools {
             clock: Arc::clone(&clock),
             dice: Arc::clone(&dice),
             roots: OnceLock::new(),
             registry: registry.as_ref().map(|registry| registry.shelf()),
             prompts: prompts.as_ref().map(|mount| mount.port()),
-            pull: PullContext::from_environment()?,
+            pull,
             deciders: deciders.clone(),
             leases: leases.clone(),
             alerts: super::alerts::begin(&spec, &clock, &dice, &metrics),
             metrics: Arc::clone(&metrics),
             plugins: Arc::new(Rack::default()),
             workshop: Arc::new(Workshop::of_this_program()),
+            depot,
         };
         #[cfg(feature = "host")]
         introduce(&tools);

@@ -5,7 +5,7 @@ use super::announcer::Announcer;
 use super::deciders::Deciders;
 use super::following::Local;
 use super::limiter::{Leases, Limiter};
-use super::plugins::{Plugins, Rack, Workshop};
+use super::plugins::{Depot, Plugins, Rack, Workshop};
 #[cfg(feature = "engine")]
 use super::verified::Verified;
 use crate::alerts::Teller;
@@ -51,6 +51,8 @@ pub(crate) struct Tools {
     pub(crate) plugins: Arc<Rack>,
     /// Where plugins are compiled.
     pub(crate) workshop: Arc<Workshop>,
+    /// Where their components are had.
+    pub(crate) depot: Arc<Depot>,
 }
 
 impl Tools {
@@ -117,7 +119,7 @@ impl Parts {
             }
         }
         // Before the models, which take longer.
-        next.plugins = self.plugins.renewed(spec, &tools.workshop).await?;
+        next.plugins = self.plugins.renewed(spec, &tools.workshop, &tools.depot).await?;
         for model in spec.models.values() {
             if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
             {

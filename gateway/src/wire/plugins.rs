@@ -13,8 +13,6 @@ mod rack;
 #[cfg(feature = "host")]
 mod settings;
 #[cfg(feature = "host")]
-mod signature;
-#[cfg(feature = "host")]
 mod trial;
 #[cfg(feature = "host")]
 mod uses;
@@ -26,8 +24,13 @@ mod workshop;
 use std::sync::Arc;
 use tidegate_core::PluginName;
 use tidegate_core::port::filter::Filter;
+use tidegate_core::port::router::Router;
 use tidegate_core::spec::GatewaySpec;
+#[cfg(feature = "host")]
+use tidegate_core::spec::PluginSpec;
 
+#[cfg(feature = "host")]
+pub(crate) use crate::components::Depot;
 #[cfg(feature = "host")]
 pub(crate) use mount::PluginMount;
 #[cfg(feature = "host")]
@@ -41,7 +44,7 @@ use {
     anyhow::Context as _,
     load::{Loaded, Wanted},
     std::collections::BTreeMap,
-    tidegate_host::{Host, Limits, Outside},
+    tidegate_host::{Host, Limits, Outside, World},
     uses::Uses,
 };
 
@@ -81,22 +84,37 @@ impl House {
 
 #[cfg(feature = "host")]
 impl Plugins {
-    /// The plugins of `spec`: those of `self` that did not change, the others loaded beside them, off the threads that serve.
+    /// The plugins of `spec`: those of `self` that did not change, the others fetched where they are far, and loaded beside
+    /// them, off the threads that serve.
     ///
     /// # Errors
     /// Every plugin that cannot be had, with its file and why.
-    pub(crate) async fn renewed(&self, spec: &GatewaySpec, workshop: &Arc<Workshop>) -> anyhow::Result<Self> {
+    pub(crate) async fn renewed(
+        &self,
+        spec: &GatewaySpec,
+        workshop: &Arc<Workshop>,
+        depot: &Arc<Depot>,
+    ) -> anyhow::Result<Self> {
         if self.of == spec.hash {
             return Ok(self.clone());
         }
-        let (before, spec, workshop) = (self.clone(), spec.clone(), Arc::clone(workshop));
-        let loading = tokio::task::spawn_blocking(move || before.loaded(&spec, &workshop));
+        let absent = depot.ensure(spec.plugins.values()).await;
+        let (before, spec) = (self.clone(), spec.clone());
+        let (workshop, depot) = (Arc::clone(workshop), Arc::clone(depot));
+        let loading = tokio::task::spawn_blocking(move || before.loaded(&spec, &workshop, &depot, &absent));
         let loaded = loading.await.context("loading plugins was cut short")?;
         loaded.map_err(|faults| anyhow::anyhow!(faults.join("\n")))
     }
 
-    /// The same at once: it takes as long as compiling does.
-    fn loaded(&self, spec: &GatewaySpec, workshop: &Workshop) -> Result<Self, Vec<String>> {
+    /// The same at once, of what is on this machine: it takes as long as compiling does. Of `absent` is said why they are
+    /// not.
+    fn loaded(
+        &self,
+        spec: &GatewaySpec,
+        workshop: &Workshop,
+        depot: &Depot,
+        absent: &BTreeMap<PluginName, String>,
+    ) -> Result<Self, Vec<String>> {
         if spec.plugins.is_empty() {
             return Ok(Self { of: Arc::clone(&spec.hash), house: self.house.clone(), by_name: Arc::default() });
         }
@@ -104,11 +122,13 @@ impl Plugins {
         let (mut by_name, mut faults) = (BTreeMap::new(), Vec::new());
         for plugin in spec.plugins.values() {
             let wanted = Wanted { spec: plugin, uses: Uses::of(&plugin.name, spec) };
-            match wanted.loaded(&house.host, workshop, self.by_name.get(&plugin.name)) {
+            let loaded = match absent.get(&plugin.name) {
+                Some(why) => Err(why.clone()),
+                None => wanted.loaded(&house.host, workshop, depot, self.by_name.get(&plugin.name)),
+            };
+            match loaded {
                 Ok(loaded) => drop(by_name.insert(plugin.name.clone(), loaded)),
-                Err(why) => {
-                    faults.push(format!("plugin `{}` ({}): {why}", plugin.name, plugin.component.display()));
-                }
+                Err(why) => faults.push(format!("plugin `{}` ({}): {why}", plugin.name, plugin.component)),
             }
         }
         if !faults.is_empty() {
@@ -130,6 +150,14 @@ impl Plugins {
         self.by_name.get(name).map(|loaded| Arc::clone(&loaded.purse))
     }
 
+    /// What says which arms calls may have under this name.
+    #[must_use]
+    pub(crate) fn router(&self, name: &PluginName) -> Option<Arc<dyn Router>> {
+        let loaded = self.by_name.get(name)?;
+        let router = loaded.filter.as_ref().filter(|_| loaded.plugin.about().world == World::Router)?;
+        Some(Arc::<tidegate_host::WarmFilter>::clone(router))
+    }
+
     /// What judges windows under this name.
     #[must_use]
     pub(crate) fn evaluator(&self, name: &PluginName) -> Option<Arc<tidegate_host::Plugin>> {
@@ -146,17 +174,37 @@ impl crate::monitors::Evaluators for Plugins {
     }
 }
 
-/// What is wrong with the plugins of a configuration, and with its monitors, found by loading them as a gateway would.
+/// What is wrong with the plugins of a configuration, and with its monitors, found by loading them as a gateway would, but
+/// without the network; and what is not known without it.
 #[cfg(feature = "host")]
-pub(crate) fn faults(spec: &GatewaySpec) -> Vec<String> {
+pub(crate) fn faults(spec: &GatewaySpec, depot: &Depot) -> Found {
+    let mut here = spec.clone();
+    here.plugins.retain(|_, plugin| depot.has(plugin));
+    here.monitors.retain(|_, monitor| here.plugins.contains_key(&monitor.plugin));
+    let unseen = spec.plugins.values().filter(|plugin| !here.plugins.contains_key(&plugin.name));
+    let unseen = unseen.map(|plugin| {
+        let PluginSpec { name, component, .. } = plugin;
+        format!("the plugin `{name}` is not on this machine yet: {component} is fetched when it is served, and looked at then")
+    });
+    let unseen = unseen.collect();
     // What is larger than most is not compiled in this process, and what was made of it is kept for the start.
     let usual = Limits::default().component_bytes as u64;
-    let is_large = spec.plugins.values().any(|plugin| plugin.limits.size.is_some_and(|size| size > usual));
+    let is_large = here.plugins.values().any(|plugin| plugin.limits.size.is_some_and(|size| size > usual));
     let workshop = if is_large { Workshop::of_this_program() } else { Workshop::default() };
-    match Plugins::default().loaded(spec, &workshop) {
-        Ok(plugins) => crate::monitors::faults(spec, &plugins),
+    let faults = match Plugins::default().loaded(&here, &workshop, depot, &BTreeMap::new()) {
+        Ok(plugins) => crate::monitors::faults(&here, &plugins),
         Err(faults) => faults,
-    }
+    };
+    Found { faults, unseen }
+}
+
+/// What was found of plugins without serving them.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// What is wrong.
+    pub(crate) faults: Vec<String>,
+    /// What nobody knows until it is fetched.
+    pub(crate) unseen: Vec<String>,
 }
 
 #[cfg(not(feature = "host"))]
@@ -166,12 +214,19 @@ impl Plugins {
     /// # Errors
     /// The configuration names some.
     #[expect(clippy::unused_async, reason = "with the feature it waits for a thread that loads")]
-    pub(crate) async fn renewed(&self, spec: &GatewaySpec, _: &Arc<Workshop>) -> anyhow::Result<Self> {
+    pub(crate) async fn renewed(&self, spec: &GatewaySpec, _: &Arc<Workshop>, _: &Arc<Depot>) -> anyhow::Result<Self> {
         anyhow::ensure!(
             spec.plugins.is_empty(),
             "this program was built without the feature `host`, which `plugins` need"
         );
         Ok(Self { of: Arc::clone(&spec.hash) })
+    }
+
+    /// None.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "with the feature it is asked")]
+    pub(crate) fn router(&self, _: &PluginName) -> Option<Arc<dyn Router>> {
+        None
     }
 
     /// None.
@@ -195,6 +250,19 @@ impl Workshop {
     }
 }
 
+/// Fetches nothing, since there is nothing.
+#[cfg(not(feature = "host"))]
+#[derive(Debug, Default)]
+pub(crate) struct Depot(());
+
+#[cfg(not(feature = "host"))]
+impl Depot {
+    /// That of a program that fetches nothing.
+    pub(crate) fn from_environment(_: Arc<dyn crate::pull::transport::Transport>) -> Self {
+        Self::default()
+    }
+}
+
 /// Shows nothing, since there is nothing.
 #[cfg(not(feature = "host"))]
 #[derive(Debug, Default)]
@@ -209,8 +277,8 @@ impl Rack {
 
 /// Without the feature nothing is loaded; that it is lacking is said elsewhere.
 #[cfg(not(feature = "host"))]
-pub(crate) const fn faults(_: &GatewaySpec) -> Vec<String> {
-    Vec::new()
+pub(crate) fn faults(_: &GatewaySpec, _: &Depot) -> Found {
+    Found::default()
 }
 
 #[cfg(all(test, feature = "host"))]

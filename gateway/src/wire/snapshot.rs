@@ -13,13 +13,13 @@ use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{
-    CascadeSpec, FilterSpec, GatewaySpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec, ShadowSpec, SteeredSpec,
-    VariantSpec,
+    AdvisedSpec, CascadeSpec, FilterSpec, GatewaySpec, GaugeSpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec,
+    ShadowSpec, VariantSpec,
 };
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, PluginName, Role, RouteName, Secret};
-use tidegate_route::{Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
+use tidegate_route::{Advising, Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
 use tidegate_server::Snapshot;
-use tidegate_server::snapshot::{Arm, ByCall, Critics, Keyring, Route, RouteFilter, ShadowArm};
+use tidegate_server::snapshot::{Arm, ByCall, Critics, Keyring, Route, RouteFilter, RouteRouter, ShadowArm};
 
 /// Builds the snapshot of `spec`; budgets of retries and second requests and what was measured of arms go on from `before`.
 /// Prompts that routes name are read.
@@ -45,7 +45,14 @@ pub(crate) fn build(
         let mut built = built(name, route, spec, (parts, &judges), budget, deciders)?;
         match &route.policy {
             PolicySpec::Steered(steered) => {
-                measure(&mut built, steered, old, clock).with_context(|| format!("route `{name}`"))?;
+                let steering = Steering::new(steered, built.arms.len()).with_context(|| format!("route `{name}`"))?;
+                built.by_call = Some(ByCall::Steering(steering));
+                measure(&mut built, steered.gauge, old, clock);
+            }
+            PolicySpec::Advised(advised) => {
+                let router = router(advised, parts).with_context(|| format!("route `{name}`"))?;
+                built.by_call = Some(ByCall::Router(router));
+                measure(&mut built, GaugeSpec::default(), old, clock);
             }
             PolicySpec::Rules(rules) => built.by_call = Some(ByCall::Rules(Rules::new(rules))),
             PolicySpec::Cascade(cascade) => {
@@ -157,16 +164,21 @@ fn judge(cascade: &CascadeSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Re
     Ok(Some(Arc::new(ModelJudge::new(second(&asked.model, spec, parts)?, price, asked.timeout))))
 }
 
-/// Has the arms of a route measured, and decided by that. An arm that is the same one as before keeps its gauge.
-fn measure(route: &mut Route, spec: &SteeredSpec, old: Option<&Route>, clock: &Arc<dyn Clock>) -> anyhow::Result<()> {
-    route.by_call = Some(ByCall::Steering(Steering::new(spec, route.arms.len())?));
+/// A plugin that says which arms calls may have.
+fn router(spec: &AdvisedSpec, parts: &Parts) -> anyhow::Result<RouteRouter> {
+    let router = parts.plugins().router(&spec.plugin);
+    let router = router.with_context(|| format!("the plugin `{}` is no router", spec.plugin))?;
+    Ok(RouteRouter { plugin: spec.plugin.clone(), router, advising: Advising::new(spec)? })
+}
+
+/// Has the arms of a route measured. An arm that is the same one as before keeps its gauge.
+fn measure(route: &mut Route, spec: GaugeSpec, old: Option<&Route>, clock: &Arc<dyn Clock>) {
     for (arm, variant) in route.arms.iter_mut().zip(&route.spec.variants) {
         let same = |old: &Route| old.spec.variants.iter().position(|known| known == variant);
         let kept = old.and_then(|old| old.arms.get(same(old)?)?.gauge.clone());
-        let kept = kept.filter(|gauge| gauge.spec() == spec.gauge);
-        arm.gauge = Some(kept.unwrap_or_else(|| Arc::new(Gauge::new(spec.gauge, Arc::clone(clock)))));
+        let kept = kept.filter(|gauge| gauge.spec() == spec);
+        arm.gauge = Some(kept.unwrap_or_else(|| Arc::new(Gauge::new(spec, Arc::clone(clock)))));
     }
-    Ok(())
 }
 
 /// Lets second requests go out beside slow ones of a route. What was saved up goes on while the hedging is the same one,

@@ -52,6 +52,7 @@ fn template() -> Event {
             sticky: false,
             state: None,
             regarded: None,
+            advised: None,
         }),
         attempts: vec![attempt],
         stream: true,

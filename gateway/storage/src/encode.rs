@@ -103,7 +103,7 @@ fn flag_if(out: &mut Vec<u8>, name: &[u8], value: bool) {
 }
 
 fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
-    let Decision { shares, arm, draw, sticky, state, regarded } = decision;
+    let Decision { shares, arm, draw, sticky, state, regarded, advised } = decision;
     number(out, b",\"decision\":{\"shares\":", shares)?;
     number(out, b",\"arm\":", arm)?;
     number(out, b",\"draw\":", draw)?;
@@ -114,6 +114,7 @@ fn decision(out: &mut Vec<u8>, decision: &Decision) -> serde_json::Result<()> {
         number(out, b",\"features\":", features)?;
         out.push(b'}');
     }
+    number_if(out, b",\"advised\":", advised.as_ref())?;
     out.push(b'}');
     Ok(())
 }
@@ -279,7 +280,14 @@ mod tests {
             let state = stream.then(|| StateId::of(b"a state"));
             let features: Arc<[f64]> = Arc::from([cost.unwrap_or(draw), -draw]);
             let regarded = cost.map(|_| Regarded { of: StateId::of(b"features"), features });
-            let decision = Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream, state, regarded });
+            let advised = stream.then(|| tidegate_core::event::Advised {
+                plugin: "p".parse().unwrap(),
+                failed: cost.map(|_| "trap".into()),
+                reason: episode.clone().map(Into::into),
+                us: total_us,
+            });
+            let decision =
+                Some(Decision { shares: Arc::from(shares), arm: 1, draw, sticky: stream, state, regarded, advised });
             let (episode, subject) = (episode.map(Into::into), Some(subject.into()));
             agrees(&Event {
                 episode, subject, cost_usd: cost, decision, total_us, request_bytes, status, stream, ..testing::event(3)

@@ -1,8 +1,8 @@
 //! Policies that give each call shares of its own, as JSON. Owns how conditions are shown: as they are written.
 
-use super::seconds;
+use super::{feature, seconds};
 use serde_json::{Map, Value, json};
-use tidegate_core::spec::{GaugeSpec, Match, RouteSpec, RulesSpec, SteerBy, SteeredSpec, When};
+use tidegate_core::spec::{AdvisedSpec, GaugeSpec, Match, RouteSpec, RulesSpec, SteerBy, SteeredSpec, When};
 
 pub(super) fn steered(steered: &SteeredSpec, spec: &RouteSpec) -> Value {
     let SteeredSpec { by, explore, gauge: GaugeSpec { decay, penalty } } = steered;
@@ -29,6 +29,17 @@ pub(super) fn rules(by: &RulesSpec, spec: &RouteSpec) -> Value {
     };
     let each = rules.iter().map(|rule| json!({"when": when(&rule.when), "to": to(&rule.to)}));
     json!({"rules": each.chain([json!({"to": to(otherwise)})]).collect::<Vec<_>>()})
+}
+
+pub(super) fn advised(by: &AdvisedSpec, spec: &RouteSpec) -> Value {
+    let AdvisedSpec { plugin, features, shares, explore } = by;
+    let named = spec.variants.iter().map(|variant| variant.name.to_string());
+    json!({"router": {
+        "plugin": plugin,
+        "features": features.iter().map(feature).collect::<Vec<_>>(),
+        "shares": named.zip(shares.iter().map(|share| json!(share))).collect::<Map<_, _>>(),
+        "explore": explore,
+    }})
 }
 
 fn when(when: &When) -> Value {

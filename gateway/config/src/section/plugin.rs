@@ -1,5 +1,6 @@
 //! `plugins`: WebAssembly components that are loaded. Owns that a component is there and, where it is pinned, the one that is
-//! meant; what it is and whether it takes its configuration is seen when it is loaded.
+//! meant, or that it can be fetched and nothing but its bytes be taken; what it is and whether it takes its configuration is
+//! seen when it is loaded.
 
 use super::Desk;
 use crate::json::Json;
@@ -8,12 +9,13 @@ use crate::scalar::{At, Count, Flaw, Scalar, Size, Span, Text};
 use crate::shape::{Item, Placed as _, choice, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 use schemars::{Schema, json_schema};
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{PluginLimits, PluginSpec, Rate, WasiGrant, WebHost, WebHosts};
-use tidegate_core::{ModelName, PluginName};
+use tidegate_core::spec::{ComponentAt, ComponentAuth, PluginLimits, PluginSpec, Rate, WasiGrant, WebHost, WebHosts};
+use tidegate_core::{ModelName, PluginName, Secret};
 
 /// What may be asked for an instance's memory.
 const MEMORY: [u64; 2] = [1 << 20, 1 << 30];
@@ -30,14 +32,17 @@ record! {
     /// A plugin that is loaded.
     PluginFile {
         required {
-            /// Its component, a file of WebAssembly.
+            /// Its component, of WebAssembly: a file, an address such as `https://HOST/drift.wasm`, or a place in a
+            /// registry of containers such as `oci://HOST/REPOSITORY:TAG`.
             component: At<Text>,
         }
         optional {
-            /// What the component must digest to.
+            /// What the component must digest to; a component that is fetched needs it.
             sha256: At<Digest>,
+            /// What shows who fetches it.
+            auth: ComponentAuthFile,
             /// The public key (ed25519, in hex or base64) whose signature must lie beside the component, as
-            /// `COMPONENT.sig`.
+            /// `COMPONENT.sig`; in a registry of containers it is an annotation, as `tidegate plugin push` writes it.
             signed_by: At<PublicKey>,
             /// Its settings; it says itself which there are (`tidegate plugin inspect`).
             config: Json,
@@ -96,6 +101,18 @@ choice! {
     }
 }
 
+choice! {
+    /// What shows who fetches a component; secrets are references such as `${env:NAME}`.
+    ComponentAuthFile {
+        maps {
+            /// `USER:PASSWORD`, for a registry of containers or basic authentication.
+            Basic(At<Secret>) = "basic",
+            /// A token, as it is.
+            Bearer(At<Secret>) = "bearer",
+        }
+    }
+}
+
 /// A public key of ed25519.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PublicKey(pub(crate) [u8; 32]);
@@ -136,9 +153,10 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
     let name = super::name::<PluginName>(&item.name, &item.at, desk);
     let raw = item.value?;
     let component = raw.component.as_ref().and_then(|given| component(given, raw.sha256.as_ref(), desk));
-    if let (Some(path), Some(key)) = (&component, &raw.signed_by) {
+    if let (Some(ComponentAt::File(path)), Some(key)) = (&component, &raw.signed_by) {
         signature(path, key, desk);
     }
+    let auth = raw.auth.and_then(|given| shown(given, raw.component.as_ref(), component.as_ref(), desk));
     let asks = raw.capabilities.as_ref().is_some_and(|given| given.models.is_some());
     let models = raw.capabilities.as_ref().map_or_else(Vec::new, |given| models(given, desk.notes));
     let servers = raw.capabilities.into_iter().filter_map(|given| given.http).flatten();
@@ -149,6 +167,7 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
         name: name?,
         component: component?,
         sha256: raw.sha256.map(|given| given.value),
+        auth,
         signed_by: raw.signed_by.map(|given| given.value.0),
         config: config.value.to_string(),
         shown: config.shown.to_string(),
@@ -162,15 +181,35 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
     })
 }
 
-/// Where the component lies. It is read for its digest: another component is another configuration.
-fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<PathBuf> {
-    if let Some((scheme @ ("https" | "http" | "oci"), _)) = given.value.0.split_once(':') {
+/// Where the component lies.
+fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<ComponentAt> {
+    let at = match given.value.0.parse() {
+        Ok(ComponentAt::File(path)) => return file(given, path, pinned, desk).map(ComponentAt::File),
+        Ok(far) => far,
+        Err(fault) => {
+            desk.notes
+                .fault(&given.at, format!("this is no place of a component: {fault}"))
+                .remedy("name a file, `https://HOST/PATH` or `oci://HOST/REPOSITORY:TAG`");
+            return None;
+        }
+    };
+    if pinned.is_none() {
         desk.notes
-            .fault(&given.at, format!("components are not taken from `{scheme}:` in this version"))
-            .remedy("fetch it, and name the file");
+            .fault(
+                &given.at,
+                "a component that is fetched needs its `sha256`: what lies there may be another one tomorrow",
+            )
+            .remedy(format!(
+                "see that it is the right one, and pin it: `tidegate plugin inspect {at}` says its sha256"
+            ));
         return None;
     }
-    let path = desk.file(given);
+    Some(at)
+}
+
+/// A component that is a file is read for its digest: another component is another configuration.
+fn file(given: &At<Text>, path: PathBuf, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+    let path = desk.file(&At { value: Text(path.display().to_string()), ..given.clone() });
     if !path.is_file() {
         return None;
     }
@@ -189,6 +228,38 @@ fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>)
                 .fault(&given.at, format!("the component {} cannot be read: {why}", path.display()))
                 .remedy("see that it is the file of a component, and that it may be read");
             None
+        }
+    }
+}
+
+/// What shows who fetches.
+fn shown(
+    given: ComponentAuthFile,
+    named: Option<&At<Text>>,
+    component: Option<&ComponentAt>,
+    desk: &mut Desk<'_>,
+) -> Option<ComponentAuth> {
+    if let (Some(named), Some(ComponentAt::File(_))) = (named, component) {
+        desk.notes
+            .fault(&named.at, "this component is a file, so nobody is shown who asks for it")
+            .remedy("leave `auth` out, or name where it is fetched: `https://…` or `oci://…`");
+    }
+    match given {
+        ComponentAuthFile::Basic(login) => {
+            if login.is_referred && !login.value.expose().contains(':') {
+                desk.notes
+                    .fault(&login.at, "what the reference stands for has no `:` between user and password")
+                    .remedy("write `USER:PASSWORD` there");
+            }
+            Some(ComponentAuth::Basic(desk.secret(login)))
+        }
+        ComponentAuthFile::Bearer(token) => {
+            if HeaderValue::from_str(token.value.expose()).is_err() {
+                desk.notes
+                    .fault(&token.at, "this secret fits into no header")
+                    .remedy("see that it has no line break and no other odd character");
+            }
+            Some(ComponentAuth::Bearer(desk.secret(token)))
         }
     }
 }

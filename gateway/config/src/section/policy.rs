@@ -5,6 +5,7 @@ use super::Desk;
 use super::cascade::{self, CascadeFile};
 use super::feature::{self, FeatureFile};
 use super::route::Arms;
+use super::router::{self, RouterFile};
 use super::rules::{self, RuleFile};
 use super::steer::{self, CostFile, LatencyFile, LeastBusyFile};
 use crate::place::Place;
@@ -13,11 +14,11 @@ use crate::scalar::{At, Count, Number, Share};
 use crate::shape::{Here, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use std::collections::BTreeMap;
-use tidegate_core::RewardName;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     CostShareSpec, Implicit, LearnedSpec, PolicySpec, RewardKind, RewardSource, RewardSpec, RuleSpec,
 };
+use tidegate_core::{PluginName, RewardName};
 
 /// The least share of an arm where nothing is said: enough to see one day that it became better.
 const MIN_SHARE: f64 = 0.01;
@@ -53,6 +54,8 @@ choice! {
             Cascade(CascadeFile) = "cascade",
             /// By the first rule that the call fits; the last one has no `when`.
             Rules(Vec<RuleFile>) = "rules",
+            /// By the shares that a plugin says.
+            Router(RouterFile) = "router",
         }
         later { "ucb", "softmax", "contextual", "best_arm", "cheapest", "fastest" }
     }
@@ -218,6 +221,7 @@ pub(crate) fn check(
         Some(PolicyFile::Weighted(weights)) => return weighted(weights, arms, at, notes),
         Some(PolicyFile::Latency(raw)) => return Some(PolicySpec::Steered(steer::latency(raw, arms, notes))),
         Some(PolicyFile::Rules(raw)) => return rules::check(raw, arms, has_keys, at, notes).map(PolicySpec::Rules),
+        Some(PolicyFile::Router(raw)) => return router::check(raw, arms, has_keys, at, notes).map(PolicySpec::Advised),
         Some(PolicyFile::LeastBusy(raw)) => return steer::least_busy(raw, arms, notes).map(PolicySpec::Steered),
         Some(PolicyFile::Cascade(raw)) => return cascade::check(raw, arms, notes).map(PolicySpec::Cascade),
         Some(PolicyFile::Cost(raw)) => return Some(PolicySpec::Steered(steer::cost(raw, arms, notes))),
@@ -435,6 +439,11 @@ fn alpha(raw: &LinUcbFile, notes: &mut Notes) -> f64 {
 }
 
 fn weighted(weights: &Map<At<Share>>, arms: &Arms, at: &Place, notes: &mut Notes) -> Option<PolicySpec> {
+    shares(weights, arms, at, notes).map(PolicySpec::Weighted)
+}
+
+/// A share for each of the arms, 100% together.
+pub(super) fn shares(weights: &Map<At<Share>>, arms: &Arms, at: &Place, notes: &mut Notes) -> Option<Vec<f64>> {
     let mut shares = vec![None; arms.names.len()];
     let mut is_whole = true;
     for item in &weights.0 {
@@ -452,7 +461,7 @@ fn weighted(weights: &Map<At<Share>>, arms: &Arms, at: &Place, notes: &mut Notes
             .remedy(format!("add `{name}: 0%` if it shall get none"));
     }
     let shares: Vec<f64> = shares.into_iter().collect::<Option<_>>().filter(|_| is_whole)?;
-    whole(&shares, at, notes).map(PolicySpec::Weighted)
+    whole(&shares, at, notes)
 }
 
 /// Shares that are 100% together.
@@ -470,6 +479,14 @@ pub(super) fn whole(shares: &[f64], at: &Place, notes: &mut Notes) -> Option<Vec
 }
 
 impl PolicyFile {
+    /// The plugin that it asks, where it asks one.
+    pub(crate) const fn plugin(&self) -> Option<&At<PluginName>> {
+        match self {
+            Self::Router(raw) => raw.plugin.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Where it bounds what variants cost; `None` where it does not.
     pub(crate) fn bounds_cost(&self) -> Option<&Map<At<Share>>> {
         match self {

@@ -1,5 +1,6 @@
 //! Plugins, and where routes use them.
 
+use super::component::{ComponentAt, ComponentAuth};
 use super::limit::{OnFailure, Rate};
 use super::web::WebHosts;
 use crate::digest::Digest;
@@ -14,10 +15,13 @@ pub struct PluginSpec {
     /// Its name here, by which it is used and counted.
     pub name: PluginName,
     /// Where its component lies.
-    pub component: PathBuf,
-    /// The digest that the component must have, where one is pinned.
+    pub component: ComponentAt,
+    /// The digest that the component must have, where one is pinned; what has to be fetched is.
     pub sha256: Option<Digest>,
-    /// The public key (ed25519, 32 bytes) whose signature must lie beside it, as `COMPONENT.sig`, where one is asked.
+    /// What shows who fetches it.
+    pub auth: Option<ComponentAuth>,
+    /// The public key (ed25519, 32 bytes) whose signature must lie beside it, as `COMPONENT.sig`, where one is asked; in a
+    /// registry of containers it is a note of the layer.
     pub signed_by: Option<[u8; 32]>,
     /// Its configuration as JSON; `{}` where none is given. A monitor's own stands above it.
     pub config: String,
@@ -67,11 +71,12 @@ impl PluginSpec {
 /// Its configuration may have secrets.
 impl fmt::Debug for PluginSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, component, sha256, signed_by, config: _, shown, models, limits, wasi, web } = self;
+        let Self { name, component, sha256, auth, signed_by, config: _, shown, models, limits, wasi, web } = self;
         f.debug_struct("PluginSpec")
             .field("name", name)
             .field("component", component)
             .field("sha256", sha256)
+            .field("auth", auth)
             .field("signed_by", signed_by)
             .field("config", shown)
             .field("models", models)

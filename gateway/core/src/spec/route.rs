@@ -1,5 +1,6 @@
 //! Routes.
 
+use super::advised::AdvisedSpec;
 use super::cascade::CascadeSpec;
 use super::feature::FeatureSpec;
 use super::hedge::HedgeSpec;
@@ -84,6 +85,8 @@ pub enum PolicySpec {
     Steered(SteeredSpec),
     /// By what is known of the call.
     Rules(RulesSpec),
+    /// By what a plugin says.
+    Advised(AdvisedSpec),
     /// By an order, in which the next one answers where an answer is too poor.
     Cascade(CascadeSpec),
     /// By shares that go from one arm to another, step by step.

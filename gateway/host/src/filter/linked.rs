@@ -17,6 +17,7 @@ pub(crate) struct FilterPre {
     answer: Option<exports::response_filter::GuestIndices>,
     stream: Option<exports::stream_filter::GuestIndices>,
     guardrail: Option<exports::guardrail::GuestIndices>,
+    router: Option<exports::router::GuestIndices>,
 }
 
 /// The functions of an instance.
@@ -26,6 +27,7 @@ pub(crate) struct Guests {
     pub(crate) answer: Option<exports::response_filter::Guest>,
     pub(crate) stream: Option<exports::stream_filter::Guest>,
     pub(crate) guardrail: Option<exports::guardrail::Guest>,
+    pub(crate) router: Option<exports::router::Guest>,
 }
 
 impl FilterPre {
@@ -40,6 +42,7 @@ impl FilterPre {
             answer: exports::response_filter::GuestIndices::new(&pre).ok(),
             stream: exports::stream_filter::GuestIndices::new(&pre).ok(),
             guardrail: exports::guardrail::GuestIndices::new(&pre).ok(),
+            router: exports::router::GuestIndices::new(&pre).ok(),
             pre,
         })
     }
@@ -59,6 +62,7 @@ impl FilterPre {
             answer: load!(self.answer),
             stream: load!(self.stream),
             guardrail: load!(self.guardrail),
+            router: load!(self.router),
         })
     }
 

@@ -143,7 +143,7 @@ fn fits(text: String, what: &str) -> Result<String, Wrong> {
     Ok(text)
 }
 
-fn short(text: &str, most: usize, what: &str) -> Result<(), Wrong> {
+pub(super) fn short(text: &str, most: usize, what: &str) -> Result<(), Wrong> {
     if text.len() > most {
         return Err(format!("{what} has {} bytes; {most} are the most", text.len()));
     }

@@ -1,17 +1,19 @@
 //! The policy picks an arm, and a plan says what comes after it. Owns what a unit is; the choice itself is pure and
 //! in the crate `tidegate-route`.
 
+use crate::path::advise;
 use crate::path::facts::CallFacts;
 use crate::path::permit::Admitted;
 use crate::path::prompt::{Prepared, Wanted};
 use crate::path::steer;
+use crate::server::Ports;
 use crate::snapshot::ByCall;
 use http::HeaderMap;
 use std::sync::Arc;
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
 use tidegate_core::spec::StickyBy;
-use tidegate_core::{Dice, Ledger};
+use tidegate_core::{InferenceId, Ledger};
 use tidegate_route::Plan;
 
 /// A call with its plan.
@@ -33,8 +35,22 @@ impl Planned {
     }
 }
 
+/// A call for which an arm is wanted.
+#[derive(Debug)]
+pub(crate) struct Coming<'a, 'f> {
+    /// The call.
+    pub(crate) admitted: &'a Admitted,
+    /// Its headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// What is known of it.
+    pub(crate) facts: &'a CallFacts<'f>,
+    /// Its id.
+    pub(crate) id: InferenceId,
+}
+
 /// Picks an arm.
-pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, dice: &dyn Dice, ledger: &mut Ledger) -> Planned {
+pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, ports: &Ports, ledger: &mut Ledger) -> Planned {
+    let dice = &*ports.dice;
     let Prepared { admitted, wanted } = prepared;
     let route = &admitted.route;
     let decision = {
@@ -51,14 +67,17 @@ pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, dice: &dyn Dice, led
         };
         let unix_ms = ledger.event().map_or(0, |event| event.unix_ms);
         let facts = CallFacts::new(&admitted.caller, &admitted.arrived, headers, unix_ms);
-        let shares = match &route.by_call {
-            None => None,
-            Some(ByCall::Steering(steering)) => steer::shares(steering, &route.arms, &admitted.arrived.scan),
-            Some(ByCall::Rules(rules)) => Some(rules.shares(&facts)),
-        };
-        match shares {
-            Some(shares) => route.policy.choose_by(shares, unit, dice),
-            None => route.policy.decide(&facts, unit, dice),
+        let usual = || route.policy.decide(&facts, unit, dice);
+        match &route.by_call {
+            None => usual(),
+            Some(ByCall::Steering(steering)) => steer::shares(steering, &route.arms, &admitted.arrived.scan)
+                .map_or_else(usual, |shares| route.policy.choose_by(shares, unit, dice)),
+            Some(ByCall::Rules(rules)) => route.policy.choose_by(rules.shares(&facts), unit, dice),
+            Some(ByCall::Router(router)) => {
+                let id = ledger.event().map_or_else(|| InferenceId::from_u128(0), |event| event.id);
+                let coming = Coming { admitted: &admitted, headers, facts: &facts, id };
+                advise::decide(router, &coming, unit, &*ports.clock, dice)
+            }
         }
     };
     let plan = Plan::new(Arc::clone(&route.spec), decision.arm, &route.budget);

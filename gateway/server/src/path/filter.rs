@@ -214,12 +214,12 @@ fn failure(means: OnFailure, failed: &Failed) -> Option<Fault> {
     }
 }
 
-fn micros(took: Duration) -> u64 {
+pub(crate) fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The headers that filters see: shared with the call's, not copied.
-fn shown(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+pub(crate) fn shown(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let is_shown = |(name, value): &(&HeaderName, &HeaderValue)| {
         !value.is_sensitive() && value.to_str().is_ok() && (USUAL.contains(name) || !is_secret(name.as_str()))
     };

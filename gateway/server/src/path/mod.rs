@@ -10,6 +10,7 @@
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
 
+pub(crate) mod advise;
 pub(crate) mod arrive;
 pub(crate) mod attempt;
 pub(crate) mod caller;
@@ -71,7 +72,7 @@ async fn walk(
     let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
     let admitted = permit::admit(snapshot, caller, arrived, ledger).await?;
     let prepared = prompt::read(admitted, peer)?;
-    let planned = choose::plan(prepared, &head.headers, &*server.ports().dice, ledger);
+    let planned = choose::plan(prepared, &head.headers, server.ports(), ledger);
     send::send(server, snapshot, planned, &head.headers, ledger).await
 }
 

@@ -29,6 +29,7 @@ impl Known {
             ),
             ("cascade", ..) => self.why_cascaded(settings),
             ("rules", ..) => self.why_ruled(settings),
+            ("router", ..) => self.why_advised(settings),
             ("latency" | "least_busy" | "cost", ..) => format!("because {}", self.why_steered(kind, settings)),
             (_, Some(learned), Some(state)) => format!("because {}", self.why_learnt(&learned, state)),
             (_, Some(_), None) => "by what had been learnt, but its state is in no log that is kept".to_owned(),
@@ -66,6 +67,27 @@ impl Known {
             [only] => format!("because rule {only} was the first that it fitted"),
             several => format!("because the first rule that it fitted was one of {}", several.join(", ")),
         }
+    }
+
+    /// Of a policy that asked a plugin: what that said, or that it failed.
+    fn why_advised(&self, settings: &Value) -> String {
+        let Some(advised) = &self.decision.advised else {
+            return "by a plugin, of which the record does not tell what it said".to_owned();
+        };
+        let plugin = &advised.plugin;
+        if let Some(kind) = &advised.failed {
+            return format!(
+                "because the plugin `{plugin}` failed ({kind}), and the configuration gives it so much then"
+            );
+        }
+        let mut why = format!("because the plugin `{plugin}` said so");
+        if let Some(reason) = &advised.reason {
+            write!(why, " ({})", crate::terminal::harmless(reason)).unwrap_or_default();
+        }
+        if let Some(explore) = settings["explore"].as_f64().filter(|explore| *explore > 0.0) {
+            write!(why, "; {} are spread evenly", percent(explore)).unwrap_or_default();
+        }
+        why
     }
 
     /// Of a policy that looked at its arms: what its vector tells of how they stood.

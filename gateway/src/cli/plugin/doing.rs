@@ -12,14 +12,19 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
+use tidegate_core::digest::Digest;
 use tidegate_core::port::filter::LooksAt;
+use tidegate_core::spec::ComponentAt;
 use tidegate_host::{About, Done, Fault, Finding, Heard, Host, Kind, Limits, Measurement, Output, Outside, Report};
 
 /// The largest window and configuration that are read.
 const MOST_JSON: u64 = 256 << 20;
 
-pub(super) fn inspect(file: &Path, allowed: Allowed, json: bool) -> anyhow::Result<()> {
-    let (plugin, _) = load(file, allowed)?;
+pub(super) fn inspect(component: &str, allowed: Allowed, json: bool) -> anyhow::Result<()> {
+    let at: ComponentAt =
+        component.parse().map_err(|fault| Wrong(format!("{component} is no place of a component: {fault}")))?;
+    let bytes = super::far::bytes(&at, most(allowed))?;
+    let plugin = loaded(&bytes, allowed, &at.to_string())?;
     if json {
         print(&format!("{:#}\n", serde_json::to_value(plugin.about())?))
     } else {
@@ -81,19 +86,30 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// A component that is loaded, and its bytes.
 pub(super) fn load(file: &Path, allowed: Allowed) -> anyhow::Result<(tidegate_host::Plugin, Vec<u8>)> {
+    // One byte more than is taken, so that the host says what is too large.
+    let bytes = read(file, (most(allowed) as u64).saturating_add(1))?;
+    Ok((loaded(&bytes, allowed, &file.display().to_string())?, bytes))
+}
+
+/// The largest component that is allowed.
+fn most(allowed: Allowed) -> usize {
+    let size = allowed.bounds().component_bytes.and_then(|size| usize::try_from(size).ok());
+    size.unwrap_or(Limits::default().component_bytes)
+}
+
+/// The same of bytes that are there.
+fn loaded(bytes: &[u8], allowed: Allowed, named: &str) -> anyhow::Result<tidegate_host::Plugin> {
     let bounds = allowed.bounds();
     let limits = Limits::default().with_room_for(&[bounds]);
-    let usual = limits.component_bytes as u64;
-    // One byte more than is taken, so that the host says what is too large.
-    let bytes = read(file, bounds.component_bytes.unwrap_or(usual).saturating_add(1))?;
+    let usual = limits.component_bytes;
     let host = Host::new(limits, Outside::default())?;
     // What takes long is compiled once, as a gateway does it.
-    let loaded = if bounds.component_bytes.is_some() && bytes.len() as u64 > usual {
-        Workshop::of_this_program().load(&host, &bytes, tidegate_core::digest::Digest::of(&bytes), bounds)
+    let loaded = if bounds.component_bytes.is_some() && bytes.len() > usual {
+        Workshop::of_this_program().load(&host, bytes, Digest::of(bytes), bounds)
     } else {
-        host.load(&bytes, bounds)
+        host.load(bytes, bounds)
     };
-    Ok((loaded.map_err(|fault| wrong(&file.display().to_string(), &fault))?, bytes))
+    loaded.map_err(|fault| wrong(named, &fault))
 }
 
 /// The configuration of a file, else what stands beside the input, else none.
@@ -111,7 +127,7 @@ pub(super) fn micros(time: Duration) -> String {
 }
 
 /// At most so many bytes of a file.
-fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let absent = |error| Wrong(format!("{} cannot be read: {error}", path.display()));
     let mut bytes = Vec::new();

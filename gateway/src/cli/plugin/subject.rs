@@ -78,7 +78,7 @@ impl Subject {
     pub(super) fn prepare(&self, config: &Value, input: Value) -> Result<Prepared, Nothing> {
         let config = config.to_string();
         let about = self.about();
-        if !about.world.is_filter() {
+        if !about.world.is_warm() {
             let input = Input::read(about.world, input).map_err(|fault| Nothing::NoInput(fault.says))?;
             return Ok(Prepared::Window { plugin: Arc::clone(&self.plugin), config, input });
         }
@@ -123,7 +123,7 @@ impl Prepared {
                 let output = output.map_err(|error| Nothing::NoInput(format!("the output is no JSON: {error}")))?;
                 Ok(Answered { output, took, heard: Some(heard) })
             }
-            Self::Call { filter, ask } => match ask.of(filter) {
+            Self::Call { filter, ask } => match ask.of_router(filter).unwrap_or_else(|| ask.of(filter)) {
                 Ok((output, took)) => Ok(Answered { output, took, heard: None }),
                 Err(NoOpinion::Blind(what)) => Err(Nothing::Blind(format!("it does not look at {what}"))),
                 Err(NoOpinion::Failed(failed)) => Err(Nothing::Failed(failed.kind, failed.says)),

@@ -5,6 +5,7 @@
 //! {"call": {"route": "support", "headers": {"x-tier": "gold"}}, "messages": [{"role": "user", "text": "Hello"}]}
 //! {"choices": [{"role": "assistant", "parts": [{"kind": "tool_arguments", "text": "{}"}]}]}
 //! {"deltas": ["Hel", {"choice": 0, "kind": "text", "text": "lo"}, {"choice": 0, "end": "stop"}]}
+//! {"features": [0.5], "arms": [{"name": "small", "first_byte_ms": 80}, {"name": "large", "ready": false}]}
 //! ```
 
 use serde::Deserialize;
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 use tidegate_core::port::filter::{
     Action, DeltaAction, Failed, Filter, Message, Opinion, Part, PartKind, Place, Refused, Seen,
 };
-use tidegate_core::{Api, InferenceId, RouteName, Tenant};
+use tidegate_core::port::router::{Advice, Router, SeenArm};
+use tidegate_core::{Api, InferenceId, Price, RouteName, Tenant, VariantName};
+use tidegate_host::{WarmFilter, World};
 
 /// What a filter is called with.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +32,7 @@ enum Of {
     Request(Vec<Message<'static>>),
     Answer(Vec<Message<'static>>),
     Stream(Vec<Step>),
+    Arms(Vec<f64>, Vec<ArmFile>),
 }
 
 /// A delta, or the end of a choice.
@@ -67,6 +71,35 @@ struct AskFile {
     messages: Option<Vec<MessageFile>>,
     choices: Option<Vec<MessageFile>>,
     deltas: Option<Vec<DeltaFile>>,
+    arms: Option<Vec<ArmFile>>,
+    #[serde(default)]
+    features: Vec<f64>,
+}
+
+/// An arm of a route; what is not said of it is not known.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArmFile {
+    name: VariantName,
+    #[serde(default)]
+    share: f64,
+    #[serde(default = "is_ready")]
+    ready: bool,
+    #[serde(default)]
+    in_flight: u32,
+    first_byte_ms: Option<f64>,
+    price: Option<PriceFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceFile {
+    input: f64,
+    output: f64,
+}
+
+const fn is_ready() -> bool {
+    true
 }
 
 #[derive(Default, Deserialize)]
@@ -161,13 +194,14 @@ const fn kind_name(kind: PartKind) -> &'static str {
 impl Ask {
     /// Reads it, or says what is wrong.
     pub(super) fn read(json: Value) -> Result<Self, String> {
-        let AskFile { call, messages, choices, deltas } =
+        let AskFile { call, messages, choices, deltas, arms, features } =
             serde_json::from_value(json).map_err(|error| format!("the input: {error}"))?;
-        let of = match (messages, choices, deltas) {
-            (Some(messages), None, None) => Of::Request(self::messages(messages)?),
-            (None, Some(choices), None) => Of::Answer(self::messages(choices)?),
-            (None, None, Some(deltas)) => Of::Stream(deltas.into_iter().map(step).collect::<Result<_, _>>()?),
-            _ => return Err("the input has one of `messages`, `choices` and `deltas`".to_owned()),
+        let of = match (messages, choices, deltas, arms) {
+            (Some(messages), None, None, None) => Of::Request(self::messages(messages)?),
+            (None, Some(choices), None, None) => Of::Answer(self::messages(choices)?),
+            (None, None, Some(deltas), None) => Of::Stream(deltas.into_iter().map(step).collect::<Result<_, _>>()?),
+            (None, None, None, Some(arms)) if !arms.is_empty() => Of::Arms(features, arms),
+            _ => return Err("the input has one of `messages`, `choices`, `deltas` and `arms`".to_owned()),
         };
         Ok(Self { call: call.read()?, of })
     }
@@ -181,10 +215,47 @@ impl Ask {
         match &self.of {
             Of::Request(_) if !looks.request => Err(NoOpinion::Blind("requests (`messages`)")),
             Of::Answer(_) if !looks.answer => Err(NoOpinion::Blind("whole answers (`choices`)")),
+            Of::Arms(..) => Err(NoOpinion::Blind("arms (`arms`)")),
             Of::Stream(_) if !looks.stream => Err(NoOpinion::Blind("streams (`deltas`)")),
             Of::Request(messages) => timed(|| filter.request(&seen, messages), opinion),
             Of::Answer(choices) => timed(|| filter.answer(&seen, choices), opinion),
             Of::Stream(steps) => stream(filter, &seen, steps).map_err(NoOpinion::Failed),
+        }
+    }
+}
+
+impl Ask {
+    /// Asks a router about arms; nothing where it is none, or is asked something else.
+    pub(super) fn of_router(&self, plugin: &WarmFilter) -> Option<Result<(Value, Duration), NoOpinion>> {
+        let Of::Arms(features, arms) = &self.of else { return None };
+        if plugin.plugin().about().world != World::Router {
+            return None;
+        }
+        Some(self.choose(plugin, features, arms))
+    }
+
+    fn choose(&self, router: &dyn Router, features: &[f64], arms: &[ArmFile]) -> Result<(Value, Duration), NoOpinion> {
+        let headers: Vec<(&str, &str)> =
+            self.call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let arms: Vec<SeenArm<'_>> = arms.iter().map(ArmFile::seen).collect();
+        let began = Instant::now();
+        let given = router.choose(&self.call.seen(&headers), features, &arms);
+        let took = began.elapsed();
+        let Advice { shares, reason } = given.map_err(NoOpinion::Failed)?;
+        Ok((json!({"shares": shares, "reason": reason}), took))
+    }
+}
+
+impl ArmFile {
+    fn seen(&self) -> SeenArm<'_> {
+        let Self { name, share, ready, in_flight, first_byte_ms, price } = self;
+        SeenArm {
+            name,
+            share: *share,
+            is_ready: *ready,
+            busy: *in_flight,
+            first_byte_ms: *first_byte_ms,
+            price: price.map(|PriceFile { input, output }| Price { input, cached_input: None, output }),
         }
     }
 }

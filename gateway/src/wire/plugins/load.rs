@@ -1,9 +1,11 @@
 //! One plugin: from its file to what can be called, in steps that each say what is wrong. Owns their order: what costs
 //! nothing comes first, what runs the plugin last.
 
+use super::settings;
 use super::uses::Uses;
+use super::web;
 use super::workshop::Workshop;
-use super::{settings, signature, web};
+use crate::components::{Depot, SIGNATURE_BYTES, signature};
 use crate::granted::Purse;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,12 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tidegate_core::digest::Digest;
-use tidegate_core::port::filter::LooksAt;
 use tidegate_core::spec::{PluginLimits, PluginSpec, WasiGrant};
 use tidegate_host::{Bounds, Host, Limits, Plugin, WarmFilter, Wasi};
-
-/// The longest file of a signature: its base64, and a line end.
-const SIGNATURE_BYTES: u64 = 256;
 
 /// A plugin that is loaded.
 #[derive(Debug, Clone)]
@@ -78,18 +76,25 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Loads it, or takes `old`, where that is the same.
-    pub(super) fn loaded(self, host: &Host, workshop: &Workshop, old: Option<&Loaded>) -> Result<Loaded, String> {
+    pub(super) fn loaded(
+        self,
+        host: &Host,
+        workshop: &Workshop,
+        depot: &Depot,
+        old: Option<&Loaded>,
+    ) -> Result<Loaded, String> {
         let Self { spec, uses } = self;
         // One byte more than is taken, so that the host says what is too large.
         let most = spec.limits.size.unwrap_or(Limits::default().component_bytes as u64);
-        let bytes = read(&spec.component, most.saturating_add(1)).map_err(|why| format!("it cannot be read: {why}"))?;
+        let path = depot.path(spec)?;
+        let bytes = read(&path, most.saturating_add(1)).map_err(|why| format!("it cannot be read: {why}"))?;
         let sha256 = Digest::of(&bytes);
         if let Some(pinned) = spec.sha256.filter(|pinned| *pinned != sha256) {
             return Err(format!("its sha256 is {sha256}, and {pinned} is pinned"));
         }
         if let Some(key) = spec.signed_by {
-            let path = PluginSpec::signature_of(&spec.component);
-            let file = read(&path, SIGNATURE_BYTES)
+            let path = PluginSpec::signature_of(&path);
+            let file = read(&path, SIGNATURE_BYTES as u64)
                 .map_err(|why| format!("its signature {} cannot be read: {why}", path.display()))?;
             signature::verify(&bytes, &file, key)?;
         }
@@ -146,14 +151,14 @@ fn new(
     let about = plugin.about();
     uses.fit(about.world, about.looks_at)?;
     settings::check(&about.config_schema, &spec.config)?;
-    let filter = if about.looks_at == LooksAt::default() {
-        None
-    } else {
+    let filter = if about.world.is_warm() {
         Some(Arc::new(plugin.filter(spec.name.clone(), &spec.config).map_err(said)?))
+    } else {
+        None
     };
     tracing::info!(
         plugin = %spec.name,
-        component = %spec.component.display(),
+        component = %spec.component,
         sha256 = %about.sha256.short(),
         world = %about.world,
         version = about.version,

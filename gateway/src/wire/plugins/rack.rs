@@ -47,7 +47,7 @@ fn shown(loaded: &Loaded) -> Value {
     let mut shown = json!({
         "object": "plugin",
         "name": spec.name,
-        "component": spec.component,
+        "component": spec.component.to_string(),
         "sha256": sha256,
         "bytes": about.bytes,
         "pinned": spec.sha256.is_some(),
@@ -64,7 +64,7 @@ fn shown(loaded: &Loaded) -> Value {
             "table": spec.limits.table,
         },
         "wasi": spec.wasi.as_str(),
-        "used_by": {"routes": routes, "cascades": uses.cascades, "monitors": uses.monitors},
+        "used_by": {"routes": routes, "routers": uses.routers, "cascades": uses.cascades, "monitors": uses.monitors},
         "calls": calls,
         "failures": failures,
     });

@@ -36,7 +36,9 @@ impl Home {
     }
 
     fn loaded(&self, before: &Plugins, entry: &str) -> Result<Plugins, String> {
-        before.loaded(&self.spec(entry, ""), &Workshop::default()).map_err(|faults| faults.join("\n"))
+        before
+            .loaded(&self.spec(entry, ""), &Workshop::default(), &Depot::default(), &BTreeMap::new())
+            .map_err(|faults| faults.join("\n"))
     }
 }
 
@@ -71,9 +73,9 @@ fn what_did_not_change_is_used_again() {
 async fn a_configuration_that_is_in_force_reads_no_file_again() {
     let home = Home::new();
     let spec = home.spec("config: {}", "");
-    let plugins = Plugins::default().renewed(&spec, &Arc::default()).await.unwrap();
+    let plugins = Plugins::default().renewed(&spec, &Arc::default(), &Arc::default()).await.unwrap();
     std::fs::remove_file(home.component()).unwrap();
-    let again = plugins.renewed(&spec, &Arc::default()).await.unwrap();
+    let again = plugins.renewed(&spec, &Arc::default(), &Arc::default()).await.unwrap();
     assert!(Arc::ptr_eq(&plugin(&plugins), &plugin(&again)));
 }
 
@@ -85,7 +87,7 @@ fn what_cannot_be_loaded_is_named_with_its_file_and_why() {
         ("config: {alpha: 2}", "", "at /alpha"),
         ("config: {}", "{plugin: d, at: [request]}", "its world `drift-plugin` is not one of filters"),
     ] {
-        let faults = faults(&home.spec(entry, filters));
+        let faults = faults(&home.spec(entry, filters), &Depot::default()).faults;
         let [fault] = faults.as_slice() else { panic!("{faults:?}") };
         assert!(fault.starts_with("plugin `d` (") && fault.contains("drift.wasm"), "{fault}");
         assert!(fault.contains(why), "{fault}\n{why}");
@@ -93,11 +95,11 @@ fn what_cannot_be_loaded_is_named_with_its_file_and_why() {
     let spec = home.spec("config: {}", "");
     for (bytes, why) in [(&b"no component"[..], "no WebAssembly component"), (b"\0asm\x0d\0\x01\0\xff", "damaged")] {
         std::fs::write(home.component(), bytes).unwrap();
-        let said = faults(&spec).join("\n");
+        let said = faults(&spec, &Depot::default()).faults.join("\n");
         assert!(said.contains(why), "{said}\n{why}");
     }
     std::fs::remove_file(home.component()).unwrap();
-    assert!(faults(&spec).join("\n").contains("it cannot be read"));
+    assert!(faults(&spec, &Depot::default()).faults.join("\n").contains("it cannot be read"));
 }
 
 #[test]

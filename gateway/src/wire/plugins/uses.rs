@@ -12,6 +12,8 @@ pub(super) struct Uses {
     pub(super) routes: Vec<(RouteName, FilterSpec)>,
     /// Routes whose cascades show it answers.
     pub(super) cascades: Vec<RouteName>,
+    /// Routes whose policy asks it.
+    pub(super) routers: Vec<RouteName>,
     /// Monitors.
     pub(super) monitors: Vec<MonitorName>,
     /// Whether models are granted to it.
@@ -23,6 +25,7 @@ impl Uses {
     pub(super) fn of(name: &PluginName, spec: &GatewaySpec) -> Self {
         let filters = spec.routes.values().flat_map(|route| route.filters.iter().map(move |one| (&route.name, one)));
         let routes = filters.filter(|(_, filter)| filter.plugin == *name);
+        let asks = |route: &&RouteSpec| matches!(&route.policy, PolicySpec::Advised(by) if by.plugin == *name);
         let monitors = spec.monitors.values().filter(|monitor| monitor.plugin == *name);
         let shows = |route: &&RouteSpec| match &route.policy {
             PolicySpec::Cascade(cascade) => cascade.plugins.contains(name),
@@ -31,6 +34,7 @@ impl Uses {
         Self {
             cascades: spec.routes.values().filter(shows).map(|route| route.name.clone()).collect(),
             routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
+            routers: spec.routes.values().filter(asks).map(|route| route.name.clone()).collect(),
             monitors: monitors.map(|monitor| monitor.name.clone()).collect(),
             may_ask: spec.plugins.get(name).is_some_and(|plugin| !plugin.models.is_empty()),
         }
@@ -39,7 +43,7 @@ impl Uses {
     /// Whether a plugin of this world, which looks at these things, can be used so.
     pub(super) fn fit(&self, world: World, looks_at: LooksAt) -> Result<(), String> {
         if self.may_ask && !world.may_ask_models() {
-            let why = if world.is_filter() {
+            let why = if world.is_warm() {
                 "looks at calls while they are served, which wait for no model in this version"
             } else {
                 "has no use for them"
@@ -64,6 +68,11 @@ impl Uses {
         }
         if let Some(route) = self.cascades.first().filter(|_| !looks_at.answer) {
             return Err(format!("the cascade of route `{route}` shows it whole answers, and {fills}"));
+        }
+        if let Some(route) = self.routers.first().filter(|_| world != World::Router) {
+            return Err(format!(
+                "the policy of route `{route}` asks it, and its world `{world}` is not that of routers"
+            ));
         }
         match self.monitors.first() {
             Some(monitor) if !judges_windows(world) => {
@@ -129,6 +138,10 @@ mod tests {
         assert_eq!(says, "route `support` has it look at requests, and its world `drift-plugin` is not one of filters");
         let watched = Uses { monitors: vec!["m".parse().unwrap()], ..Uses::default() };
         assert_eq!(watched.fit(World::Drift, NOTHING), Ok(()));
+        let asked = Uses { routers: vec!["support".parse().unwrap()], ..Uses::default() };
+        assert_eq!(asked.fit(World::Router, NOTHING), Ok(()));
+        assert!(asked.fit(World::RequestFilter, requests).unwrap_err().contains("not that of routers"));
+        assert!(at(true, false).fit(World::Router, NOTHING).unwrap_err().contains("not one of filters"));
         assert!(watched.fit(World::RequestFilter, requests).unwrap_err().contains("monitor `m`"));
         let shown = Uses { cascades: vec!["support".parse().unwrap()], ..Uses::default() };
         assert_eq!(shown.fit(World::Guardrail, LooksAt { answer: true, ..requests }), Ok(()));

@@ -35,7 +35,7 @@ pub(super) fn granted(spec: &PluginSpec, about: &About) -> Result<Option<Arc<dyn
     if spec.web.0.is_empty() {
         return Ok(None);
     }
-    if about.world.is_filter() {
+    if about.world.is_warm() {
         return Err(format!(
             "`http` grants it servers, and its world `{}` looks at calls: in this version only what judges windows reaches any",
             about.world

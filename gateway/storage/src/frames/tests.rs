@@ -135,6 +135,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 sticky,
                 state: None,
                 regarded: None,
+                advised: None,
             }),
             attempts: attempts
                 .into_iter()

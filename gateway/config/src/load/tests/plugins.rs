@@ -2,7 +2,9 @@
 
 use super::*;
 use tidegate_core::digest::Digest;
-use tidegate_core::spec::{FilterSpec, OnFailure, PluginLimits, PluginSpec, WasiGrant};
+use tidegate_core::spec::{
+    ComponentAt, ComponentAuth, FilterSpec, OnFailure, PluginLimits, PluginSpec, PolicySpec, WasiGrant,
+};
 
 /// A folder with a component, its signature and a configuration of these sections beside them.
 fn folder(routes: &str, plugins: &str) -> tempfile::TempDir {
@@ -28,8 +30,26 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{}", "`component` is missing"),
         ("{component: nope.wasm}", "there is no file"),
         ("{component: .}", "there is no file"),
-        ("{component: \"https://a/x.wasm\"}", "not taken from `https:`"),
-        ("{component: \"oci://a/x:1\"}", "not taken from `oci:`"),
+        ("{component: \"https://a/x.wasm\"}", "needs its `sha256`"),
+        ("{component: \"oci://a/x:1\"}", "needs its `sha256`"),
+        (&format!("{{component: \"http://a/x.wasm\", sha256: \"{zeros}\"}}"), "for this machine alone"),
+        (&format!("{{component: \"https://u:p@a/x.wasm\", sha256: \"{zeros}\"}}"), "it carries credentials"),
+        (&format!("{{component: \"https://a/x.wasm?a=b\", sha256: \"{zeros}\"}}"), "a secret may stand"),
+        (&format!("{{component: \"oci://a/x\", sha256: \"{zeros}\"}}"), "neither a tag nor a digest"),
+        (&format!("{{component: \"ftp://a/x\", sha256: \"{zeros}\"}}"), "not taken from `ftp:`"),
+        ("{component: x.wasm, auth: {bearer: \"${env:KEY}\"}}", "this component is a file"),
+        (
+            &format!("{{component: \"oci://a/x:1\", sha256: \"{zeros}\", auth: {{basic: \"${{env:KEY}}\"}}}}"),
+            "no `:` between",
+        ),
+        (
+            &format!("{{component: \"oci://a/x:1\", sha256: \"{zeros}\", auth: {{basic: \"a:b\"}}}}"),
+            "stands in the file itself",
+        ),
+        (
+            &format!("{{component: \"oci://a/x:1\", sha256: \"{zeros}\", auth: {{digest: a}}}}"),
+            "not one of the choices",
+        ),
         ("{component: x.wasm, sha256: abc}", "not a sha256: it has 3 characters"),
         (&format!("{{component: x.wasm, sha256: \"{zeros}\"}}"), "has another sha256: 7692c3ad"),
         ("{component: x.wasm, signed_by: abc}", "not a public key of ed25519"),
@@ -121,7 +141,8 @@ fn plugins_and_filters_are_read() {
     let expected = [filter("x", true, true, OnFailure::Closed), filter("y", false, true, OnFailure::Open)];
     assert_eq!(loaded.spec.routes["r"].filters, expected);
     let PluginSpec { component, sha256, config, shown, limits, .. } = &loaded.spec.plugins["x"];
-    assert_eq!((component, *sha256, config.as_str()), (&folder.path().join("x.wasm"), None, "{}"));
+    let file = ComponentAt::File(folder.path().join("x.wasm"));
+    assert_eq!((component, *sha256, config.as_str()), (&file, None, "{}"));
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
     assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
@@ -175,10 +196,69 @@ fn another_component_is_another_configuration_and_its_file_is_followed() {
 }
 
 #[test]
+fn a_component_that_is_fetched_is_known_by_its_pin() {
+    let (pin, other) = (Digest::of(b"one"), Digest::of(b"two"));
+    let hash = |plugin: &str| {
+        let folder = folder(ROUTE, &format!("{{x: {plugin}}}"));
+        let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(loaded.warnings, []);
+        (loaded.spec.hash.clone(), loaded.spec.plugins["x"].clone(), loaded.files.len())
+    };
+    let (first, plugin, files) = hash(&format!(
+        "{{component: \"oci://ghcr.io/org/x:1\", sha256: \"{pin}\", auth: {{bearer: \"${{env:KEY}}\"}}}}"
+    ));
+    // Nothing was read for it but the configuration itself.
+    assert_eq!((files, plugin.sha256), (1, Some(pin)));
+    assert_eq!(plugin.component.to_string(), "oci://ghcr.io/org/x:1");
+    assert!(matches!(&plugin.auth, Some(ComponentAuth::Bearer(token)) if token.expose() == "s3cret"), "{plugin:?}");
+    assert!(!format!("{plugin:?}").contains("s3cret"));
+    let (second, plugin, _) = hash(&format!("{{component: \"https://example.com/x.wasm\", sha256: \"{pin}\"}}"));
+    let (third, ..) = hash(&format!("{{component: \"https://example.com/x.wasm\", sha256: \"{other}\"}}"));
+    assert!(first != second && second != third && plugin.component.is_far());
+}
+
+#[test]
 fn a_plugin_that_nobody_uses_is_warned_of() {
     let folder = folder("{a: {model: a}, b: {model: b}, l: {model: l}}", "{x: {component: x.wasm}}");
     let warnings: Vec<_> = read(folder.path()).unwrap().warnings.into_iter().map(|finding| finding.message).collect();
     assert_eq!(warnings, ["nobody uses the plugin `x`"]);
+}
+
+#[test]
+fn a_policy_that_asks_a_plugin_is_read() {
+    let of = |policy: &str| {
+        let route = format!(
+            "{{r: {{variants: {{a: {{model: a}}, b: {{model: b}}}}, policy: {{router: {policy}}}}}, l: {{model: l}}}}"
+        );
+        read(folder(&route, "{x: {component: x.wasm}}").path())
+    };
+    let loaded = of("{plugin: x, features: [language, {prompt_length: {}}], shares: {b: 70%, a: 30%}, explore: 5%}");
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(loaded.warnings, []);
+    let PolicySpec::Advised(advised) = &loaded.spec.routes["r"].policy else { panic!("another policy") };
+    assert_eq!((advised.plugin.as_str(), advised.features.len(), advised.explore), ("x", 2, 0.05));
+    assert_eq!(advised.shares, [0.3, 0.7]);
+    let shown = &crate::describe(&loaded.spec)["routes"]["r"]["policy"]["router"];
+    assert_eq!(
+        (&shown["plugin"], &shown["shares"]["b"]),
+        (&serde_json::json!("x"), &serde_json::json!(0.7)),
+        "{shown}"
+    );
+    let PolicySpec::Advised(usual) = of("{plugin: x}").unwrap().spec.routes["r"].policy.clone() else {
+        panic!("another")
+    };
+    assert_eq!((usual.shares, usual.explore, usual.features), (vec![0.5, 0.5], 0.02, Vec::new()));
+    for (policy, fault) in [
+        ("{}", "`plugin` is missing"),
+        ("{plugin: y}", "there is no plugin `y`"),
+        ("{plugin: x, features: []}", "no features are regarded"),
+        ("{plugin: x, shares: {a: 100%}}", "the variant `b` has no share"),
+        ("{plugin: x, shares: {a: 50%, b: 60%}}", "add up to 110%"),
+        ("{plugin: x, shares: {a: 50%, c: 50%}}", "`c`"),
+    ] {
+        let says = of(policy).map(|_| ()).expect_err(policy).to_string();
+        assert!(says.contains(fault), "{policy}: {says}");
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(in crate::cli) enum World {
     Filter,
     /// Allows, redacts or blocks a text
     Guardrail,
+    /// Says which variants of a route a call may have
+    Router,
 }
 
 /// The file of a template that goes with a world.
@@ -54,7 +56,7 @@ macro_rules! fixtures {
 
 impl World {
     #[cfg(test)]
-    pub(in crate::cli::plugin) const ALL: [Self; 9] = [
+    pub(in crate::cli::plugin) const ALL: [Self; 10] = [
         Self::Drift,
         Self::Fairness,
         Self::Rag,
@@ -64,6 +66,7 @@ impl World {
         Self::StreamFilter,
         Self::Filter,
         Self::Guardrail,
+        Self::Router,
     ];
 
     pub(super) const fn sources(self) -> [(&'static str, &'static str); 3] {
@@ -77,6 +80,7 @@ impl World {
             Self::StreamFilter => sources!("stream-filter"),
             Self::Filter => sources!("filter"),
             Self::Guardrail => sources!("guardrail"),
+            Self::Router => sources!("router"),
         }
     }
 
@@ -91,6 +95,7 @@ impl World {
             Self::StreamFilter => fixtures!("stream-filter": "cut_in_two" "no_words"),
             Self::Filter => fixtures!("filter": "request" "answer" "stream"),
             Self::Guardrail => fixtures!("guardrail": "redacted" "allowed" "blocked"),
+            Self::Router => fixtures!("router": "sooner" "unknown"),
         }
     }
 
@@ -106,6 +111,7 @@ impl World {
             Self::StreamFilter => "Masks words in streamed answers, also where deltas cut them in two.",
             Self::Filter => "Masks words in requests, in whole answers and in streamed ones.",
             Self::Guardrail => "Redacts long numbers in texts, and blocks a text with many of them.",
+            Self::Router => "Gives calls to the variants that answer soonest, each by how soon it does.",
         }
     }
 
@@ -119,6 +125,9 @@ impl World {
             Self::RequestFilter => in_route(&plugin, name, "request"),
             Self::ResponseFilter | Self::StreamFilter => in_route(&plugin, name, "answer"),
             Self::Filter | Self::Guardrail => in_route(&plugin, name, "request, answer"),
+            Self::Router => format!(
+                "```yaml\n{plugin}\nroutes:\n  support:\n    variants: {{small: {{model: small}}, large: {{model: large}}}}\n    policy: {{router: {{plugin: {name}}}}}\n```"
+            ),
         }
     }
 }
@@ -140,6 +149,7 @@ impl fmt::Display for World {
             Self::StreamFilter => "stream-filter",
             Self::Filter => "filter",
             Self::Guardrail => "guardrail",
+            Self::Router => "router",
         };
         write!(f, "{name}-plugin")
     }

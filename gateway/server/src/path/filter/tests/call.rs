@@ -395,7 +395,7 @@ impl Case {
         let arrived = Arrived { api, scan: body::scan(api, &bytes).unwrap(), bytes };
         let admitted = permit::admit(&snapshot, caller(), arrived, &mut ledger).await.unwrap();
         let prepared = prompt::read(admitted, &peer()).unwrap();
-        let planned = choose::plan(prepared, &headers, &*server.ports().dice, &mut ledger);
+        let planned = choose::plan(prepared, &headers, server.ports(), &mut ledger);
         let response = match send::send(&server, &snapshot, planned, &headers, &mut ledger).await {
             Ok(answered) => reply::send(answered, ledger).await,
             Err(fault) => reply::refuse(&fault, ledger).await,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 const LENGTH: usize = 64;
 
 /// Verifies what stands in the file of a signature: its 64 bytes, or their base64.
-pub(super) fn verify(component: &[u8], file: &[u8], key: [u8; 32]) -> Result<(), String> {
+pub(crate) fn verify(component: &[u8], file: &[u8], key: [u8; 32]) -> Result<(), String> {
     let signature = read(file).ok_or("its signature is neither 64 bytes nor their base64: sign it again")?;
     UnparsedPublicKey::new(&ED25519, key).verify(component, &signature).map_err(|_| {
         "its signature is not that of `signed_by` over these bytes: see where both came from, and sign it again"
