@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::PluginSpec;
-use tidegate_host::Limits;
 
 /// The folder of components.
 #[derive(Debug)]
@@ -102,13 +101,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = Kept { folder: folder.path().join("a") };
         let sha256 = Digest::of(b"component");
-        assert!(!kept.has(sha256, None));
+        assert!(!kept.has(sha256, None, 1 << 20));
         kept.put(sha256, &Parcel { component: b"component".to_vec(), signature: Some(b"s".to_vec()) }).unwrap();
-        assert!(kept.has(sha256, None));
+        assert!(kept.has(sha256, None, 1 << 20));
         // The signature that lies there is none.
-        assert!(!kept.has(sha256, Some([7; 32])));
+        assert!(!kept.has(sha256, Some([7; 32]), 1 << 20));
         fs::write(kept.path(sha256), b"componenT").unwrap();
-        assert!(!kept.has(sha256, None));
+        assert!(!kept.has(sha256, None, 1 << 20));
         let names: Vec<_> = fs::read_dir(&kept.folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");
         fs::write(folder.path().join("file"), b"").unwrap();

@@ -2,7 +2,7 @@
 //! it; where the plugin fails the shares of the configuration count, and the record says so.
 
 use super::choose::Coming;
-use super::filter::{micros, shown};
+use super::filter::{as_texts, micros, shown};
 use crate::snapshot::{Arm, RouteRouter};
 use tidegate_core::event::{Advised, Decision};
 use tidegate_core::port::filter::{Failed, Seen};
@@ -22,7 +22,7 @@ pub(crate) fn decide(
     let regarded = router.advising.regard(*facts);
     let features = regarded.as_ref().map_or(&[][..], |regarded| &regarded.features);
     let headers = shown(headers);
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers = as_texts(&headers);
     let seen = Seen {
         id: *id,
         route: &route.spec.name,

@@ -92,9 +92,7 @@ impl Filters {
 
     /// Gives `look` what filters see of the call.
     fn seen<T>(&self, look: impl FnOnce(&Seen<'_>) -> T) -> T {
-        // Those that are no text were left out.
-        let texts = self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
-        let headers: Vec<_> = texts.collect();
+        let headers = as_texts(&self.headers);
         look(&Seen {
             id: self.id,
             route: &self.route.spec.name,
@@ -224,6 +222,11 @@ pub(crate) fn shown(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         !value.is_sensitive() && value.to_str().is_ok() && (USUAL.contains(name) || !is_secret(name.as_str()))
     };
     headers.iter().filter(is_shown).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// As plugins get them; those that are no text were left out.
+pub(crate) fn as_texts(headers: &[(HeaderName, HeaderValue)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())).collect()
 }
 
 /// What nearly every call has, known by its number: no letters are compared for it.
