@@ -48,7 +48,7 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a core module", module("drift-plugin", &Core::default().text()), "tidegate plugin pack"),
         ("a huge one", huge, "the most that is compiled"),
         ("an evaluator", Core::default().component(), "is not one of filters"),
-        ("a router", exporting("tidegate:plugin/router@0.1.0"), "does not run yet"),
+        ("a router", exporting("tidegate:plugin/router@0.1.0"), "does not fit the world `router-plugin`"),
         ("of another contract", exporting("tidegate:plugin/request-filter@0.2.0"), "another version"),
         ("of no contract", exporting("some:thing/else@1.0.0"), "fills no world"),
         ("of other types", exporting("tidegate:plugin/request-filter@0.1.0"), "does not fit"),

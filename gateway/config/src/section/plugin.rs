@@ -281,7 +281,7 @@ fn signature(component: &std::path::Path, key: &At<PublicKey>, desk: &mut Desk<'
 
 /// The models that are granted. Whether there are such is `refer`'s question.
 fn models(raw: &CapabilitiesFile, notes: &mut Notes) -> Vec<ModelName> {
-    if raw.models.is_none() && raw.http.is_none() {
+    if !raw.here().has("models") && !raw.here().has("http") {
         notes.fault(raw.at(), "this grants nothing").remedy("grant `models` or `http`, or leave `capabilities` out");
     }
     let Some(given) = &raw.models else { return Vec::new() };
