@@ -5,7 +5,7 @@
 //! classifier's predictions, whose labels come later.
 
 use crate::harness::home::{BASE, PROGRAM};
-use crate::harness::upstream::Act;
+use crate::harness::upstream::{Act, Seen};
 use crate::harness::{Client, Gateway, Home, Upstream, eventually, may_be_left_out, receivers, tiny};
 use crate::imports::python;
 use serde_json::{Map, Value, json};
@@ -277,7 +277,7 @@ async fn what_shifts_in_real_data_is_named_takes_a_canary_back_and_closes_the_ga
     let (status, says) = ward.promote(2, "production").await;
     assert_eq!(status, 403, "{says}");
     assert!(says.contains("its newest evaluation by `features` did not pass"), "{says}");
-    let told = eventually("the alert", async || ward.receiver.seen().first().map(|seen| seen.json())).await;
+    let told = eventually("the alert", async || ward.receiver.seen().first().map(Seen::json)).await;
     assert_eq!((&told["status"], &told["alarm"]["monitor"]), (&json!("firing"), &json!("features")), "{told:#}");
     assert_eq!((&told["alarm"]["model"], &told["alarm"]["model_version"]), (&json!("second"), &json!(2)));
     assert_eq!(breached(&told["alarm"]["measurements"], "column"), SHIFTED, "{told:#}");
@@ -333,6 +333,6 @@ async fn a_model_that_misses_one_groups_tumours_is_found_when_the_labels_come() 
     assert!(worst["value"].as_f64() > Some(0.6), "a whole group is missed: {worst}");
     let (status, says) = ward.promote(1, "production").await;
     assert!(status == 403 && says.contains("its newest evaluation by `features` did not pass"), "{status} {says}");
-    let told = eventually("the alert", async || ward.receiver.seen().first().map(|seen| seen.json())).await;
+    let told = eventually("the alert", async || ward.receiver.seen().first().map(Seen::json)).await;
     assert_eq!(told["alarm"]["measurements"][0]["name"], "equalized_odds_difference", "{told:#}");
 }

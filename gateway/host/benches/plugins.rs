@@ -24,11 +24,14 @@ const START: f64 = 1e-3;
 const RESIDENT: usize = 64 << 10;
 const INSTANCES: usize = 256;
 
+/// A part of it: its name, and whether it is within its bound.
+type Part = (&'static str, fn(&Cache) -> bool);
+
 fn main() -> ExitCode {
     let cache = tempfile::tempdir().unwrap();
     let cache = Cache::open(cache.path()).unwrap();
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    let parts: [(&str, fn(&Cache) -> bool); 3] = [("psi", psi), ("start", starts), ("resident", resident)];
+    let parts: [Part; 3] = [("psi", psi), ("start", starts), ("resident", resident)];
     let asked = parts.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
     let failed = asked.filter(|(_, part)| !part(&cache)).count();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

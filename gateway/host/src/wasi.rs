@@ -71,10 +71,8 @@ impl Wasi {
             for (name, item) in instance.exports(engine) {
                 match item.ty {
                     ComponentItem::Resource(_) => served::resource(&mut into, name)?,
-                    ComponentItem::ComponentFunc(_) => {
-                        if !served::function(&mut into, interface, name)? {
-                            inert::function(&mut into, interface, name)?;
-                        }
+                    ComponentItem::ComponentFunc(_) if !served::function(&mut into, interface, name)? => {
+                        inert::function(&mut into, interface, name)?;
                     }
                     _ => {}
                 }

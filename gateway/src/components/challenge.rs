@@ -22,7 +22,7 @@ impl Challenge {
     /// The first one that is known; a token is preferred.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let found: Vec<Self> = values.flat_map(|value| parse(value)).collect();
+        let found: Vec<Self> = values.flat_map(parse).collect();
         found.iter().find(|one| matches!(one, Self::Bearer { .. })).or_else(|| found.first()).cloned()
     }
 

@@ -103,7 +103,7 @@ impl<'a> Registry<'a> {
             }
             (Some(Challenge::Basic), Some(auth)) => self.shown = Some(header(auth)?),
             (Some(Challenge::Bearer { realm, asked }), auth) => {
-                self.shown = Some(self.token(&realm, &asked, auth).await?)
+                self.shown = Some(self.token(&realm, &asked, auth).await?);
             }
         }
         self.asker.send(&asked, self.shown.as_ref()).await

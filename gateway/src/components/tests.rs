@@ -1,7 +1,5 @@
 //! What is fetched, and from whom: against a web that is a function. The real one is `tests/e2e/sources.rs`.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
-
 use super::*;
 use crate::pull::transport::{Body, TransportFault};
 use bytes::Bytes;
@@ -15,9 +13,12 @@ use tidegate_core::port::BoxFuture;
 /// What a web answers: a status, headers and a body.
 type Said = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
+/// What a web says to a request; nothing where it never answers.
+type Says = dyn Fn(&Request<Bytes>) -> Option<Said> + Send + Sync;
+
 /// A web that answers by a function, and remembers who was asked with what.
 struct Web {
-    says: Box<dyn Fn(&Request<Bytes>) -> Option<Said> + Send + Sync>,
+    says: Box<Says>,
     asked: Mutex<Vec<(String, Option<String>)>>,
 }
 

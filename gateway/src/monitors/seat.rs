@@ -189,7 +189,7 @@ impl Seat {
         let taken = match &mut self.member {
             Some(member) => {
                 let whose = shared::whose(&answered.caller.0.tenant);
-                member.collector.take(now_ms, watched, (answered.id, whose), &row)
+                member.collector.take(now_ms, &watched, (answered.id, whose), &row)
             }
             None => self.put(now_ms, &watched, (answered.id, None), now_ms, &row),
         };

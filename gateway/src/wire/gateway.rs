@@ -70,21 +70,7 @@ impl Gateway {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dice: Arc<dyn Dice> = Arc::new(SplitMix::seeded(seed()?));
-        let prompts = match &spec.prompts {
-            Some(wanted) => Some(super::prompts::open(wanted, &clock).await?),
-            None => None,
-        };
-        let shelf = prompts.as_ref().map(|mount| mount.shelf());
-        let registry = match &spec.registry {
-            Some(wanted) => {
-                let events = spec.events.folder.as_deref();
-                Some(Arc::new(super::registry::open(wanted, &clock, &dice, shelf, events).await?))
-            }
-            None => None,
-        };
-        if let (Some(prompts), Some(registry)) = (&prompts, &registry) {
-            prompts.audited(registry.audit());
-        }
+        let (prompts, registry) = kept(&spec, &clock, &dice).await?;
         let metrics = Arc::new(Metrics::new(reload::arms_of(&spec)));
         // Without a shared store nobody asks for it.
         let events = spec.events.folder.as_deref().filter(|_| spec.shared.is_some());
@@ -305,6 +291,30 @@ fn admin_terms() -> Terms {
         head_timeout: std::time::Duration::from_secs(5),
         body_timeout: std::time::Duration::from_secs(30),
     }
+}
+
+/// Prompts and the registry, where there are any; what is done to prompts goes into the registry's audit log.
+async fn kept(
+    spec: &GatewaySpec,
+    clock: &Arc<dyn Clock>,
+    dice: &Arc<dyn Dice>,
+) -> anyhow::Result<(Option<Arc<PromptMount>>, Option<Arc<OpenRegistry>>)> {
+    let prompts = match &spec.prompts {
+        Some(wanted) => Some(super::prompts::open(wanted, clock).await?),
+        None => None,
+    };
+    let shelf = prompts.as_ref().map(|mount| mount.shelf());
+    let registry = match &spec.registry {
+        Some(wanted) => {
+            let events = spec.events.folder.as_deref();
+            Some(Arc::new(super::registry::open(wanted, clock, dice, shelf, events).await?))
+        }
+        None => None,
+    };
+    if let (Some(prompts), Some(registry)) = (&prompts, &registry) {
+        prompts.audited(registry.audit());
+    }
+    Ok((prompts, registry))
 }
 
 /// Those who say which shares arms have; turns of rollouts go into the registry's audit log, where there is one.

@@ -161,7 +161,7 @@ mod handed_over {
             for said in handed.said {
                 closed.extend(windows.said_by(now, (said.call, said.who), said.at, &said.value));
             }
-            if mix(seed ^ n as u64) % 3 == 0 {
+            if mix(seed ^ n as u64).is_multiple_of(3) {
                 let state = serde_json::to_string(&(windows.saved_without_reference(), &marks)).unwrap();
                 let (saved, known) = serde_json::from_str(&state).unwrap();
                 (windows, marks) = (judge(plan), known);

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use schemars::{Schema, json_schema};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::{ComponentAt, ComponentAuth, PluginLimits, PluginSpec, Rate, WasiGrant, WebHost, WebHosts};
@@ -184,7 +184,7 @@ pub(crate) fn check(item: Item<PluginFile>, desk: &mut Desk<'_>) -> Option<Plugi
 /// Where the component lies.
 fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<ComponentAt> {
     let at = match given.value.0.parse() {
-        Ok(ComponentAt::File(path)) => return file(given, path, pinned, desk).map(ComponentAt::File),
+        Ok(ComponentAt::File(path)) => return file(given, &path, pinned, desk).map(ComponentAt::File),
         Ok(far) => far,
         Err(fault) => {
             desk.notes
@@ -208,7 +208,7 @@ fn component(given: &At<Text>, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>)
 }
 
 /// A component that is a file is read for its digest: another component is another configuration.
-fn file(given: &At<Text>, path: PathBuf, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<PathBuf> {
+fn file(given: &At<Text>, path: &Path, pinned: Option<&At<Digest>>, desk: &mut Desk<'_>) -> Option<PathBuf> {
     let path = desk.file(&At { value: Text(path.display().to_string()), ..given.clone() });
     if !path.is_file() {
         return None;

@@ -101,7 +101,7 @@ impl Collector {
     pub(in crate::monitors) fn take(
         &mut self,
         now_ms: u64,
-        watched: Watched,
+        watched: &Watched,
         (call, whose): (InferenceId, u64),
         row: &[Value<'_>],
     ) -> Result<(), Left> {
@@ -115,14 +115,14 @@ impl Collector {
         if self.bytes + bytes > MOST_BYTES {
             return Err(Left::Way);
         }
-        if !self.watched.contains_key(&watched) {
+        if !self.watched.contains_key(watched) {
             if self.watched.len() >= MOST_WATCHED {
                 return Err(Left::Model);
             }
             let windows = self.windows().map_err(|_| Left::Reference)?;
             self.watched.insert(watched.clone(), Collected { windows, parts: Vec::new(), rows: Vec::new() });
         }
-        let Some(collected) = self.watched.get_mut(&watched) else { return Err(Left::Model) };
+        let Some(collected) = self.watched.get_mut(watched) else { return Err(Left::Model) };
         match kept {
             Some(kept) => collected.rows.push(Call { kept, whose: Some(whose) }),
             // None ends here.

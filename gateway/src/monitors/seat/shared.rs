@@ -91,7 +91,7 @@ impl Seat {
         match (self.state(), &mut self.member) {
             (Ok(text), Some(member)) => member.stow(text, [page, basis]),
             (Err(why), _) => {
-                tracing::error!(monitor = %self.spec.name, why, "a monitor cannot be told to other replicas")
+                tracing::error!(monitor = %self.spec.name, why, "a monitor cannot be told to other replicas");
             }
             _ => {}
         }

@@ -175,7 +175,7 @@ fn models_are_granted_by_name() {
     let loaded = read(folder.path()).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(loaded.warnings, [], "a model that a plugin asks is used");
     let x = &loaded.spec.plugins["x"];
-    assert_eq!(x.models.iter().map(|model| model.as_str()).collect::<Vec<_>>(), ["l", "a"]);
+    assert_eq!(x.models.iter().map(tidegate_core::ModelName::as_str).collect::<Vec<_>>(), ["l", "a"]);
     assert_eq!(x.limits.tokens.map(|rate| (rate.count, rate.every)), Some((100_000, Duration::from_secs(3600))));
     let described = &crate::describe(&loaded.spec)["plugins"]["x"];
     assert_eq!(described["capabilities"], serde_json::json!({"models": ["l", "a"], "http": []}));
