@@ -20,6 +20,19 @@ const MOST: u64 = 512 << 20;
 /// The secret's name in the folder.
 const SECRET: &str = "key";
 
+/// An engine as its code knows it: another processor, version or setting is another one. Made once for each engine, since
+/// its flags are many.
+#[derive(Debug)]
+pub(crate) struct EngineId(Digest);
+
+impl EngineId {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let mut hasher = Sha(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Self(Digest::from_bytes(hasher.0.finalize().into()))
+    }
+}
+
 /// A folder of compiled code.
 #[derive(Debug)]
 pub struct Cache {
@@ -32,6 +45,13 @@ struct Secret([u8; 32]);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+impl Key {
+    /// That of a component for an engine.
+    pub(crate) fn of(engine: &EngineId, component: &Digest) -> Self {
+        Self(format!("{component}-{}", engine.0.short()))
     }
 }
 
@@ -75,14 +95,6 @@ impl Cache {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is no key: delete it", path.display()))
         })?;
         Ok(Self { folder: folder.to_owned(), secret: Secret(secret) })
-    }
-
-    /// The key of a component for an engine: code for another processor, version or setting has another.
-    pub(crate) fn key(&self, engine: &Engine, component: &Digest) -> Key {
-        let mut hasher = Sha(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let engine = Digest::from_bytes(hasher.0.finalize().into());
-        Key(format!("{component}-{}", engine.short()))
     }
 
     /// The code that is kept under a key, if its file is whole.
@@ -232,15 +244,14 @@ mod tests {
 
     #[test]
     fn engines_of_other_settings_have_other_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
         let component = Digest::of(b"x");
         let mut config = wasmtime::Config::new();
         config.epoch_interruption(true);
         let other = Engine::new(&config).unwrap();
-        let plain = || cache.key(&Engine::default(), &component);
+        let key = |engine: &Engine, component: &Digest| Key::of(&EngineId::of(engine), component);
+        let plain = || key(&Engine::default(), &component);
         assert_eq!(plain(), plain());
-        assert_ne!(plain(), cache.key(&other, &component));
-        assert_ne!(plain(), cache.key(&Engine::default(), &Digest::of(b"y")));
+        assert_ne!(plain(), key(&other, &component));
+        assert_ne!(plain(), key(&Engine::default(), &Digest::of(b"y")));
     }
 }

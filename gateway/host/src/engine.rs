@@ -3,7 +3,7 @@
 
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// What stays resident of a memory that is given back, and of its tables, so that the next instance need not fault it in.
 const KEPT_RESIDENT: usize = 128 << 10;
@@ -40,6 +40,8 @@ fn config(limits: &Limits) -> Config {
     config.cranelift_nan_canonicalization(true);
     // What only a debugger asks for would be a third of the code that each start reads, checks and maps.
     config.generate_address_map(false).native_unwind_info(false);
+    // A tenth less code, at no cost that a filter or a window shows.
+    config.cranelift_opt_level(OptLevel::SpeedAndSize);
     config
 }
 

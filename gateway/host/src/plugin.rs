@@ -1,7 +1,7 @@
 //! The host and its plugins: loading a component step by step, and having an evaluator look at a window. Owns the order of
 //! both and the life of an evaluator's instance, which is one window long; that of a filter's is in `filter`.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, EngineId, Key};
 use crate::cell::{Cell, Heard};
 use crate::compiler::Compiler;
 use crate::counts::Failures;
@@ -50,6 +50,7 @@ pub struct Host(Arc<House>);
 #[derive(Debug)]
 pub(crate) struct House {
     engine: Engine,
+    engine_id: EngineId,
     pub(crate) ticker: Ticker,
     limits: Arc<Limits>,
     pub(crate) outside: Outside,
@@ -132,7 +133,8 @@ impl Host {
             .map_err(|error| Fault::new(Kind::Host, format!("the thread that ends calls cannot start: {error}")))?;
         let (inside, warm) = Default::default();
         let limits = Arc::new(limits);
-        Ok(Self(Arc::new(House { engine, ticker, limits, outside, inside, warm, kvs: Mutex::default() })))
+        let engine_id = EngineId::of(&engine);
+        Ok(Self(Arc::new(House { engine, engine_id, ticker, limits, outside, inside, warm, kvs: Mutex::default() })))
     }
 
     /// Loads a component: looks at its bytes, compiles it, recognises its world, links it and asks it what it is. Takes as
@@ -164,7 +166,7 @@ impl Host {
         let (engine, limits) = (&self.0.engine, &*self.0.limits);
         let most = bounds.most_bytes(limits);
         weigh(bytes, most)?;
-        let key = cache.key(engine, &sha256);
+        let key = Key::of(&self.0.engine_id, &sha256);
         // Code that this host has no room for is compiled code nevertheless: it says what is too large of it.
         let kept = cache.find(&key).map(|kept| precompiled::component(engine, kept.code()));
         let component = match kept {
