@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::PluginSpec;
 
@@ -54,20 +53,29 @@ impl Kept {
     }
 }
 
+/// A new file beside this one, which nobody else writes.
+fn begun(path: &Path) -> io::Result<(File, PathBuf)> {
+    for nth in 0..=u16::MAX {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}-{nth}.part", std::process::id()));
+        match File::create_new(&beside) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (file, beside.into())),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
 /// Writes a file that is whole or not there. Others may do the same at this moment, so the beginning has a name of its own.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static NTH: AtomicU32 = AtomicU32::new(0);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}-{}.part", std::process::id(), NTH.fetch_add(1, Ordering::Relaxed)));
-    let written = || {
-        let mut file = File::create(&beside)?;
+    let (mut file, beside) = begun(path)?;
+    let mut written = || {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     };
     let done = written();
     if done.is_err() {
-        // It may not have been made.
         fs::remove_file(&beside).unwrap_or_default();
     }
     done

@@ -58,6 +58,9 @@ pub(crate) struct Plugins {
     house: Option<House>,
     #[cfg(feature = "host")]
     by_name: Arc<BTreeMap<PluginName, Loaded>>,
+    /// Shared by those of all configurations.
+    #[cfg(feature = "host")]
+    rooms: Arc<aside::Rooms>,
 }
 
 /// What runs plugins, and what it has room for.
@@ -116,7 +119,8 @@ impl Plugins {
         absent: &BTreeMap<PluginName, String>,
     ) -> Result<Self, Vec<String>> {
         if spec.plugins.is_empty() {
-            return Ok(Self { of: Arc::clone(&spec.hash), house: self.house.clone(), by_name: Arc::default() });
+            let (of, house) = (Arc::clone(&spec.hash), self.house.clone());
+            return Ok(Self { of, house, by_name: Arc::default(), rooms: Arc::clone(&self.rooms) });
         }
         let house = House::with_room_for(spec, self.house.as_ref()).map_err(|says| vec![says])?;
         let (mut by_name, mut faults) = (BTreeMap::new(), Vec::new());
@@ -134,14 +138,15 @@ impl Plugins {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Self { of: Arc::clone(&spec.hash), house: Some(house), by_name: Arc::new(by_name) })
+        let (of, by_name) = (Arc::clone(&spec.hash), Arc::new(by_name));
+        Ok(Self { of, house: Some(house), by_name, rooms: Arc::clone(&self.rooms) })
     }
 
     /// What looks at calls under this name.
     #[must_use]
     pub(crate) fn filter(&self, name: &PluginName) -> Option<Arc<dyn Filter>> {
         let filter = self.by_name.get(name)?.filter.as_ref()?;
-        Some(Arc::new(aside::Aside::new(Arc::<tidegate_host::WarmFilter>::clone(filter))))
+        Some(Arc::new(aside::Aside::new(Arc::<tidegate_host::WarmFilter>::clone(filter), &self.rooms)))
     }
 
     /// What the plugin of this name may use up of models.
@@ -155,7 +160,7 @@ impl Plugins {
     pub(crate) fn router(&self, name: &PluginName) -> Option<Arc<dyn Router>> {
         let loaded = self.by_name.get(name)?;
         let router = loaded.filter.as_ref().filter(|_| loaded.plugin.about().world == World::Router)?;
-        Some(Arc::<tidegate_host::WarmFilter>::clone(router))
+        Some(Arc::new(aside::AsideRouter::new(Arc::<tidegate_host::WarmFilter>::clone(router), &self.rooms)))
     }
 
     /// What judges windows under this name.

@@ -284,6 +284,9 @@ fn models(raw: &CapabilitiesFile, notes: &mut Notes) -> Vec<ModelName> {
     if !raw.here().has("models") && !raw.here().has("http") {
         notes.fault(raw.at(), "this grants nothing").remedy("grant `models` or `http`, or leave `capabilities` out");
     }
+    if raw.http.as_ref().is_some_and(Vec::is_empty) {
+        notes.fault(raw.at(), "this grants no server").remedy("list one under `http`, or leave it out");
+    }
     let Some(given) = &raw.models else { return Vec::new() };
     if given.is_empty() {
         notes.fault(raw.at(), "this grants no model").remedy("name one of `models`, or leave it out");

@@ -1,10 +1,11 @@
-//! Filters that take long step aside: they run where they hold up nobody else who is served. Owns when a filter is one that
-//! takes long, and how many may step aside at once. Quick ones run where the call is, which costs nothing.
+//! Filters and routers that take long step aside: they run where they hold up nobody else who is served. Owns when one is
+//! such, and how many may step aside at once. Quick ones run where the call is, which costs nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tidegate_core::port::filter::{DeltaAction, Failed, Filter, FilterStream, LooksAt, Message, Opinion, Place, Seen};
+use tidegate_core::port::router::{Advice, Router, SeenArm};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// What takes longer than this is slow: others wait for the thread that long.
@@ -13,9 +14,6 @@ const SLOW: Duration = Duration::from_millis(1);
 const LOOKS: u32 = 256;
 /// So many step aside at once, since each takes a thread; who comes then stays where it is.
 const MOST: u32 = 128;
-
-/// How many have stepped aside just now.
-static ASIDE: AtomicU32 = AtomicU32::new(0);
 
 /// A filter that steps aside where it takes long.
 #[derive(Debug)]
@@ -29,19 +27,31 @@ pub(super) struct Aside {
 struct Pace {
     /// So many looks step aside from here on.
     wary: AtomicU32,
+    rooms: Arc<Rooms>,
 }
 
+/// How many of all filters have stepped aside just now.
+#[derive(Debug, Default)]
+pub(super) struct Rooms(AtomicU32);
+
+/// Room for one aside, free again when it is dropped.
+struct Room<'a>(&'a Rooms);
+
 impl Aside {
-    pub(super) fn new(filter: Arc<dyn Filter>) -> Self {
-        Self { filter, pace: Arc::default() }
+    pub(super) fn new(filter: Arc<dyn Filter>, rooms: &Arc<Rooms>) -> Self {
+        Self { filter, pace: Arc::new(Pace::new(rooms)) }
     }
 }
 
 impl Pace {
+    fn new(rooms: &Arc<Rooms>) -> Self {
+        Self { wary: AtomicU32::new(0), rooms: Arc::clone(rooms) }
+    }
+
     /// Does something that may take long, aside if it may well do so.
     fn take<T>(&self, does: impl FnOnce() -> T) -> T {
         let began = Instant::now();
-        let done = if self.is_wary() { aside(does) } else { does() };
+        let done = if self.is_wary() { self.rooms.aside(does) } else { does() };
         self.note(began.elapsed());
         done
     }
@@ -61,29 +71,27 @@ impl Pace {
     }
 }
 
-/// Does something on this thread, after others have taken over what the thread was to do else. With a single thread for
-/// everything there is nobody to take over.
-fn aside<T>(does: impl FnOnce() -> T) -> T {
-    let is_alone = Handle::try_current().map_or(true, |handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
-    match Room::take() {
-        Some(_room) if !is_alone => tokio::task::block_in_place(does),
-        _ => does(),
+impl Rooms {
+    /// Does something on this thread, after others have taken over what the thread was to do else. With a single thread for
+    /// everything there is nobody to take over.
+    fn aside<T>(&self, does: impl FnOnce() -> T) -> T {
+        let is_alone =
+            Handle::try_current().map_or(true, |handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
+        match self.take() {
+            Some(_room) if !is_alone => tokio::task::block_in_place(does),
+            _ => does(),
+        }
     }
-}
 
-/// Room for one aside, free again when it is dropped.
-struct Room;
-
-impl Room {
-    fn take() -> Option<Self> {
+    fn take(&self) -> Option<Room<'_>> {
         let more = |aside: u32| (aside < MOST).then_some(aside + 1);
-        ASIDE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then_some(Self)
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok().then(|| Room(self))
     }
 }
 
-impl Drop for Room {
+impl Drop for Room<'_> {
     fn drop(&mut self) {
-        ASIDE.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -104,6 +112,25 @@ impl Filter for Aside {
         let stream = self.pace.take(|| self.filter.stream(call))?;
         let aside = |stream| Box::new(AsideStream { stream, pace: Arc::clone(&self.pace) }) as Box<dyn FilterStream>;
         Ok(stream.map(aside))
+    }
+}
+
+/// A router that steps aside likewise.
+#[derive(Debug)]
+pub(super) struct AsideRouter {
+    router: Arc<dyn Router>,
+    pace: Pace,
+}
+
+impl AsideRouter {
+    pub(super) fn new(router: Arc<dyn Router>, rooms: &Arc<Rooms>) -> Self {
+        Self { router, pace: Pace::new(rooms) }
+    }
+}
+
+impl Router for AsideRouter {
+    fn choose(&self, call: &Seen<'_>, features: &[f64], arms: &[SeenArm<'_>]) -> Result<Advice, Failed> {
+        self.pace.take(|| self.router.choose(call, features, arms))
     }
 }
 
@@ -156,6 +183,15 @@ mod tests {
 
     #[tokio::test]
     async fn with_one_thread_for_everything_it_stays_where_it_is() {
-        assert_eq!(aside(|| 7), 7);
+        assert_eq!(Rooms::default().aside(|| 7), 7);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_again_when_they_are_done() {
+        let rooms = Rooms::default();
+        let taken: Vec<_> = (0..MOST).map(|_| rooms.take().expect("room")).collect();
+        assert!(rooms.take().is_none());
+        drop(taken);
+        assert!(rooms.take().is_some());
     }
 }

@@ -64,6 +64,7 @@ fn what_is_wrong_with_a_plugin_is_said() {
         ("{component: x.wasm, limits: {memroy: 1MiB}}", "unknown field `memroy`"),
         ("{component: x.wasm, capabilities: {}}", "grants nothing"),
         ("{component: x.wasm, capabilities: {models: []}}", "grants no model"),
+        ("{component: x.wasm, capabilities: {http: []}}", "grants no server"),
         ("{component: x.wasm, capabilities: {models: [a, a]}}", "stands here twice"),
         ("{component: x.wasm, capabilities: {models: [c]}}", "there is no model `c`"),
         ("{component: x.wasm, capabilities: {models: [a]}, limits: {deadline: 11m}}", "from 1ms to 10m"),
