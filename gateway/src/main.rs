@@ -6,6 +6,7 @@ mod cli;
 #[cfg(feature = "host")]
 mod components;
 #[cfg(feature = "host")]
+mod giving_way;
 mod granted;
 mod learning;
 mod monitors;

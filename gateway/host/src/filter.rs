@@ -47,6 +47,12 @@ impl WarmFilter {
         self.0.plugin()
     }
 
+    /// Whether it failed so often that a call now would fail at once, and the plugin would not be called.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.0.rests()
+    }
+
     /// What was counted of it.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -11,6 +11,7 @@ use super::taker::{Inbox, Taker};
 use super::valves::Valves;
 use super::window::{Job, Outcome, Past};
 use super::worker::{Asked, Errand, Message, Wanted, Worker};
+use crate::giving_way::giving_way;
 use crate::rollouts::Rollouts;
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -352,7 +353,7 @@ impl Shell {
     }
 }
 
-/// Has a window judged on a thread that may block, when one of few slots is free.
+/// Has a window judged on a thread that may block and gives way to what serves, when one of few slots is free.
 async fn judged(job: Job, slots: Arc<Semaphore>, queue: SyncSender<Message>, clock: Arc<dyn Clock>) {
     // It is closed with the program alone.
     let Ok(slot) = slots.acquire_owned().await else { return };
@@ -362,7 +363,7 @@ async fn judged(job: Job, slots: Arc<Semaphore>, queue: SyncSender<Message>, clo
         era: job.era,
         past: Past::silent(&job.closed, "what judges windows broke down".to_owned()),
     };
-    let outcome = tokio::task::spawn_blocking(move || job.run(&*clock)).await.unwrap_or(broken);
+    let outcome = tokio::task::spawn_blocking(move || giving_way(|| job.run(&*clock))).await.unwrap_or(broken);
     drop(slot);
     tell(queue, Message::Judged(Box::new(outcome))).await;
 }

@@ -14,6 +14,8 @@ const HOSTILE: u32 = 40;
 /// How long a phase is, and how many pairs of them there are.
 const PHASE: Duration = Duration::from_secs(3);
 const ROUNDS: u32 = 8;
+/// How many times as long others may wait.
+const MOST: f64 = 1.2;
 
 /// What the hostile routes do, each of which gets its share of the hostile calls.
 fn hostile() -> Vec<(&'static str, Guest)> {
@@ -133,10 +135,10 @@ async fn others_are_served_as_if_nothing_was() {
     let burnt = one(&burner, 2).await;
     println!("figure: a call takes {plain:.1?}, one of the burner {burnt:.1?}");
     let ratio = told("hostile filters and a hostile evaluator", &mut by_turns(&stage, &named).await);
-    told("a filter that burns its time and never fails", &mut by_turns(&stage, &[burner]).await);
+    let other = told("a filter that burns its time and never fails", &mut by_turns(&stage, &[burner]).await);
     assert_eq!(stage.client.chat(&chat("mock")).await.status(), 200);
     let shown = stage.admin.get("/admin/v1/monitors/judge").await.json();
     assert!(shown["watched"][0]["windows"][0]["fault"].as_str().is_some(), "{shown:#}");
     assert_eq!(stage.admin.get("/admin/v1/plugins/loop").await.json()["breaker"], json!("open"));
-    assert!(ratio < 3.0, "others wait {ratio:.1} times as long");
+    assert!(ratio.max(other) <= MOST, "others wait {ratio:.2} and {other:.2} times as long");
 }

@@ -60,6 +60,11 @@ impl Breaker {
         self.is_open.load(Ordering::Relaxed)
     }
 
+    /// Whether a call would not be let through now.
+    pub(crate) fn rests(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.is_open() && self.lock().open.is_some_and(|open| open.is_tried || now() < open.until)
+    }
+
     /// Lets a call through, or says for how long none will be. `now` is asked for only where it matters.
     pub(crate) fn admit(&self, now: impl FnOnce() -> Instant) -> Result<Passage, Duration> {
         if !self.is_open() {
@@ -170,6 +175,10 @@ mod tests {
         assert!(bench.breaker.is_open());
         bench.clock.advance(Duration::from_millis(400));
         assert_eq!(bench.admit(), Err(Duration::from_millis(600)));
+        let rests = || bench.breaker.rests(|| bench.clock.now());
+        assert!(rests());
+        bench.clock.advance(Duration::from_millis(600));
+        assert!(!rests() && bench.admit() == Ok(Passage::Trial) && rests());
     }
 
     #[test]

@@ -49,6 +49,10 @@ impl Warm {
         self.pool.plugin()
     }
 
+    pub(super) fn rests(&self) -> bool {
+        self.breaker.rests(|| self.plugin().house().outside.clock.now())
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let (alive, idle) = self.pool.alive();
         let (dropped_lines, dropped_metrics) = self.shared.dropped();

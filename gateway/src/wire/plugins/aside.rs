@@ -1,33 +1,48 @@
-//! Filters and routers that take long step aside: they run where they hold up nobody else who is served. Owns when one is
-//! such, and how many may step aside at once. Quick ones run where the call is, which costs nothing.
+//! Filters and routers that take long step aside: they run where they hold up nobody else who is served, on a thread that
+//! gives way to all others. Owns when one is such, and how many may step aside at once. Quick ones run where the call is,
+//! which costs nothing.
 
+use crate::giving_way::giving_way;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tidegate_core::port::filter::{DeltaAction, Failed, Filter, FilterStream, LooksAt, Message, Opinion, Place, Seen};
 use tidegate_core::port::router::{Advice, Router, SeenArm};
+use tidegate_host::WarmFilter;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// What takes longer than this is slow: others wait for the thread that long.
 const SLOW: Duration = Duration::from_millis(1);
 /// After a slow look so many more step aside, in the expectation that they are as slow.
 const LOOKS: u32 = 256;
+/// No number of looks.
+const SUSPECTED: u32 = u32::MAX;
 /// So many step aside at once, since each takes a thread; who comes then stays where it is.
 const MOST: u32 = 128;
 
 /// A filter that steps aside where it takes long.
 #[derive(Debug)]
 pub(super) struct Aside {
-    filter: Arc<dyn Filter>,
+    filter: Arc<WarmFilter>,
     pace: Arc<Pace>,
 }
 
 /// How fast a filter is.
 #[derive(Debug, Default)]
 struct Pace {
-    /// So many looks step aside from here on.
+    /// So many looks step aside from here on, or `SUSPECTED`.
     wary: AtomicU32,
     rooms: Arc<Rooms>,
+}
+
+/// What is known of its pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Now {
+    Quick,
+    /// A look took long, which may have been the machine.
+    Suspected,
+    /// One of its last looks was slow.
+    Wary,
 }
 
 /// How many of all filters have stepped aside just now.
@@ -38,7 +53,7 @@ pub(super) struct Rooms(AtomicU32);
 struct Room<'a>(&'a Rooms);
 
 impl Aside {
-    pub(super) fn new(filter: Arc<dyn Filter>, rooms: &Arc<Rooms>) -> Self {
+    pub(super) fn new(filter: Arc<WarmFilter>, rooms: &Arc<Rooms>) -> Self {
         Self { filter, pace: Arc::new(Pace::new(rooms)) }
     }
 }
@@ -48,37 +63,71 @@ impl Pace {
         Self { wary: AtomicU32::new(0), rooms: Arc::clone(rooms) }
     }
 
-    /// Does something that may take long, aside if it may well do so.
-    fn take<T>(&self, does: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let done = if self.is_wary() { self.rooms.aside(does) } else { does() };
-        self.note(began.elapsed());
+    /// Looks, aside if that may well take long. One that `rests` after failures says so at once, wherever it is asked.
+    fn take<T: Send>(
+        &self,
+        rests: impl FnOnce() -> bool,
+        look: impl FnOnce() -> Result<T, Failed> + Send,
+    ) -> Result<T, Failed> {
+        let now = self.now();
+        if now == Now::Quick {
+            let began = Instant::now();
+            let done = look();
+            // It, or the machine: the next look is measured by what it itself takes, which has its price.
+            if began.elapsed() > SLOW {
+                self.wary.store(SUSPECTED, Ordering::Relaxed);
+            }
+            return done;
+        }
+        let look = || measured(look);
+        let (done, took) = if now == Now::Wary && !rests() { self.rooms.aside(look) } else { look() };
+        self.note(took, done.is_ok());
         done
     }
 
-    /// That a look took so long.
-    fn note(&self, took: Duration) {
+    /// That a look took so much of the processor. Only those that went well show that it is quick again: what fails at once,
+    /// or is not even tried, shows nothing of how long the next one takes.
+    fn note(&self, took: Duration, is_well: bool) {
         if took > SLOW {
             self.wary.store(LOOKS, Ordering::Relaxed);
+        } else if is_well {
+            let less = |wary: u32| Some(if wary == SUSPECTED { 0 } else { wary.saturating_sub(1) });
+            self.wary.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or_default();
         }
     }
 
-    /// Whether one of its last looks was slow.
-    fn is_wary(&self) -> bool {
-        let less = |wary: u32| wary.checked_sub(1);
-        self.wary.load(Ordering::Relaxed) > 0
-            && self.wary.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    fn now(&self) -> Now {
+        match self.wary.load(Ordering::Relaxed) {
+            0 => Now::Quick,
+            SUSPECTED => Now::Suspected,
+            _ => Now::Wary,
+        }
     }
 }
 
+/// What something took of the processor: a thread that had to wait was not slow. Where the system does not tell, it is the
+/// time that passed.
+fn measured<T>(does: impl FnOnce() -> T) -> (T, Duration) {
+    let (began, before) = (Instant::now(), of_processor());
+    let done = does();
+    let took = before.zip(of_processor()).map(|(before, after)| after.saturating_sub(before));
+    (done, took.unwrap_or_else(|| began.elapsed()))
+}
+
+/// What this thread has had of the processor.
+fn of_processor() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(told.split(' ').next()?.parse().ok()?))
+}
+
 impl Rooms {
-    /// Does something on this thread, after others have taken over what the thread was to do else. With a single thread for
-    /// everything there is nobody to take over.
-    fn aside<T>(&self, does: impl FnOnce() -> T) -> T {
+    /// Does something on a thread that gives way, while this one waits for it and others have taken over what it was to do
+    /// else. With a single thread for everything there is nobody to take over.
+    fn aside<T: Send>(&self, does: impl FnOnce() -> T + Send) -> T {
         let is_alone =
             Handle::try_current().map_or(true, |handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
         match self.take() {
-            Some(_room) if !is_alone => tokio::task::block_in_place(does),
+            Some(_room) if !is_alone => tokio::task::block_in_place(|| giving_way(does)),
             _ => does(),
         }
     }
@@ -101,15 +150,15 @@ impl Filter for Aside {
     }
 
     fn request(&self, call: &Seen<'_>, messages: &[Message<'_>]) -> Result<Opinion, Failed> {
-        self.pace.take(|| self.filter.request(call, messages))
+        self.pace.take(|| self.filter.rests(), || self.filter.request(call, messages))
     }
 
     fn answer(&self, call: &Seen<'_>, choices: &[Message<'_>]) -> Result<Opinion, Failed> {
-        self.pace.take(|| self.filter.answer(call, choices))
+        self.pace.take(|| self.filter.rests(), || self.filter.answer(call, choices))
     }
 
     fn stream(&self, call: &Seen<'_>) -> Result<Option<Box<dyn FilterStream>>, Failed> {
-        let stream = self.pace.take(|| self.filter.stream(call))?;
+        let stream = self.pace.take(|| self.filter.rests(), || self.filter.stream(call))?;
         let aside = |stream| Box::new(AsideStream { stream, pace: Arc::clone(&self.pace) }) as Box<dyn FilterStream>;
         Ok(stream.map(aside))
     }
@@ -118,19 +167,19 @@ impl Filter for Aside {
 /// A router that steps aside likewise.
 #[derive(Debug)]
 pub(super) struct AsideRouter {
-    router: Arc<dyn Router>,
+    router: Arc<WarmFilter>,
     pace: Pace,
 }
 
 impl AsideRouter {
-    pub(super) fn new(router: Arc<dyn Router>, rooms: &Arc<Rooms>) -> Self {
+    pub(super) fn new(router: Arc<WarmFilter>, rooms: &Arc<Rooms>) -> Self {
         Self { router, pace: Pace::new(rooms) }
     }
 }
 
 impl Router for AsideRouter {
     fn choose(&self, call: &Seen<'_>, features: &[f64], arms: &[SeenArm<'_>]) -> Result<Advice, Failed> {
-        self.pace.take(|| self.router.choose(call, features, arms))
+        self.pace.take(|| self.router.rests(), || self.router.choose(call, features, arms))
     }
 }
 
@@ -143,11 +192,11 @@ struct AsideStream {
 
 impl FilterStream for AsideStream {
     fn delta(&mut self, place: Place, text: &str) -> Result<DeltaAction, Failed> {
-        self.pace.take(|| self.stream.delta(place, text))
+        self.pace.take(|| false, || self.stream.delta(place, text))
     }
 
     fn end(&mut self, choice: u32, finish_reason: &str) -> Result<Vec<(Place, String)>, Failed> {
-        self.pace.take(|| self.stream.end(choice, finish_reason))
+        self.pace.take(|| false, || self.stream.end(choice, finish_reason))
     }
 }
 
@@ -159,12 +208,32 @@ mod tests {
     #[test]
     fn one_that_was_slow_is_expected_to_be_slow() {
         let pace = Pace::default();
-        pace.note(SLOW);
-        assert!(!pace.is_wary());
-        pace.note(SLOW * 2);
-        // One slow look, and as many quick ones as show that it was an exception.
-        (0..LOOKS).for_each(|_| assert!(pace.is_wary()));
-        assert!(!pace.is_wary());
+        pace.note(SLOW, true);
+        assert_eq!(pace.now(), Now::Quick);
+        pace.note(SLOW * 2, false);
+        // One slow look, and as many quick ones as show that it was an exception; those that failed show nothing.
+        (0..2 * LOOKS).for_each(|_| pace.note(SLOW / 2, false));
+        for _ in 0..LOOKS {
+            assert_eq!(pace.now(), Now::Wary);
+            pace.note(SLOW / 2, true);
+        }
+        assert_eq!(pace.now(), Now::Quick);
+    }
+
+    #[test]
+    fn who_had_to_wait_was_not_slow() {
+        let (pace, clock) = (Pace::default(), Instant::now());
+        let waits = || {
+            while clock.elapsed() < SLOW * 3 {
+                std::thread::yield_now();
+            }
+            Ok(())
+        };
+        let look = |does: &(dyn Fn() -> Result<(), Failed> + Sync)| pace.take(|| false, does).unwrap();
+        look(&waits);
+        assert_eq!(pace.now(), Now::Suspected);
+        look(&|| Ok(()));
+        assert_eq!(pace.now(), Now::Quick);
     }
 
     /// With one thread that serves, whoever waits for something that the thread is to do waits for ever, unless it is done
@@ -173,12 +242,13 @@ mod tests {
     async fn who_steps_aside_holds_up_nobody() {
         let holds = tokio::spawn(async {
             let pace = Pace::default();
-            pace.note(SLOW * 2);
+            pace.note(SLOW * 2, true);
+            assert_eq!(pace.now(), Now::Wary);
             let (told, hears) = mpsc::channel();
             tokio::spawn(async move { told.send(7) });
-            pace.take(|| hears.recv_timeout(Duration::from_secs(20)))
+            pace.take(|| false, move || Ok(hears.recv_timeout(Duration::from_secs(20))))
         });
-        assert_eq!(holds.await.unwrap(), Ok(7));
+        assert_eq!(holds.await.unwrap().unwrap(), Ok(7));
     }
 
     #[tokio::test]
