@@ -1,0 +1,4 @@
+//! The formats that trees are read from. Each parser trusts nothing: a file may come from anywhere.
+
+pub(crate) mod lightgbm;
+pub(crate) mod xgboost;
