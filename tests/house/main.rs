@@ -50,7 +50,7 @@ mod arrows {
     ];
 
     /// Dependencies that one crate alone may name, by the beginning of their names.
-    const OWNED: [(&str, &str); 13] = [
+    const OWNED: [(&str, &str); 14] = [
         ("redis", "tidegate-state"),
         ("governor", "tidegate-state"),
         ("dashmap", "tidegate-state"),
@@ -60,6 +60,7 @@ mod arrows {
         ("candle-", "tidegate-engine"),
         ("tokenizers", "tidegate-engine"),
         ("llguidance", "tidegate-engine"),
+        ("tract-", "tidegate-classic"),
         ("sqlx", "tidegate-registry"),
         ("wasmtime", "tidegate-host"),
         ("wit-", "tidegate-host"),
