@@ -7,8 +7,9 @@
 use criterion::{Criterion, Throughput};
 use serde_json::{Value, json};
 use std::hint::black_box;
-use tidegate_classic::{Matrix, Model};
+use tidegate_classic::Model;
 use tidegate_core::Dice as _;
+use tidegate_core::Tensor;
 use tidegate_core::dice::SplitMix;
 
 const TREES: usize = 100;
@@ -20,23 +21,27 @@ fn main() {
     let dice = SplitMix::seeded(1);
     let model = Model::read(grown(&dice).to_string().as_bytes()).unwrap();
     // Not one row again and again, whose turns a processor would learn by heart.
-    let rows: Vec<Matrix> = (0..4096).map(|_| Matrix::of_row(values(&dice, FEATURES))).collect();
+    let rows: Vec<[Tensor; 1]> = (0..4096).map(|_| tensor(&dice, 1)).collect();
     let mut coming = rows.iter().cycle();
     criterion.bench_function("row/100_trees_30_features", |b| {
-        b.iter(|| model.predict(black_box(coming.next().unwrap())).unwrap());
+        b.iter(|| model.predict(black_box(coming.next().unwrap()), &[]).unwrap());
     });
-    let many = Matrix::new(1024, FEATURES, values(&dice, 1024 * FEATURES)).unwrap();
+    let many = tensor(&dice, 1024);
     let mut group = criterion.benchmark_group("rows");
     group.throughput(Throughput::Elements(1024));
-    group.bench_function("1024", |b| b.iter(|| model.predict(black_box(&many)).unwrap()));
+    group.bench_function("1024", |b| b.iter(|| model.predict(black_box(&many), &[]).unwrap()));
     group.finish();
     criterion.bench_function("explain/100_trees_30_features", |b| {
         b.iter(|| model.explain(black_box(coming.next().unwrap())).unwrap());
     });
 }
 
-fn values(dice: &SplitMix, count: usize) -> Vec<f64> {
-    (0..count).map(|_| f64::from(dice.unit() as f32)).collect()
+fn values(dice: &SplitMix, count: usize) -> Vec<f32> {
+    (0..count).map(|_| dice.unit() as f32).collect()
+}
+
+fn tensor(dice: &SplitMix, rows: usize) -> [Tensor; 1] {
+    [Tensor::of_f32("input", vec![rows as u64, FEATURES as u64], &values(dice, rows * FEATURES)).unwrap()]
 }
 
 /// Full trees with thresholds by chance, as XGBoost would write them.

@@ -72,10 +72,21 @@ pub enum Refused {
         /// Values that came.
         given: usize,
     },
+    /// Tensors that are not what the model takes.
+    #[error("{0}")]
+    Input(String),
     /// The model cannot be explained in this way.
     #[error("{0}")]
     Unexplained(String),
     /// The model itself failed on these inputs.
     #[error("the model cannot take these inputs: {0}")]
     Failed(String),
+}
+
+/// The first of many names, for a message.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let more = if names.len() > MOST { format!(" and {} more", names.len() - MOST) } else { String::new() };
+    shown.join(", ") + &more
 }

@@ -1,58 +1,26 @@
-//! One loaded model, whatever its format. Owns what outputs are made of an ensemble's scores.
+//! One loaded model, whatever its format.
 
+use crate::forest::Forest;
 use crate::format::{lightgbm, xgboost};
-use crate::tree::shap::Explainer;
-use crate::tree::{Ensemble, Head, Precision};
-use crate::{Field, Kind, Matrix, Refused, Signature, Unreadable};
+use crate::{Explanation, Matrix, Refused, Unreadable};
 use std::path::Path;
+use tidegate_core::{Tensor, TensorMeta};
 
 /// Longer files are refused.
 const MOST_BYTES: u64 = 2 << 30;
-/// What a library's `predict` gives.
-const PREDICT: &str = "predict";
-const LABEL: &str = "label";
-const PROBABILITIES: &str = "probabilities";
 
-/// A model that is loaded.
+/// A model that is loaded. It is never changed, so any number of threads may ask it.
 #[derive(Debug)]
 pub struct Model {
     format: &'static str,
-    signature: Signature,
-    ensemble: Ensemble,
-    explainer: Result<Explainer, Refused>,
+    inputs: Vec<TensorMeta>,
+    outputs: Vec<TensorMeta>,
+    kind: Kind,
 }
 
-/// One output.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Output {
-    /// Its name.
-    pub name: String,
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Its values, row after row.
-    pub values: Values,
-}
-
-/// The values of an output.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Values {
-    /// 32-bit floats.
-    F32(Vec<f32>),
-    /// 64-bit floats.
-    F64(Vec<f64>),
-    /// 64-bit integers.
-    I64(Vec<i64>),
-}
-
-/// Why a model gave what it gave: contributions that add up to its margins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Explanation {
-    /// Rows, groups (classes, or 1), features + 1.
-    pub shape: [usize; 3],
-    /// For each row and group a contribution for each feature, then what is expected where no feature is known.
-    pub contributions: Vec<f64>,
-    /// The names of the features.
-    pub features: Vec<String>,
+#[derive(Debug)]
+enum Kind {
+    Trees(Box<Forest>),
 }
 
 impl Model {
@@ -63,9 +31,9 @@ impl Model {
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let begin = bytes.trim_ascii_start();
         if begin.starts_with(b"{") {
-            Ok(Self::of_trees("xgboost", xgboost::read(bytes)?))
+            Ok(Self::of_trees("xgboost", Forest::of(xgboost::read(bytes)?)))
         } else if begin.starts_with(b"tree\n") || begin.starts_with(b"tree\r\n") {
-            Ok(Self::of_trees("lightgbm", lightgbm::read(bytes)?))
+            Ok(Self::of_trees("lightgbm", Forest::of(lightgbm::read(bytes)?)))
         } else {
             let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug().to_string();
             Err(Unreadable::UnknownFormat { found: format!("it begins with `{shown}`") })
@@ -85,10 +53,8 @@ impl Model {
         Self::read(&std::fs::read(path).map_err(unread)?)
     }
 
-    fn of_trees(format: &'static str, ensemble: Ensemble) -> Self {
-        let explainer = Explainer::of(&ensemble);
-        let signature = signature(&ensemble);
-        Self { format, signature, ensemble, explainer }
+    fn of_trees(format: &'static str, forest: Forest) -> Self {
+        Self { format, inputs: forest.inputs(), outputs: forest.outputs(), kind: Kind::Trees(Box::new(forest)) }
     }
 
     /// The format it was read from: `xgboost`, `lightgbm`.
@@ -97,98 +63,49 @@ impl Model {
         self.format
     }
 
-    /// What it takes and gives.
+    /// What it takes. A call may also bring a tensor for each of [`Model::features`].
     #[must_use]
-    pub fn signature(&self) -> &Signature {
-        &self.signature
+    pub fn inputs(&self) -> &[TensorMeta] {
+        &self.inputs
     }
 
-    /// What the model says of each row.
+    /// What it gives, the library's own `predict` first.
+    #[must_use]
+    pub fn outputs(&self) -> &[TensorMeta] {
+        &self.outputs
+    }
+
+    /// The names of a row's values, where the model's file has them.
+    #[must_use]
+    pub fn features(&self) -> &[String] {
+        match &self.kind {
+            Kind::Trees(forest) => forest.features(),
+        }
+    }
+
+    /// What the model says of these inputs: the outputs that are `wanted`, all where none is named.
     ///
     /// # Errors
-    /// When the rows are not of the model's width.
-    pub fn predict(&self, rows: &Matrix) -> Result<Vec<Output>, Refused> {
-        let scores = self.ensemble.scores(rows)?;
-        Ok(outputs(&self.ensemble, rows.rows(), scores))
+    /// When the inputs are not what the model takes, or an output is wanted that it does not give.
+    pub fn predict(&self, inputs: &[Tensor], wanted: &[String]) -> Result<Vec<Tensor>, Refused> {
+        if let Some(unknown) = wanted.iter().find(|name| !self.outputs.iter().any(|output| output.name == **name)) {
+            let outputs: Vec<String> = self.outputs.iter().map(|output| output.name.clone()).collect();
+            let outputs = crate::error::some_of(&outputs);
+            return Err(Refused::Input(format!("the model has no output `{unknown}`; it has {outputs}")));
+        }
+        let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+        match &self.kind {
+            Kind::Trees(forest) => forest.predict(&Matrix::of_tensors(inputs, forest.features())?, &wants),
+        }
     }
 
-    /// Why: exact SHAP values of the margins.
+    /// Why: of trees exact SHAP values of the margins.
     ///
     /// # Errors
-    /// When the rows are not of the model's width, or the file lacks what explaining needs.
-    pub fn explain(&self, rows: &Matrix) -> Result<Explanation, Refused> {
-        let explainer = self.explainer.as_ref().map_err(Clone::clone)?;
-        let features = &self.ensemble.features;
-        Ok(Explanation {
-            shape: [rows.rows(), self.ensemble.groups(), features.len() + 1],
-            contributions: explainer.contributions(&self.ensemble, rows)?,
-            features: features.clone(),
-        })
+    /// When the inputs are not what the model takes, or the file lacks what explaining needs.
+    pub fn explain(&self, inputs: &[Tensor]) -> Result<Explanation, Refused> {
+        match &self.kind {
+            Kind::Trees(forest) => forest.explain(&Matrix::of_tensors(inputs, forest.features())?),
+        }
     }
-
-    /// The sums of leaves of each row and group, before any link: what contributions add up to.
-    ///
-    /// # Errors
-    /// When the rows are not of the model's width.
-    pub fn margins(&self, rows: &Matrix) -> Result<Vec<f64>, Refused> {
-        self.ensemble.margins(rows)
-    }
-}
-
-fn signature(ensemble: &Ensemble) -> Signature {
-    let kind = if ensemble.precision == Precision::Single { Kind::F32 } else { Kind::F64 };
-    let field = |name: &str, kind, inner: Option<usize>| Field {
-        name: name.to_owned(),
-        kind,
-        shape: std::iter::once(None).chain(inner.map(Some)).collect(),
-    };
-    let groups = ensemble.groups();
-    let several = (groups > 1 && ensemble.head != Head::Class).then_some(groups);
-    let mut outputs = vec![field(PREDICT, kind, several)];
-    if ensemble.head != Head::Value {
-        outputs.push(field(LABEL, Kind::I64, None));
-        outputs.push(field(PROBABILITIES, kind, Some(groups.max(2))));
-    }
-    Signature {
-        inputs: vec![field("input", kind, Some(ensemble.features.len()))],
-        outputs,
-        features: ensemble.features.clone(),
-    }
-}
-
-/// `predict` as the library gives it; of classifiers the label and the probabilities of all classes beside it.
-fn outputs(ensemble: &Ensemble, rows: usize, scores: Vec<f64>) -> Vec<Output> {
-    let groups = ensemble.groups();
-    let floats = |values: Vec<f64>| match ensemble.precision {
-        Precision::Single => Values::F32(values.into_iter().map(|value| value as f32).collect()),
-        Precision::Double => Values::F64(values),
-    };
-    let output = |name: &str, shape, values| Output { name: name.to_owned(), shape, values };
-    let of_groups = |groups: usize| if groups > 1 { vec![rows, groups] } else { vec![rows] };
-    if ensemble.head == Head::Value {
-        return vec![output(PREDICT, of_groups(groups), floats(scores))];
-    }
-    let labels: Vec<i64> = match ensemble.head {
-        Head::Binary => scores.iter().map(|score| i64::from(*score > 0.5)).collect(),
-        _ => scores.chunks_exact(groups).map(highest).collect(),
-    };
-    let predicted = match ensemble.head {
-        Head::Class => output(PREDICT, vec![rows], floats(labels.iter().map(|label| *label as f64).collect())),
-        _ => output(PREDICT, of_groups(groups), floats(scores.clone())),
-    };
-    let all = match ensemble.head {
-        Head::Binary => scores.iter().flat_map(|score| [1.0 - score, *score]).collect(),
-        _ => scores,
-    };
-    let probabilities = output(PROBABILITIES, vec![rows, groups.max(2)], floats(all));
-    vec![predicted, output(LABEL, vec![rows], Values::I64(labels)), probabilities]
-}
-
-/// The first of the highest.
-fn highest(row: &[f64]) -> i64 {
-    let best = row
-        .iter()
-        .enumerate()
-        .fold((0, f64::NEG_INFINITY), |best, (place, score)| if *score > best.1 { (place, *score) } else { best });
-    best.0 as i64
 }

@@ -4,10 +4,15 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-use tidegate_classic::{Matrix, Model, Output, Values};
+use tidegate_classic::Model;
+use tidegate_core::Tensor;
 
 fn golden(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)).unwrap()
+}
+
+fn row(values: &[f32]) -> [Tensor; 1] {
+    [Tensor::of_f32("x", vec![1, values.len() as u64], values).unwrap()]
 }
 
 /// What is said of an XGBoost model that was changed.
@@ -86,8 +91,8 @@ fn xgboost_models_of_other_kinds_are_refused_by_name() {
 
 #[test]
 fn base_scores_are_read_in_both_notations_and_truths_too() {
-    let row = Matrix::of_row(vec![1.0; 30]);
-    let newer = xgboost("xgb_binary.json", |_| {}).unwrap().predict(&row).unwrap();
+    let ones = row(&[1.0; 30]);
+    let newer = xgboost("xgb_binary.json", |_| {}).unwrap().predict(&ones, &[]).unwrap();
     let old = xgboost("xgb_binary.json", |learner| {
         let score = learner["learner_model_param"]["base_score"].as_str().unwrap().trim_matches(['[', ']']).to_owned();
         learner["learner_model_param"]["base_score"] = json!(score);
@@ -97,10 +102,10 @@ fn base_scores_are_read_in_both_notations_and_truths_too() {
             }
         }
     });
-    assert_eq!(old.unwrap().predict(&row).unwrap(), newer);
+    assert_eq!(old.unwrap().predict(&ones, &[]).unwrap(), newer);
     let each = |learner: &mut Value| learner["learner_model_param"]["base_score"] = json!("[0,1E1,0]");
-    let outputs = xgboost("xgb_softprob.json", each).unwrap().predict(&Matrix::of_row(vec![1.0; 4])).unwrap();
-    let Output { values: Values::F32(shares), .. } = &outputs[0] else { panic!("no f32") };
+    let outputs = xgboost("xgb_softprob.json", each).unwrap().predict(&row(&[1.0; 4]), &[]).unwrap();
+    let shares = outputs[0].to_f32().unwrap();
     assert!(shares[1] > 0.99, "{shares:?}");
 }
 
@@ -156,8 +161,8 @@ proptest! {
             bytes[at] = byte.as_bytes()[0];
         }
         if let Ok(model) = Model::read(&bytes) {
-            let rows = Matrix::of_row(vec![f64::NAN; model.signature().features.len()]);
-            prop_assert!(model.predict(&rows).is_ok());
+            let rows = row(&vec![f32::NAN; model.features().len()]);
+            prop_assert!(model.predict(&rows, &[]).is_ok());
             let _ = model.explain(&rows);
         }
     }
