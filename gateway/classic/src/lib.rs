@@ -10,6 +10,8 @@ mod forest;
 mod format;
 mod matrix;
 mod model;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod tree;
 
 pub use error::{Refused, Unreadable};

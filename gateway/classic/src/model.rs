@@ -21,6 +21,8 @@ pub struct Model {
 #[derive(Debug)]
 enum Kind {
     Trees(Box<Forest>),
+    #[cfg(feature = "onnx")]
+    Graph(crate::onnx::Graph),
 }
 
 impl Model {
@@ -34,6 +36,8 @@ impl Model {
             Ok(Self::of_trees("xgboost", Forest::of(xgboost::read(bytes)?)))
         } else if begin.starts_with(b"tree\n") || begin.starts_with(b"tree\r\n") {
             Ok(Self::of_trees("lightgbm", Forest::of(lightgbm::read(bytes)?)))
+        } else if let Some(graph) = graph(bytes) {
+            graph
         } else {
             let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).escape_debug().to_string();
             Err(Unreadable::UnknownFormat { found: format!("it begins with `{shown}`") })
@@ -51,6 +55,12 @@ impl Model {
             return Err(Unreadable::TooLarge { bytes, most: MOST_BYTES });
         }
         Self::read(&std::fs::read(path).map_err(unread)?)
+    }
+
+    #[cfg(feature = "onnx")]
+    fn of_graph(graph: crate::onnx::Graph) -> Self {
+        let (inputs, outputs) = (graph.inputs().to_vec(), graph.outputs().to_vec());
+        Self { format: "onnx", inputs, outputs, kind: Kind::Graph(graph) }
     }
 
     fn of_trees(format: &'static str, forest: Forest) -> Self {
@@ -80,6 +90,8 @@ impl Model {
     pub fn features(&self) -> &[String] {
         match &self.kind {
             Kind::Trees(forest) => forest.features(),
+            #[cfg(feature = "onnx")]
+            Kind::Graph(graph) => graph.features(),
         }
     }
 
@@ -96,6 +108,8 @@ impl Model {
         let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
         match &self.kind {
             Kind::Trees(forest) => forest.predict(&Matrix::of_tensors(inputs, forest.features())?, &wants),
+            #[cfg(feature = "onnx")]
+            Kind::Graph(graph) => graph.predict(inputs, &wants),
         }
     }
 
@@ -106,6 +120,19 @@ impl Model {
     pub fn explain(&self, inputs: &[Tensor]) -> Result<Explanation, Refused> {
         match &self.kind {
             Kind::Trees(forest) => forest.explain(&Matrix::of_tensors(inputs, forest.features())?),
+            #[cfg(feature = "onnx")]
+            Kind::Graph(_) => Err(Refused::Unexplained("exact contributions are reckoned of trees alone".to_owned())),
         }
     }
+}
+
+/// The model in ONNX, where the bytes look like one.
+#[cfg(feature = "onnx")]
+fn graph(bytes: &[u8]) -> Option<Result<Model, Unreadable>> {
+    crate::onnx::looks_like(bytes).then(|| crate::onnx::read(bytes).map(Model::of_graph))
+}
+
+#[cfg(not(feature = "onnx"))]
+fn graph(_bytes: &[u8]) -> Option<Result<Model, Unreadable>> {
+    None
 }

@@ -11,13 +11,15 @@ const ZERO_IS_MISSING: u32 = 1 << 29;
 const CATEGORICAL: u32 = 1 << 28;
 /// Where a category is in the set, it goes left (else right).
 const MEMBERS_LEFT: u32 = 1 << 27;
+/// What equals the threshold goes left.
+const EQUAL: u32 = 1 << 26;
 /// A split that needs more than one comparison.
-const SPECIAL: u32 = ZERO_IS_MISSING | CATEGORICAL;
-const FEATURE: u32 = MEMBERS_LEFT - 1;
+const SPECIAL: u32 = ZERO_IS_MISSING | CATEGORICAL | EQUAL;
+const FEATURE: u32 = EQUAL - 1;
 /// LightGBM's bound of what is zero.
 const ALMOST_ZERO: f64 = 1e-35_f32 as f64;
 
-/// More features are refused: no file of a few bytes may make many names. A node could name 2^27.
+/// More features are refused: no file of a few bytes may make many names. A node could name 2^26.
 pub(crate) const MOST_FEATURES: usize = 1 << 20;
 
 /// A split or a leaf.
@@ -35,6 +37,9 @@ pub(crate) struct Node {
 pub(crate) enum Rule {
     /// Below the threshold goes left.
     Below { threshold: f64, missing_left: bool, zero_is_missing: bool },
+    /// What equals `to` goes left.
+    #[cfg_attr(not(feature = "onnx"), expect(dead_code, reason = "only ONNX has it"))]
+    Equal { to: f64, missing_left: bool },
     /// By membership of the set with this number.
     In { set: u32, members_left: bool, missing_left: bool },
 }
@@ -76,6 +81,7 @@ impl Node {
             Rule::Below { threshold, missing_left, zero_is_missing } => {
                 (threshold, bit(missing_left, MISSING_LEFT) | bit(zero_is_missing, ZERO_IS_MISSING))
             }
+            Rule::Equal { to, missing_left } => (to, EQUAL | bit(missing_left, MISSING_LEFT)),
             Rule::In { set, members_left, missing_left } => {
                 (f64::from(set), CATEGORICAL | bit(members_left, MEMBERS_LEFT) | bit(missing_left, MISSING_LEFT))
             }
@@ -120,6 +126,9 @@ impl Node {
 
     fn special(self, value: f64, sets: &Sets) -> bool {
         let missing_left = self.what & MISSING_LEFT != 0;
+        if self.what & EQUAL != 0 {
+            return if value.is_nan() { missing_left } else { value == self.value };
+        }
         if self.what & CATEGORICAL == 0 {
             let missing = value.is_nan() || value.abs() <= ALMOST_ZERO;
             return if missing { missing_left } else { value < self.value };

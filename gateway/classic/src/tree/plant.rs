@@ -51,22 +51,23 @@ impl Planting {
             }
             deepest = deepest.max(depth);
             let (sprout, cover) = node(from)?;
-            let grown = match sprout {
-                Sprout::Leaf { value } if value.is_finite() => Node::leaf(value),
-                Sprout::Leaf { value } => return Err(format!("leaf {from} has the value {value}")),
-                Sprout::Split { feature, .. } if feature >= features => {
-                    return Err(format!("node {from} looks at feature {feature}, but there are {features}"));
-                }
-                Sprout::Split { rule: Rule::Below { threshold, .. }, .. } if !threshold.is_finite() => {
-                    return Err(format!("node {from} has the threshold {threshold}"));
-                }
-                Sprout::Split { feature, rule, left, right } => {
-                    let children = self.reserve(2)?;
-                    open.push((right, children + 1, depth + 1));
-                    open.push((left, children, depth + 1));
-                    Node::split(u32::try_from(feature).unwrap_or(u32::MAX), rule, children)
-                }
-            };
+            let grown =
+                match sprout {
+                    Sprout::Leaf { value } if value.is_finite() => Node::leaf(value),
+                    Sprout::Leaf { value } => return Err(format!("leaf {from} has the value {value}")),
+                    Sprout::Split { feature, .. } if feature >= features => {
+                        return Err(format!("node {from} looks at feature {feature}, but there are {features}"));
+                    }
+                    Sprout::Split {
+                        rule: Rule::Below { threshold, .. } | Rule::Equal { to: threshold, .. }, ..
+                    } if !threshold.is_finite() => return Err(format!("node {from} has the threshold {threshold}")),
+                    Sprout::Split { feature, rule, left, right } => {
+                        let children = self.reserve(2)?;
+                        open.push((right, children + 1, depth + 1));
+                        open.push((left, children, depth + 1));
+                        Node::split(u32::try_from(feature).unwrap_or(u32::MAX), rule, children)
+                    }
+                };
             self.nodes[to as usize] = grown;
             self.covers[to as usize] = if cover.is_finite() { cover } else { 0.0 };
         }
