@@ -83,6 +83,13 @@ pub enum Refused {
     Failed(String),
 }
 
+impl Refused {
+    /// An output is wanted that there is not.
+    pub(crate) fn unknown_output(wanted: &str, outputs: &[String]) -> Self {
+        Self::Input(format!("the model has no output `{wanted}`; it has {}", some_of(outputs)))
+    }
+}
+
 /// The first of many names, for a message.
 pub(crate) fn some_of(names: &[String]) -> String {
     const MOST: usize = 12;

@@ -4,6 +4,7 @@
 //! `core`'s; wire formats are the server's. Files are trusted with nothing: what they say of sizes is held against what is
 //! there, and trees with circles are refused.
 
+mod batch;
 mod error;
 mod explanation;
 mod forest;
@@ -12,9 +13,12 @@ mod matrix;
 mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod pool;
 mod tree;
 
+pub use batch::BatchSpec;
 pub use error::{Refused, Unreadable};
 pub use explanation::{Explanation, Method};
 pub use matrix::Matrix;
 pub use model::Model;
+pub use pool::{Generation, Pool, PoolState, Served, Unready, Unserved};

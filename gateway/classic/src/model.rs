@@ -73,6 +73,11 @@ impl Model {
         self.format
     }
 
+    /// Whether it is made of trees.
+    pub(crate) fn is_trees(&self) -> bool {
+        matches!(self.kind, Kind::Trees(_))
+    }
+
     /// What it takes. A call may also bring a tensor for each of [`Model::features`].
     #[must_use]
     pub fn inputs(&self) -> &[TensorMeta] {
@@ -102,8 +107,7 @@ impl Model {
     pub fn predict(&self, inputs: &[Tensor], wanted: &[String]) -> Result<Vec<Tensor>, Refused> {
         if let Some(unknown) = wanted.iter().find(|name| !self.outputs.iter().any(|output| output.name == **name)) {
             let outputs: Vec<String> = self.outputs.iter().map(|output| output.name.clone()).collect();
-            let outputs = crate::error::some_of(&outputs);
-            return Err(Refused::Input(format!("the model has no output `{unknown}`; it has {outputs}")));
+            return Err(Refused::unknown_output(unknown, &outputs));
         }
         let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
         match &self.kind {

@@ -56,10 +56,7 @@ fn outputs_are_those_of_onnxruntime() {
             let (ours, theirs) = (output.numbers().unwrap().collect::<Vec<_>>(), numbers(&expected["values"]));
             let apart = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f64::max);
             eprintln!("{name} {}: {apart:e}", output.name());
-            // Targets of some hundreds have f32s that lie further apart than 1e-5; there one step in the last place is allowed.
-            let most = theirs.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-            let step = f64::from((most as f32).next_up() - most as f32);
-            let bound = if output.datatype() == Datatype::Int64 { 0.0 } else { 1e-5_f64.max(2.0 * step) };
+            let bound = if output.datatype() == Datatype::Int64 { 0.0 } else { 1e-5 };
             assert!(apart <= bound, "{name} {} is {apart} apart: {ours:?} against {theirs:?}", output.name());
         }
         compared += 1;
