@@ -5,6 +5,7 @@
 //! there, and trees with circles are refused.
 
 mod batch;
+pub mod contract;
 mod error;
 mod explanation;
 mod forest;
