@@ -7,7 +7,7 @@
 use criterion::{Criterion, Throughput};
 use serde_json::{Value, json};
 use std::hint::black_box;
-use tidegate_classic::Model;
+use tidegate_classic::{Explaining, Model};
 use tidegate_core::Dice as _;
 use tidegate_core::Tensor;
 use tidegate_core::dice::SplitMix;
@@ -32,7 +32,7 @@ fn main() {
     group.bench_function("1024", |b| b.iter(|| model.predict(black_box(&many), &[]).unwrap()));
     group.finish();
     criterion.bench_function("explain/100_trees_30_features", |b| {
-        b.iter(|| model.explain(black_box(coming.next().unwrap())).unwrap());
+        b.iter(|| model.explain(black_box(coming.next().unwrap()), &Explaining::default()).unwrap());
     });
 }
 

@@ -158,13 +158,22 @@ impl Rule {
             }
         }
         let (row, value) = first?;
-        // Whole numbers, so that 0.9 of 10 is 9 whatever the fractions.
         let kept = (of - broken) as f64 / of as f64;
         if kept >= self.mostly {
             return None;
         }
-        let share = if self.mostly < 1.0 { format!(" for at least {} % of values", self.mostly * 100.0) } else { String::new() };
-        Some(Violation { field: field.to_owned(), row: Some(row), says: format!("{value} {}{share}", self.check.broken()), broken, of })
+        let share = if self.mostly < 1.0 {
+            format!(" for at least {} % of values", self.mostly * 100.0)
+        } else {
+            String::new()
+        };
+        Some(Violation {
+            field: field.to_owned(),
+            row: Some(row),
+            says: format!("{value} {}{share}", self.check.broken()),
+            broken,
+            of,
+        })
     }
 }
 

@@ -8,6 +8,8 @@ use tidegate_core::Tensor;
 pub enum Method {
     /// Exact SHAP values of an ensemble's margins, over the training's own paths.
     TreeShap,
+    /// Shapley values against one background row, estimated over random orders of the features, each with its reverse.
+    Permutation,
 }
 
 impl Method {
@@ -16,12 +18,30 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::TreeShap => "tree_shap",
+            Self::Permutation => "permutation",
         }
     }
 }
 
+/// How a model is explained that has no exact way. Trees need none of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explaining {
+    /// What stands for a feature that is not known, one value each: means of the training, as a rule. Zeros where not given.
+    pub background: Option<Vec<f64>>,
+    /// How many random orders of the features, each of which is gone both ways. More are more exact.
+    pub orders: usize,
+    /// Where chance begins: the same gives the same.
+    pub seed: u64,
+}
+
+impl Default for Explaining {
+    fn default() -> Self {
+        Self { background: None, orders: 8, seed: 0 }
+    }
+}
+
 /// Contributions of features to what a model gives. For each row and group, the base and the contributions add up to what
-/// is explained (exactly with [`Method::TreeShap`]).
+/// is explained.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// How it was reckoned.

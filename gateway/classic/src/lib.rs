@@ -14,12 +14,14 @@ mod matrix;
 mod model;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "onnx")]
+mod permutation;
 mod pool;
 mod tree;
 
 pub use batch::BatchSpec;
 pub use error::{Refused, Unreadable};
-pub use explanation::{Explanation, Method};
+pub use explanation::{Explaining, Explanation, Method};
 pub use matrix::Matrix;
 pub use model::Model;
 pub use pool::{Generation, Pool, PoolState, Served, Unready, Unserved};

@@ -2,7 +2,7 @@
 
 use crate::forest::Forest;
 use crate::format::{lightgbm, xgboost};
-use crate::{Explanation, Matrix, Refused, Unreadable};
+use crate::{Explaining, Explanation, Matrix, Refused, Unreadable};
 use std::path::Path;
 use tidegate_core::{Tensor, TensorMeta};
 
@@ -117,15 +117,16 @@ impl Model {
         }
     }
 
-    /// Why: of trees exact SHAP values of the margins.
+    /// Why: of trees exact SHAP values of the margins, of graphs Shapley values over random orders of the features.
     ///
     /// # Errors
-    /// When the inputs are not what the model takes, or the file lacks what explaining needs.
-    pub fn explain(&self, inputs: &[Tensor]) -> Result<Explanation, Refused> {
+    /// When the inputs are not what the model takes, or the model cannot be explained; in words that say why.
+    #[cfg_attr(not(feature = "onnx"), expect(unused_variables, reason = "trees need none of it"))]
+    pub fn explain(&self, inputs: &[Tensor], how: &Explaining) -> Result<Explanation, Refused> {
         match &self.kind {
             Kind::Trees(forest) => forest.explain(&Matrix::of_tensors(inputs, forest.features())?),
             #[cfg(feature = "onnx")]
-            Kind::Graph(_) => Err(Refused::Unexplained("exact contributions are reckoned of trees alone".to_owned())),
+            Kind::Graph(graph) => graph.explain(inputs, how),
         }
     }
 }

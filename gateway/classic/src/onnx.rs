@@ -11,7 +11,7 @@ mod transform;
 mod trees;
 
 use crate::error::some_of;
-use crate::{Refused, Unreadable};
+use crate::{Explaining, Explanation, Matrix, Refused, Unreadable, permutation};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_core::{Tensor, TensorMeta};
 use tract_onnx::Onnx;
@@ -136,6 +136,37 @@ impl Graph {
         let given = ran.map_err(|error| Refused::Failed(said(&error)))?;
         let given = self.outputs.iter().zip(given).filter(|(meta, _)| wanted(&meta.name));
         given.map(|(meta, value)| exchange::of_tract(&meta.name, &value)).collect()
+    }
+
+    /// Shapley values of the last output of numbers with fractions: of classifiers their probabilities.
+    pub(crate) fn explain(&self, inputs: &[Tensor], how: &Explaining) -> Result<Explanation, Refused> {
+        let [rows] = inputs else {
+            return Err(Refused::Unexplained(
+                "a graph is explained by one tensor of rows × features: send it so".to_owned(),
+            ));
+        };
+        let unexplained = || Refused::Unexplained(format!("`{}` must be of numbers, rows × features", rows.name()));
+        let &[_, columns] = rows.shape() else { return Err(unexplained()) };
+        let values = rows.numbers().ok_or_else(unexplained)?.collect();
+        let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+        let rows = Matrix::new(rows.rows(), columns, values)?;
+        let has_rows = |meta: &&TensorMeta| meta.datatype.is_float() && meta.shape.first() == Some(&None);
+        let Some(output) = self.outputs.iter().rev().find(has_rows) else {
+            return Err(Refused::Unexplained("the model has no output of numbers with fractions".to_owned()));
+        };
+        let names = match &self.features[..] {
+            [] => (0..columns).map(|column| format!("f{column}")).collect(),
+            names => names.to_vec(),
+        };
+        let ask = |rows: &Matrix| {
+            let shape = vec![rows.rows() as u64, rows.columns() as u64];
+            // A name that no input has, so that it is taken for whole rows.
+            let tensor = Tensor::of_f64("tidegate_rows", shape, rows.values());
+            let tensor = tensor.map_err(|fault| Refused::Failed(fault.to_string()))?;
+            let given = self.predict(&[tensor], &|name| name == output.name)?;
+            Ok(given.first().and_then(Tensor::numbers).into_iter().flatten().collect())
+        };
+        permutation::explained(&rows, names, how, &ask)
     }
 
     /// A call's tensors in the order of the model's inputs.

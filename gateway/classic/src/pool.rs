@@ -6,7 +6,7 @@ mod warm;
 mod worker;
 
 use crate::batch::{BatchSpec, Pace};
-use crate::{Explanation, Model, Refused};
+use crate::{Explaining, Explanation, Model, Refused};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -124,7 +124,7 @@ struct Job {
 #[derive(Debug)]
 enum Ask {
     Predict { wanted: Vec<String>, reply: oneshot::Sender<Reply<Vec<Tensor>>> },
-    Explain { reply: oneshot::Sender<Reply<Explanation>> },
+    Explain { how: Explaining, reply: oneshot::Sender<Reply<Explanation>> },
 }
 
 type Reply<T> = Result<Served<T>, Refused>;
@@ -199,9 +199,9 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::predict`], and when the model cannot be explained.
-    pub async fn explain(&self, inputs: Vec<Tensor>) -> Result<Served<Explanation>, Unserved> {
+    pub async fn explain(&self, inputs: Vec<Tensor>, how: Explaining) -> Result<Served<Explanation>, Unserved> {
         let (reply, told) = oneshot::channel();
-        self.put(inputs, Ask::Explain { reply })?;
+        self.put(inputs, Ask::Explain { how, reply })?;
         told.await.map_err(|_| Unserved::Stopped)?.map_err(Unserved::Refused)
     }
 
@@ -255,7 +255,7 @@ impl Ask {
     fn is_given_up(&self) -> bool {
         match self {
             Self::Predict { reply, .. } => reply.is_closed(),
-            Self::Explain { reply } => reply.is_closed(),
+            Self::Explain { reply, .. } => reply.is_closed(),
         }
     }
 }

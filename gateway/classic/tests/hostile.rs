@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
-use tidegate_classic::Model;
+use tidegate_classic::{Explaining, Model};
 use tidegate_core::Tensor;
 
 fn golden(name: &str) -> String {
@@ -163,7 +163,7 @@ proptest! {
         if let Ok(model) = Model::read(&bytes) {
             let rows = row(&vec![f32::NAN; model.features().len()]);
             prop_assert!(model.predict(&rows, &[]).is_ok());
-            let _ = model.explain(&rows);
+            let _ = model.explain(&rows, &Explaining::default());
         }
     }
 }

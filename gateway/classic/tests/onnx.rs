@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tidegate_classic::{Model, Unreadable};
+use tidegate_classic::{Explaining, Model, Unreadable};
 use tidegate_core::{Datatype, Tensor};
 
 fn golden() -> PathBuf {
@@ -135,4 +135,25 @@ fn damaged_graphs_are_refused_and_never_panic() {
         }
     }
     eprintln!("{read} of 400 are still models");
+}
+
+#[test]
+fn graphs_are_explained_by_what_they_give_beyond_the_background() {
+    for name in ["mlp_classes", "forest_binary", "linear"] {
+        let case = cases().into_iter().find(|case| case["name"] == name).unwrap();
+        let (model, rows) = (open(&case).unwrap(), rows(&case));
+        let columns = usize::try_from(rows.shape()[1]).unwrap();
+        let background = rows.numbers().unwrap().take(columns).collect();
+        let how = Explaining { background: Some(background), orders: 2, seed: 1 };
+        let given = model.explain(std::slice::from_ref(&rows), &how).unwrap();
+        assert_eq!((given.rows, given.features.len(), given.method.name()), (10, columns, "permutation"));
+        let groups = given.contributions.chunks(columns).zip(&given.base).zip(&given.explained);
+        for ((contributions, base), explained) in groups {
+            let sum: f64 = contributions.iter().sum::<f64>() + base;
+            assert!((sum - explained).abs() <= 1e-4 * explained.abs().max(1.0), "{name}: {sum} {explained}");
+        }
+        // The background itself has nothing to explain.
+        assert!(given.contributions[..columns].iter().all(|contribution| *contribution == 0.0), "{name}");
+        assert!(given.contributions.iter().any(|contribution| *contribution != 0.0), "{name}");
+    }
 }

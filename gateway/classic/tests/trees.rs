@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use tidegate_classic::Model;
+use tidegate_classic::{Explaining, Model};
 use tidegate_core::Tensor;
 
 fn golden() -> PathBuf {
@@ -75,7 +75,7 @@ fn contributions_are_the_librarys_and_add_up() {
     let mut compared = 0;
     for case in cases().iter().filter(|case| case["contributions"].is_array()) {
         let name = case["name"].as_str().unwrap();
-        let ours = model(case).explain(&rows(case, 4)).unwrap();
+        let ours = model(case).explain(&rows(case, 4), &Explaining::default()).unwrap();
         let groups = ours.contributions.chunks(ours.features.len()).zip(&ours.base);
         let as_theirs: Vec<f64> = groups.clone().flat_map(|(group, base)| [group, &[*base]].concat()).collect();
         let apart_by = apart(&as_theirs, &numbers(&case["contributions"]));

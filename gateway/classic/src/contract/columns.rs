@@ -26,9 +26,11 @@ pub(super) struct Column<'a> {
 impl<'a> Columns<'a> {
     pub(super) fn of(inputs: &'a [Tensor], features: &'a [String]) -> Self {
         let is_rows = match inputs {
-            [one] => one.shape().len() == 2
-                && one.shape()[1] == features.len() as u64
-                && !features.iter().any(|feature| feature == one.name()),
+            [one] => {
+                one.shape().len() == 2
+                    && one.shape()[1] == features.len() as u64
+                    && !features.iter().any(|feature| feature == one.name())
+            }
             _ => false,
         };
         Self { inputs, features: if is_rows { features } else { &[] } }

@@ -115,9 +115,10 @@ impl Suite {
         };
         let mostly = match kwargs.get("mostly") {
             None | Some(Value::Null) => 1.0,
-            Some(mostly) => mostly.as_f64().filter(|mostly| (0.0..=1.0).contains(mostly)).ok_or_else(|| {
-                fault(format!("`mostly` is {mostly}, and must lie between 0 and 1"))
-            })?,
+            Some(mostly) => mostly
+                .as_f64()
+                .filter(|mostly| (0.0..=1.0).contains(mostly))
+                .ok_or_else(|| fault(format!("`mostly` is {mostly}, and must lie between 0 and 1")))?,
         };
         self.field(kwargs)?.rules.push(Rule { check, mostly });
         Ok(())

@@ -105,11 +105,13 @@ fn closed_contracts_take_nothing_else_and_texts_have_sets() {
 
 #[test]
 fn suites_that_are_wrong_say_where() {
-    let says = |expectation: serde_json::Value| {
-        Suite::read(&json!({"expectations": [expectation]})).unwrap_err().to_string()
-    };
+    let says =
+        |expectation: serde_json::Value| Suite::read(&json!({"expectations": [expectation]})).unwrap_err().to_string();
     let between = "expect_column_values_to_be_between";
-    assert_eq!(says(json!({"type": between, "kwargs": {"column": "a"}})), format!("`{between}`: neither `min_value` nor `max_value` is given"));
+    assert_eq!(
+        says(json!({"type": between, "kwargs": {"column": "a"}})),
+        format!("`{between}`: neither `min_value` nor `max_value` is given")
+    );
     assert_eq!(says(json!({"type": between, "kwargs": {"min_value": 1}})), format!("`{between}`: `column` is missing"));
     let mostly = says(json!({"type": between, "kwargs": {"column": "a", "min_value": 1, "mostly": 95}}));
     assert!(mostly.ends_with("`mostly` is 95, and must lie between 0 and 1"));

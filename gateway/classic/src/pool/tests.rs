@@ -101,9 +101,9 @@ async fn a_swap_is_seen_by_the_next_call_and_by_none_before() {
 #[tokio::test]
 async fn explanations_come_by_the_same_queue() {
     let pool = pool("xgb_softprob.json", BatchSpec::default());
-    let served = pool.explain(row(4, 1.0)).await.unwrap();
+    let served = pool.explain(row(4, 1.0), Explaining::default()).await.unwrap();
     assert_eq!((served.answer.rows, served.answer.groups, served.answer.features.len()), (1, 3, 4));
-    assert!(pool.explain(row(3, 1.0)).await.is_err());
+    assert!(pool.explain(row(3, 1.0), Explaining::default()).await.is_err());
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_pool_that_is_dropped_lets_its_callers_go() {
     let pool = queued(BatchSpec::default());
     let (reply, told) = oneshot::channel();
     pool.shared.lock().is_stopped = true;
-    pool.put(row(4, 1.0), Ask::Explain { reply }).unwrap();
+    pool.put(row(4, 1.0), Ask::Explain { how: Explaining::default(), reply }).unwrap();
     drop(pool);
     assert!(told.await.is_err());
 }

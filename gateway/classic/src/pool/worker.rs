@@ -89,8 +89,8 @@ fn run(shared: &Shared, jobs: Vec<Job>) {
                 let outputs = guarded(|| model.predict(&job.inputs, &wanted));
                 answer(reply, outputs, &job.generation, job.rows, waited);
             }
-            Ask::Explain { reply } => {
-                answer(reply, guarded(|| model.explain(&job.inputs)), &job.generation, job.rows, waited);
+            Ask::Explain { how, reply } => {
+                answer(reply, guarded(|| model.explain(&job.inputs, &how)), &job.generation, job.rows, waited);
             }
         }
     }
