@@ -1,5 +1,6 @@
 //! Models that scikit-learn and skl2onnx exported, against onnxruntime. The goldens come from `golden/make_onnx.py`.
 #![cfg(feature = "onnx")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ fn outputs_are_those_of_onnxruntime() {
 fn rows_are_the_same_alone_and_together() {
     for case in cases().iter().filter(|case| case["refused"].is_null()) {
         let (model, rows) = (open(case).unwrap(), rows(case));
-        let together = model.predict(&[rows.clone()], &[]).unwrap();
+        let together = model.predict(std::slice::from_ref(&rows), &[]).unwrap();
         let columns = usize::try_from(rows.shape()[1]).unwrap();
         let first = Tensor::of_f32("one", vec![1, columns as u64], &rows.to_f32().unwrap()[..columns]).unwrap();
         for (one, all) in model.predict(&[first], &[]).unwrap().iter().zip(&together) {
@@ -131,7 +132,7 @@ fn damaged_graphs_are_refused_and_never_panic() {
             read += 1;
             let columns = model.inputs().first().and_then(|meta| meta.shape.get(1).copied().flatten()).unwrap_or(13);
             let row = vec![f32::NAN; usize::try_from(columns.min(1000)).unwrap()];
-            let _ = model.predict(&[Tensor::of_f32("x", vec![1, row.len() as u64], &row).unwrap()], &[]);
+            drop(model.predict(&[Tensor::of_f32("x", vec![1, row.len() as u64], &row).unwrap()], &[]));
         }
     }
     eprintln!("{read} of 400 are still models");

@@ -1,5 +1,6 @@
 //! Ensembles against the libraries that grew them: what they predict, the classes, and their SHAP values. The goldens
 //! come from `golden/make_trees.py`.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ fn rows(values: &[f32]) -> [Tensor; 1] {
     [Tensor::of_f32("input", vec![values.len() as u64 / 3, 3], values).unwrap()]
 }
 
-fn suite(expectations: serde_json::Value) -> Suite {
+fn suite(expectations: &serde_json::Value) -> Suite {
     Suite::read(&json!({"name": "s", "expectations": expectations})).unwrap()
 }
 
@@ -21,7 +21,7 @@ fn says(contract: &Contract, inputs: &[Tensor]) -> Vec<String> {
 
 #[test]
 fn a_violation_names_field_row_and_rule() {
-    let Suite { contract, unchecked } = suite(json!([
+    let Suite { contract, unchecked } = suite(&json!([
         {"type": "expect_column_values_to_be_between", "kwargs": {"column": "age", "min_value": 0, "max_value": 120}},
         {"expectation_type": "expect_column_values_to_not_be_null", "kwargs": {"column": "income"}},
         {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "score", "value_set": [1, 2, 3]}},
@@ -48,7 +48,7 @@ fn a_violation_names_field_row_and_rule() {
 
 #[test]
 fn a_share_of_values_may_break_a_rule_and_missing_ones_are_left_out() {
-    let Suite { contract, .. } = suite(json!([{"type": "expect_column_values_to_be_between",
+    let Suite { contract, .. } = suite(&json!([{"type": "expect_column_values_to_be_between",
         "kwargs": {"column": "age", "min_value": 0, "strict_min": true, "mostly": 0.9}}]));
     let column = |values: &[f64]| [Tensor::of_f64("age", vec![values.len() as u64], values).unwrap()];
     let mut ages = vec![5.0; 10];

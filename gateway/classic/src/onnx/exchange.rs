@@ -4,8 +4,7 @@
 use crate::Refused;
 use tidegate_core::{Datatype, Tensor, TensorMeta};
 use tract_onnx::prelude::{
-    Datum as _, DatumType, IntoTValue as _, OutletId, TDim, TValue, TVec, Tensor as Tract, TractResult, TypedModel,
-    tvec,
+    Datum as _, DatumType, IntoTValue, OutletId, TDim, TValue, TVec, Tensor as Tract, TractResult, TypedModel, tvec,
 };
 use tract_onnx::tract_hir::internal::{bail, format_err};
 
@@ -71,10 +70,7 @@ pub(super) fn to_tract(tensor: &Tensor, meta: &TensorMeta) -> Result<TValue, Ref
     if given == Datatype::Bytes && taken == Datatype::Bytes {
         let texts = tensor.texts().into_iter().flatten().map(|text| String::from_utf8_lossy(text).into_owned());
         let texts: Vec<String> = texts.collect();
-        return tract_onnx::prelude::tensor1(&texts)
-            .into_shape(&shape)
-            .map(|tensor| tensor.into_tvalue())
-            .map_err(failed);
+        return tract_onnx::prelude::tensor1(&texts).into_shape(&shape).map(IntoTValue::into_tvalue).map_err(failed);
     }
     if given == taken || (given.is_integer() && taken.is_integer()) {
         let datum_type = datum_type(given).ok_or_else(other)?;
@@ -102,7 +98,7 @@ fn shape(tensor: &Tensor, meta: &TensorMeta) -> Result<Vec<usize>, Refused> {
         && meta.shape.iter().zip(&given).all(|(wanted, given)| wanted.is_none_or(|wanted| wanted == *given));
     if !fits {
         let wanted: Vec<String> =
-            meta.shape.iter().map(|size| size.map_or("-1".to_owned(), |size| size.to_string())).collect();
+            meta.shape.iter().map(|size| size.map_or_else(|| "-1".to_owned(), |size| size.to_string())).collect();
         let wanted = wanted.join(", ");
         let shape = tensor.shape();
         return Err(Refused::Input(format!(

@@ -109,7 +109,7 @@ impl EvalOp for Rowwise {
 
 impl TypedOp for Rowwise {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let [rows, columns] = &inputs[0].shape.dims()[..] else { bail!("{} takes rows × columns", self.0.name()) };
+        let [rows, columns] = inputs[0].shape.dims() else { bail!("{} takes rows × columns", self.0.name()) };
         let fact = |(datum_type, width): (DatumType, Width)| match width {
             Width::Flat => datum_type.fact([rows.clone()]),
             Width::Same => datum_type.fact([rows.clone(), columns.clone()]),
