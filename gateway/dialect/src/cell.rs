@@ -100,17 +100,6 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    /// How many values it has.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Empty => 0,
-            Self::Missing(count) | Self::Texts(_, count) => *count,
-            Self::Truths(truths) => truths.len(),
-            Self::Wholes(wholes) => wholes.len(),
-            Self::Numbers(numbers) => numbers.len(),
-        }
-    }
-
     /// Takes another value; whole numbers become numbers with fractions where one comes, or where one is missing.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! it is read, on both sides: as we serve it, and as we ask others. Connections, paths and statuses are elsewhere.
 
 mod bentoml;
+mod bind;
 mod cell;
 mod csv;
 mod data;
@@ -15,6 +16,7 @@ mod tf_serving;
 mod torchserve;
 mod wrong;
 
+pub use bind::bind;
 pub use outgoing::{metadata_path, read_answer, read_metadata, request_path, write_request};
 pub use served::{Served, Wire};
 pub use sheet::Sheet;

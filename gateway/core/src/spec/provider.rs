@@ -30,8 +30,6 @@ pub enum ProviderKind {
 pub struct ClassicSpec {
     /// What it speaks.
     pub dialect: Dialect,
-    /// Whether tensors go raw behind the JSON (the binary tensor extension), both ways.
-    pub is_binary: bool,
     /// Its addresses, and how calls get there.
     pub upstream: OpenAiSpec,
 }
