@@ -16,6 +16,10 @@ mod breast_cancer;
 #[cfg(test)]
 mod cascade;
 #[cfg(test)]
+mod classic;
+#[cfg(test)]
+mod classic_malformed;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contextual;

@@ -12,7 +12,7 @@ mod arrows {
 
     /// Each crate of ours and those of ours that it may name. A crate that is not here is refused: put it in with its
     /// arrows, and into ARCHITECTURE.md.
-    const SEES: [(&str, &[&str]); 16] = [
+    const SEES: [(&str, &[&str]); 17] = [
         ("tidegate-core", &[]),
         ("tidegate-config", &["tidegate-core"]),
         ("tidegate-experiment", &[]),
@@ -20,19 +20,24 @@ mod arrows {
         ("tidegate-watch", &["tidegate-core"]),
         ("tidegate-state", &["tidegate-core"]),
         ("tidegate-storage", &["tidegate-core"]),
-        ("tidegate-upstream", &["tidegate-core"]),
+        ("tidegate-dialect", &["tidegate-core"]),
+        ("tidegate-upstream", &["tidegate-core", "tidegate-dialect"]),
         ("tidegate-engine", &["tidegate-core"]),
         ("tidegate-classic", &["tidegate-core"]),
         ("tidegate-host", &["tidegate-core"]),
         ("tidegate-registry", &["tidegate-core"]),
         ("tidegate-prompts", &["tidegate-core"]),
-        ("tidegate-server", &["tidegate-core", "tidegate-config", "tidegate-route", "tidegate-experiment"]),
+        (
+            "tidegate-server",
+            &["tidegate-core", "tidegate-config", "tidegate-dialect", "tidegate-route", "tidegate-experiment"],
+        ),
         ("tidegate-loadtest", &[]),
         (
             "tidegate",
             &[
                 "tidegate-core",
                 "tidegate-config",
+                "tidegate-dialect",
                 "tidegate-experiment",
                 "tidegate-route",
                 "tidegate-watch",

@@ -6,7 +6,7 @@ pub mod half;
 mod predict;
 
 pub use datatype::{Datatype, UnknownDatatype};
-pub use predict::{Parameters, PredictAnswer, PredictRequest, TensorMeta};
+pub use predict::{ModelMeta, Parameters, PredictAnswer, PredictRequest, TensorMeta};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -127,7 +127,11 @@ impl Tensor {
     ///
     /// # Errors
     /// Another number of strings than the shape says.
-    pub fn of_texts<T: AsRef<[u8]>>(name: impl Into<String>, shape: Vec<u64>, texts: &[T]) -> Result<Self, TensorFault> {
+    pub fn of_texts<T: AsRef<[u8]>>(
+        name: impl Into<String>,
+        shape: Vec<u64>,
+        texts: &[T],
+    ) -> Result<Self, TensorFault> {
         let mut data = BytesMut::with_capacity(texts.iter().map(|text| text.as_ref().len() + 4).sum());
         for text in texts {
             put_text(&mut data, text.as_ref());

@@ -17,6 +17,8 @@ pub struct PredictRequest {
     pub outputs: Vec<String>,
     /// What is said beside.
     pub parameters: Parameters,
+    /// Whether names and datatypes are guesses, since the wire says none: whoever runs the model binds them to its inputs.
+    pub is_loose: bool,
 }
 
 /// What a classic model answers.
@@ -42,6 +44,19 @@ impl PredictRequest {
     pub fn wants(&self, output: &str) -> bool {
         self.outputs.is_empty() || self.outputs.iter().any(|name| name == output)
     }
+}
+
+/// What a model says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelMeta {
+    /// What it runs on.
+    pub platform: String,
+    /// Its versions.
+    pub versions: Vec<String>,
+    /// What it takes; nothing where it does not say.
+    pub inputs: Vec<TensorMeta>,
+    /// What it gives; nothing where it does not say.
+    pub outputs: Vec<TensorMeta>,
 }
 
 /// What a model says of one of its inputs or outputs.
