@@ -26,7 +26,7 @@ pub enum Unreadable {
     },
     /// It is none of the formats that are read.
     #[error(
-        "the model is of no known format: {found}; XGBoost's JSON (`save_model(\"model.json\")`), LightGBM's text (`save_model(\"model.txt\")`) and ONNX are read"
+        "the model is of no known format: {found}; XGBoost's JSON and UBJSON (`save_model(\"model.json\")`), LightGBM's text (`save_model(\"model.txt\")`) and ONNX are read"
     )]
     UnknownFormat {
         /// What was found.

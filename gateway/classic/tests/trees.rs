@@ -132,3 +132,28 @@ fn rows_come_whole_or_feature_by_feature() {
     assert!(says(&[texts], &[]).starts_with("`x` is of BYTES, but the model reads numbers"));
     assert!(says(&columns, &["scores".to_owned()]).contains("no output `scores`; it has `predict`, `label`"));
 }
+
+#[test]
+fn the_binary_form_is_the_same_model() {
+    for name in ["xgb_categories"] {
+        let case = cases().into_iter().find(|case| case["name"] == name).unwrap();
+        let binary = Model::open(&golden().join(format!("{name}.ubj"))).unwrap();
+        let (rows, json) = (rows(&case, usize::MAX), model(&case));
+        assert_eq!(binary.predict(&rows, &[]).unwrap(), json.predict(&rows, &[]).unwrap(), "{name}");
+        let explain = |model: &Model| model.explain(&rows, &Explaining::default()).unwrap().contributions;
+        assert_eq!(explain(&binary), explain(&json), "{name}");
+    }
+    // Cut or changed, it is refused or another model, and never a panic.
+    let whole = std::fs::read(golden().join("xgb_categories.ubj")).unwrap();
+    for end in (1..whole.len()).step_by(53) {
+        assert!(Model::read(&whole[..end]).is_err(), "cut at {end}");
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let mut changed = whole.clone();
+        changed[at] = changed[at].wrapping_add(101);
+        if let Ok(model) = Model::read(&changed) {
+            let row = vec![1.0; model.features().len()];
+            drop(model.predict(&[Tensor::of_f64("x", vec![1, row.len() as u64], &row).unwrap()], &[]));
+        }
+    }
+}

@@ -1,9 +1,10 @@
-//! XGBoost's JSON (`Booster.save_model("model.json")`), of `gbtree` and `dart`. Owns what its fields mean; the shape of the
+//! XGBoost's JSON (`Booster.save_model("model.json")`) and its binary twin (`model.ubj`), of `gbtree` and `dart`. Owns what its fields mean; the shape of the
 //! trees is checked where they are planted.
 
 mod file;
 mod objective;
 
+use super::ubjson;
 use crate::Unreadable;
 use crate::tree::{Ensemble, Planting, Precision, Rule, Sets, Sprout, Tree};
 use file::{Booster, File, Gbtree, Nodes};
@@ -14,7 +15,11 @@ const MOST_CATEGORY: i64 = 1 << 24;
 
 /// Reads a model.
 pub(crate) fn read(bytes: &[u8]) -> Result<Ensemble, Unreadable> {
-    let file: File = serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?;
+    let file: File = if ubjson::looks_like(bytes) {
+        ubjson::read(bytes).map_err(|error| damaged(error.to_string()))?
+    } else {
+        serde_json::from_slice(bytes).map_err(|error| damaged(error.to_string()))?
+    };
     let learner = file.learner;
     let features = features(&learner)?;
     let (trees, drops) = match learner.gradient_booster {

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 HERE = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(7)
-ROWS = 10
+ROWS = 6
 CASES = []
 OPERATORS = collections.Counter()
 

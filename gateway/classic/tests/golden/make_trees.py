@@ -7,8 +7,9 @@ from sklearn import datasets
 
 HERE = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(7)
-ROWS = 12
+ROWS = 8
 CASES = []
+UBJ = {"xgb_categories"}
 
 
 def data(name, missing=0.0, zeros=0.0):
@@ -62,6 +63,8 @@ def xgb(name, x, y, label=None, rounds=8, categorical=None, early=None, **params
     path = HERE / f"{name}.json"
     booster.save_model(path)
     again = xgboost.Booster(model_file=path)
+    if name in UBJ:
+        booster.save_model(HERE / f"{name}.ubj")
     slim(path)
     best = (0, booster.best_iteration + 1) if early else (0, 0)
     predict = lambda rows: again.predict(matrix(rows), iteration_range=best)
