@@ -31,9 +31,26 @@ fn main() {
     group.throughput(Throughput::Elements(1024));
     group.bench_function("1024", |b| b.iter(|| model.predict(black_box(&many), &[]).unwrap()));
     group.finish();
+    #[cfg(feature = "onnx")]
+    graphs(&mut criterion);
     criterion.bench_function("explain/100_trees_30_features", |b| {
         b.iter(|| model.explain(black_box(coming.next().unwrap()), &Explaining::default()).unwrap());
     });
+}
+
+/// Small models of scikit-learn, a row alone and 64 together.
+#[cfg(feature = "onnx")]
+fn graphs(criterion: &mut Criterion) {
+    for name in ["mlp_binary", "forest_binary", "logistic_binary"] {
+        let path = format!("{}/tests/golden/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+        let model = Model::open(path.as_ref()).unwrap();
+        for rows in [1_usize, 64] {
+            let input = [Tensor::of_f32("x", vec![rows as u64, 30], &vec![1.0; 30 * rows]).unwrap()];
+            criterion.bench_function(&format!("onnx/{name}/{rows}"), |b| {
+                b.iter(|| model.predict(black_box(&input), &[]).unwrap());
+            });
+        }
+    }
 }
 
 fn values(dice: &SplitMix, count: usize) -> Vec<f32> {
