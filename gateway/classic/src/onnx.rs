@@ -5,6 +5,7 @@ mod exchange;
 mod extract;
 mod labels;
 mod linear;
+mod one_hot;
 mod rowwise;
 mod scale;
 mod transform;
@@ -50,8 +51,11 @@ fn load(bytes: &[u8]) -> Result<Graph, Unreadable> {
     let graph = proto.graph.as_ref().ok_or_else(|| damaged("it has no graph".to_owned()))?;
     known(&framework, graph)?;
     let model = sized(&framework, &proto).map_err(|error| damaged(said(&error)))?;
-    let inputs = exchange::metas(&model, &model.inputs).map_err(|error| unsupported(said(&error)))?;
-    let outputs = exchange::metas(&model, &model.outputs).map_err(|error| unsupported(said(&error)))?;
+    let is_weight = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
+    let names: Vec<&str> = graph.input.iter().map(|input| &*input.name).filter(|name| !is_weight(name)).collect();
+    let inputs = exchange::metas(&model, &model.inputs, &names).map_err(|error| unsupported(said(&error)))?;
+    let names: Vec<&str> = graph.output.iter().map(|output| &*output.name).collect();
+    let outputs = exchange::metas(&model, &model.outputs, &names).map_err(|error| unsupported(said(&error)))?;
     let plan = model.into_runnable().map_err(|error| damaged(said(&error)))?;
     Ok(Graph { plan, features: features(&inputs), inputs, outputs })
 }
@@ -61,6 +65,7 @@ fn framework() -> Onnx {
     let mut framework = tract_onnx::onnx().with_ignore_value_info(true);
     trees::register(&mut framework.op_register);
     linear::register(&mut framework.op_register);
+    one_hot::register(&mut framework.op_register);
     scale::register(&mut framework.op_register);
     extract::register(&mut framework.op_register);
     framework

@@ -11,9 +11,12 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
+fn all() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(golden().join("onnx.json")).unwrap()).unwrap()
+}
+
 fn cases() -> Vec<Value> {
-    let all: Value = serde_json::from_str(&std::fs::read_to_string(golden().join("onnx.json")).unwrap()).unwrap();
-    let cases = all["cases"].as_array().unwrap().clone();
+    let cases = all()["cases"].as_array().unwrap().clone();
     assert!(cases.len() >= 20, "there are {} cases", cases.len());
     cases
 }
@@ -157,4 +160,29 @@ fn graphs_are_explained_by_what_they_give_beyond_the_background() {
         assert!(given.contributions[..columns].iter().all(|contribution| *contribution == 0.0), "{name}");
         assert!(given.contributions.iter().any(|contribution| *contribution != 0.0), "{name}");
     }
+}
+
+#[test]
+fn columns_of_texts_and_numbers_are_inputs_of_their_own() {
+    let (all, model) = (all(), Model::open(&golden().join("columns.onnx")).unwrap());
+    let given = &all["columns"];
+    let texts: Vec<&str> = given["colour"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let rows = texts.len() as u64;
+    let kinds: Vec<i64> = numbers(&given["kind"]).into_iter().map(|kind| kind as i64).collect();
+    let inputs = [
+        Tensor::of_i64("kind", vec![rows, 1], &kinds).unwrap(),
+        Tensor::of_texts("colour", vec![rows, 1], &texts).unwrap(),
+        Tensor::of_f64("size", vec![rows, 1], &numbers(&given["size"])).unwrap(),
+    ];
+    assert_eq!(model.features(), ["colour", "size", "kind"]);
+    let outputs = model.predict(&inputs, &[]).unwrap();
+    for output in &outputs {
+        let theirs = numbers(&given[output.name()]);
+        let apart =
+            output.numbers().unwrap().zip(&theirs).map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f64::max);
+        assert!(apart <= 1e-5, "{} is {apart} apart", output.name());
+    }
+    assert_eq!(outputs.len(), 2);
+    let said = model.predict(&inputs[1..], &[]).unwrap_err().to_string();
+    assert_eq!(said, "the input `kind` is missing; the model takes `colour`, `size`, `kind`");
 }

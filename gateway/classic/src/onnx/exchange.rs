@@ -8,17 +8,19 @@ use tract_onnx::prelude::{
 };
 use tract_onnx::tract_hir::internal::{bail, format_err};
 
-/// What a model says of some of its outlets.
-pub(super) fn metas(model: &TypedModel, outlets: &[OutletId]) -> TractResult<Vec<TensorMeta>> {
-    let meta = |outlet: &OutletId| {
-        let fact = model.outlet_fact(*outlet)?;
-        let name = model.outlet_label(*outlet).unwrap_or(&model.node(outlet.node).name).to_owned();
+/// What a model says of some of its outlets. Their names are the file's: tract makes others where two are alike.
+pub(super) fn metas(model: &TypedModel, outlets: &[OutletId], names: &[&str]) -> TractResult<Vec<TensorMeta>> {
+    if outlets.len() != names.len() {
+        bail!("a graph of {} inputs or outputs that has names for {}", outlets.len(), names.len());
+    }
+    let meta = |(outlet, name): (&OutletId, &&str)| {
+        let (fact, name) = (model.outlet_fact(*outlet)?, (*name).to_owned());
         let datatype = datatype(fact.datum_type)
             .ok_or_else(|| format_err!("tensors of {:?}, of which `{name}` is", fact.datum_type))?;
         let shape = fact.shape.iter().map(|size| size.to_i64().ok().and_then(|size| u64::try_from(size).ok()));
         Ok(TensorMeta { name, datatype, shape: shape.collect() })
     };
-    outlets.iter().map(meta).collect()
+    outlets.iter().zip(names).map(meta).collect()
 }
 
 fn datatype(datum_type: DatumType) -> Option<Datatype> {

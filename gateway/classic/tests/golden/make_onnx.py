@@ -3,15 +3,18 @@ them: `onnx.json`, and the models beside it. Run it with scikit-learn, skl2onnx 
 stand in `onnx.json`."""
 import collections, json, pathlib
 import numpy as np, onnx, onnxruntime, skl2onnx, sklearn
+import pandas
 from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn import datasets
 from sklearn.ensemble import (ExtraTreesRegressor, GradientBoostingClassifier, GradientBoostingRegressor, HistGradientBoostingClassifier,
                               HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor)
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer, MinMaxScaler, Normalizer, StandardScaler
+from sklearn.preprocessing import Binarizer, MinMaxScaler, Normalizer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -37,13 +40,22 @@ def shown(values):
     return [None if np.isnan(v) else float(f"{float(v):.9g}") for v in values.reshape(-1)]
 
 
+def written(exported, path):
+    """Without what differs from run to run."""
+    exported.producer_version, exported.doc_string = "", ""
+    opsets = sorted(exported.opset_import, key=lambda opset: opset.domain)
+    del exported.opset_import[:]
+    exported.opset_import.extend(opsets)
+    raw = exported.SerializeToString()
+    path.write_bytes(raw)
+    return raw
+
+
 def case(name, model, x, y, zipmap=False, refused=None):
     model.fit(x, y)
     options = {"zipmap": zipmap} if hasattr(model, "classes_") else None
     exported = to_onnx(model, x[:1], options=options, target_opset=18)
-    exported.producer_version, exported.doc_string = "", ""
-    raw = exported.SerializeToString()
-    (HERE / f"{name}.onnx").write_bytes(raw)
+    raw = written(exported, HERE / f"{name}.onnx")
     operators = sorted({node.op_type for node in exported.graph.node})
     OPERATORS.update(operators)
     rows = x[:ROWS]
@@ -85,9 +97,27 @@ case("mlp_number", make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_siz
 x, y = data("digits")
 case("binarized", make_pipeline(Binarizer(threshold=7.5), LogisticRegression(max_iter=50)), x, y)
 
+# Columns of texts and numbers, each an input of its own.
+columns = {"colour": RNG.choice(["red", "green", "blue"], 300).astype(object), "size": RNG.normal(size=300).astype(np.float32),
+           "kind": RNG.integers(1, 4, 300)}
+frame = pandas.DataFrame(columns)
+y = ((frame.colour == "red") ^ (frame["size"] > 0.3)).astype(int) + (frame.kind == 2)
+encode = OneHotEncoder(handle_unknown="ignore")
+model = make_pipeline(ColumnTransformer([("texts", encode, ["colour"]), ("kinds", encode, ["kind"]), ("numbers", StandardScaler(), ["size"])]), LogisticRegression()).fit(frame, y)
+kinds = [("colour", StringTensorType([None, 1])), ("size", FloatTensorType([None, 1])), ("kind", Int64TensorType([None, 1]))]
+exported = to_onnx(model, initial_types=kinds, options={"zipmap": False}, target_opset=18)
+raw = written(exported, HERE / "columns.onnx")
+frame = frame[:ROWS].copy()
+frame.loc[0, "colour"] = "mauve"
+session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
+given = session.run(None, {name: frame[[name]].to_numpy(dtype={"size": np.float32, "kind": np.int64}.get(name, object)) for name in frame})
+COLUMNS = {"colour": list(frame.colour), "size": shown(frame["size"]), "kind": [int(v) for v in frame.kind],
+           "label": shown(given[0]), "probabilities": shown(given[1])}
+OPERATORS.update(sorted({node.op_type for node in exported.graph.node}))
+
 versions = {m.__name__: m.__version__ for m in (sklearn, skl2onnx, onnx, onnxruntime, np)}
 with open(HERE / "onnx.json", "w") as file:
     file.write('{"libraries": %s, "cases": [\n' % json.dumps(versions))
     file.write(",\n".join(json.dumps(case, separators=(",", ":")) for case in CASES))
-    file.write("\n]}\n")
+    file.write('\n], "columns": %s}\n' % json.dumps(COLUMNS, separators=(",", ":")))
 print(OPERATORS)
