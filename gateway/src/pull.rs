@@ -106,9 +106,9 @@ pub(crate) async fn ensure(source: &Source, ctx: &PullContext) -> Result<ModelFi
     }
 }
 
-/// Whether a file of this name is a classic model's: XGBoost's JSON, LightGBM's text or ONNX.
+/// Whether a file of this name is a classic model's: XGBoost's JSON or UBJSON, LightGBM's text or ONNX.
 pub(crate) fn is_classic(name: &str) -> bool {
-    let ends = [".json", ".txt", ".lgb", ".xgb", ".onnx"];
+    let ends = [".json", ".ubj", ".txt", ".lgb", ".xgb", ".onnx"];
     let name = name.to_ascii_lowercase();
     ends.iter().any(|end| name.ends_with(end))
 }

@@ -1,6 +1,8 @@
-//! Classic models, in process: tree ensembles as XGBoost and LightGBM save them, what they predict and why.
+//! Classic models, in process: tree ensembles as XGBoost and LightGBM save them, and graphs in ONNX (feature `onnx`), what
+//! they predict and why.
 //!
-//! [`Model`] is one loaded model: `read` it from bytes, ask what it takes and gives, `predict`, `explain`. Tensors are
+//! [`Model`] is one loaded model: `read` it from bytes, ask what it takes and gives, `predict`, `explain`. [`Pool`] serves it:
+//! queued within bounds, in batches, swapped under its calls. [`contract`] checks inputs against what was agreed. Tensors are
 //! `core`'s; wire formats are the server's. Files are trusted with nothing: what they say of sizes is held against what is
 //! there, and trees with circles are refused.
 

@@ -135,14 +135,12 @@ fn rows_come_whole_or_feature_by_feature() {
 
 #[test]
 fn the_binary_form_is_the_same_model() {
-    for name in ["xgb_categories"] {
-        let case = cases().into_iter().find(|case| case["name"] == name).unwrap();
-        let binary = Model::open(&golden().join(format!("{name}.ubj"))).unwrap();
-        let (rows, json) = (rows(&case, usize::MAX), model(&case));
-        assert_eq!(binary.predict(&rows, &[]).unwrap(), json.predict(&rows, &[]).unwrap(), "{name}");
-        let explain = |model: &Model| model.explain(&rows, &Explaining::default()).unwrap().contributions;
-        assert_eq!(explain(&binary), explain(&json), "{name}");
-    }
+    let case = cases().into_iter().find(|case| case["name"] == "xgb_categories").unwrap();
+    let binary = Model::open(&golden().join("xgb_categories.ubj")).unwrap();
+    let (rows, json) = (rows(&case, usize::MAX), model(&case));
+    assert_eq!(binary.predict(&rows, &[]).unwrap(), json.predict(&rows, &[]).unwrap());
+    let explain = |model: &Model| model.explain(&rows, &Explaining::default()).unwrap().contributions;
+    assert_eq!(explain(&binary), explain(&json));
     // Cut or changed, it is refused or another model, and never a panic.
     let whole = std::fs::read(golden().join("xgb_categories.ubj")).unwrap();
     for end in (1..whole.len()).step_by(53) {
