@@ -1,24 +1,27 @@
 //! Classic models, from outside: in process and at others, by every protocol that is served, through the same routes,
 //! policies, shadows, limits and records as language models.
 
+use crate::harness::client::Answer;
 use crate::harness::events::{Counts, event};
 use crate::harness::home::repository;
 use crate::harness::upstream::Act;
-use crate::harness::{Answer, Client, Gateway, Home, Upstream, chat, eventually, home};
+use crate::harness::{Client, Gateway, Home, Upstream, chat, eventually, home};
 use serde_json::{Value, json};
 
-/// The models of `configs/`, as a configuration names them.
-fn models() -> String {
-    let of = |name: &str| {
-        let path = repository().join(format!("configs/models/{name}.json"));
-        let digest = tidegate_core::digest::Digest::of(&std::fs::read(&path).unwrap());
-        format!(
-            "{name}: {{provider: here, input: x, source: {{uris: [\"file:{}\"], sha256: {digest}}}}}",
-            path.display()
-        )
-    };
-    format!("{}, {}", of("fraud"), of("iris"))
+/// A model of `configs/`, as a configuration names it.
+fn model(name: &str, file: &str) -> String {
+    let path = repository().join(format!("configs/models/{file}.json"));
+    let digest = tidegate_core::digest::Digest::of(&std::fs::read(&path).unwrap());
+    format!("{name}: {{provider: here, input: x, source: {{uris: [\"file:{}\"], sha256: {digest}}}}}", path.display())
 }
+
+/// The model for fraud under another name, behind a comma.
+pub(crate) fn another(name: &str) -> String {
+    format!(", {}", model(name, "fraud"))
+}
+
+/// Before the rest of a configuration: contents are kept.
+pub(crate) const FULL: &str = "content: full\n";
 
 /// A gateway with both models in process, and whatever a test adds.
 pub(crate) struct Served {
@@ -29,10 +32,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn with(providers: &str, more_models: &str, routes: &str, rest: &str) -> Self {
+        let (rest, base) = match rest.strip_prefix(FULL) {
+            Some(rest) => (rest, home::BASE.replace("to: \"file:events\"", "to: \"file:events\", content: full")),
+            None => (rest, home::BASE.to_owned()),
+        };
+        let models = format!("{}, {}{more_models}", model("fraud", "fraud"), model("iris", "iris"));
         let text = format!(
-            "{}providers: {{here: {{local: {{}}}}{providers}}}\nmodels: {{{}{more_models}}}\nroutes: {{fraud: {{model: fraud}}, iris: {{model: iris}}{routes}}}\n{rest}",
-            home::BASE,
-            models(),
+            "{base}providers: {{here: {{local: {{}}}}{providers}}}\nmodels: {{{models}}}\nroutes: {{fraud: {{model: fraud}}, iris: {{model: iris}}{routes}}}\n{rest}"
         );
         let home = Home::new();
         home.write("config.yaml", &text);
@@ -239,9 +245,7 @@ async fn others_are_asked_in_their_protocols_whatever_callers_speak() {
 async fn a_failing_server_is_tried_again_and_fallen_back_from_and_the_record_says_so() {
     let upstream = Upstream::start().await;
     upstream.always(Act::Answer(500, vec![], r#"{"error":"boom"}"#.into()));
-    let routes = ", safe: {variants: {far: {model: up, weight: 1}, near: {model: fraud, weight: 0}}, retry: {attempts: 2, backoff: 1ms, budget: 100%}, fallback: [{when: [5xx], to: near}]}";
-    let rest = "events: {content: full}\n";
-    let _ = rest;
+    let routes = ", safe: {variants: {far: {model: up}, near: {model: fraud}}, policy: {weighted: {far: 100%, near: 0%}}, retry: {attempts: 2, backoff: 1ms, budget: 100%}, fallback: [{when: [5xx], to: {variant: near}}]}";
     let served =
         Served::with(&provider("far", "open_inference", &upstream), ", up: {provider: far, model: up}", routes, "")
             .await;
@@ -341,5 +345,6 @@ async fn a_learning_route_learns_between_classic_models() {
     assert!(good_before > bad_before * 3, "{good_before} against {bad_before}");
     // Who names a variant gets it, whatever was learnt.
     let picked = served.client.post("/v1/models/r/labels/bad:predict", &json!({"inputs": {"x": [ROW]}})).await;
-    assert_eq!((picked.json()["outputs"][0].as_f64(), bad.count()), (Some(0.0), bad_before + 1), "{}", picked.text());
+    assert_eq!(picked.json()["outputs"][0].as_f64(), Some(0.0), "{}", picked.text());
+    assert!(bad.count() > bad_before);
 }

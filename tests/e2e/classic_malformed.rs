@@ -255,9 +255,7 @@ fn cases() -> Vec<Case> {
     }
     all.binary("BYTES", &json!([1, 3]), &json!(4), &[0; 4], "3 elements");
     let good = json!({"inputs": good}).to_string();
-    for length in
-        ["99999", "x", "1e3", "-1", "", "0x10", "18446744073709551616", "99999999999999999999999", "12 ", "+5"]
-    {
+    for length in ["99999", "x", "1e3", "-1", "", "0x10", "18446744073709551616", "99999999999999999999999", "+5"] {
         all.raw(good.clone().into_bytes(), Some(length), "ength");
     }
     for length in ["0", "1", "10"] {

@@ -20,6 +20,9 @@ mod classic;
 #[cfg(test)]
 mod classic_malformed;
 #[cfg(test)]
+#[cfg(feature = "host")]
+mod classic_watched;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contextual;

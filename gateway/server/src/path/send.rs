@@ -392,7 +392,9 @@ mod tests {
     impl Backend for Adapted {
         fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
             self.0.lock().unwrap().push(call.adapter);
-            Box::pin(async { Ok(Answer { body: Bytes::from_static(b"{}"), usage: None, endpoint: None }) })
+            Box::pin(async {
+                Ok(Answer { body: Bytes::from_static(b"{}"), usage: None, endpoint: None, predicted: None })
+            })
         }
 
         fn stream(&self, _: Call) -> BoxFuture<'_, Result<Frames, Fault>> {
