@@ -165,6 +165,7 @@ fn features() -> String {
     let all = [
         ("engine", cfg!(feature = "engine")),
         ("host", cfg!(feature = "host")),
+        ("onnx", cfg!(feature = "onnx")),
         ("otlp", cfg!(feature = "otlp")),
         ("redis", cfg!(feature = "redis")),
     ];

@@ -18,6 +18,7 @@ mod learners;
 mod mount;
 mod saying;
 mod seat;
+mod seldon;
 mod sharing;
 mod told;
 mod watched;

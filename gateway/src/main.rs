@@ -2,6 +2,8 @@
 //! `serve`, and how organs are built from the configuration in `wire`.
 
 mod alerts;
+#[cfg(feature = "engine")]
+mod classic;
 mod cli;
 #[cfg(feature = "host")]
 mod components;

@@ -45,6 +45,11 @@ pub(crate) enum ModelKind {
         /// The file.
         path: PathBuf,
     },
+    /// A classic model in one file.
+    Classic {
+        /// The file.
+        path: PathBuf,
+    },
     /// An embedding model.
     Embedder {
         /// Its safetensors.
@@ -95,9 +100,17 @@ pub(crate) async fn ensure(source: &Source, ctx: &PullContext) -> Result<ModelFi
             let name = uris.first().map_or("model", source::file_name).to_owned();
             let wanted = Wanted { name, sha256: *sha256, bytes: None, uris: uris.clone() };
             let path = Errand::new(ctx).file(&wanted).await.map_err(|tries| PullFault::none(None, &wanted, tries))?;
-            Ok(ModelFiles { kind: ModelKind::Gguf { path } })
+            let kind = if is_classic(&wanted.name) { ModelKind::Classic { path } } else { ModelKind::Gguf { path } };
+            Ok(ModelFiles { kind })
         }
     }
+}
+
+/// Whether a file of this name is a classic model's: XGBoost's JSON or UBJSON, LightGBM's text or ONNX.
+pub(crate) fn is_classic(name: &str) -> bool {
+    let ends = [".json", ".ubj", ".txt", ".lgb", ".xgb", ".onnx"];
+    let name = name.to_ascii_lowercase();
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// The same for an entry of the catalogue.

@@ -87,6 +87,7 @@ impl Second {
             deadlines: Deadlines { connect: total.min(Duration::from_secs(5)), first_token: total, idle: total, total },
             avoid: None,
             taken: None,
+            predict: None,
         };
         Ok(self.backend.complete(call).await?.body)
     }

@@ -16,6 +16,13 @@ mod breast_cancer;
 #[cfg(test)]
 mod cascade;
 #[cfg(test)]
+mod classic;
+#[cfg(test)]
+mod classic_malformed;
+#[cfg(test)]
+#[cfg(feature = "host")]
+mod classic_watched;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod contextual;

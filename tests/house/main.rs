@@ -12,7 +12,7 @@ mod arrows {
 
     /// Each crate of ours and those of ours that it may name. A crate that is not here is refused: put it in with its
     /// arrows, and into ARCHITECTURE.md.
-    const SEES: [(&str, &[&str]); 15] = [
+    const SEES: [(&str, &[&str]); 17] = [
         ("tidegate-core", &[]),
         ("tidegate-config", &["tidegate-core"]),
         ("tidegate-experiment", &[]),
@@ -20,18 +20,24 @@ mod arrows {
         ("tidegate-watch", &["tidegate-core"]),
         ("tidegate-state", &["tidegate-core"]),
         ("tidegate-storage", &["tidegate-core"]),
-        ("tidegate-upstream", &["tidegate-core"]),
+        ("tidegate-dialect", &["tidegate-core"]),
+        ("tidegate-upstream", &["tidegate-core", "tidegate-dialect"]),
         ("tidegate-engine", &["tidegate-core"]),
+        ("tidegate-classic", &["tidegate-core"]),
         ("tidegate-host", &["tidegate-core"]),
         ("tidegate-registry", &["tidegate-core"]),
         ("tidegate-prompts", &["tidegate-core"]),
-        ("tidegate-server", &["tidegate-core", "tidegate-config", "tidegate-route", "tidegate-experiment"]),
+        (
+            "tidegate-server",
+            &["tidegate-core", "tidegate-config", "tidegate-dialect", "tidegate-route", "tidegate-experiment"],
+        ),
         ("tidegate-loadtest", &[]),
         (
             "tidegate",
             &[
                 "tidegate-core",
                 "tidegate-config",
+                "tidegate-dialect",
                 "tidegate-experiment",
                 "tidegate-route",
                 "tidegate-watch",
@@ -39,6 +45,7 @@ mod arrows {
                 "tidegate-storage",
                 "tidegate-upstream",
                 "tidegate-engine",
+                "tidegate-classic",
                 "tidegate-host",
                 "tidegate-prompts",
                 "tidegate-registry",
@@ -48,7 +55,7 @@ mod arrows {
     ];
 
     /// Dependencies that one crate alone may name, by the beginning of their names.
-    const OWNED: [(&str, &str); 13] = [
+    const OWNED: [(&str, &str); 14] = [
         ("redis", "tidegate-state"),
         ("governor", "tidegate-state"),
         ("dashmap", "tidegate-state"),
@@ -58,6 +65,7 @@ mod arrows {
         ("candle-", "tidegate-engine"),
         ("tokenizers", "tidegate-engine"),
         ("llguidance", "tidegate-engine"),
+        ("tract-", "tidegate-classic"),
         ("sqlx", "tidegate-registry"),
         ("wasmtime", "tidegate-host"),
         ("wit-", "tidegate-host"),

@@ -12,11 +12,11 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
-    CorsSpec, DatabaseSpec, Device, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal, GovernanceSpec,
-    HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec,
-    OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement,
-    RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source,
-    SourceUri, StickyBy, SubjectSpec, Timing,
+    CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal,
+    GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
+    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
+    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
+    ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -172,6 +172,7 @@ fn store_events(spec: &EventsSpec) -> Value {
 fn provider(kind: &ProviderKind) -> Value {
     match kind {
         ProviderKind::OpenAi(spec) => json!({"openai": open_ai(spec)}),
+        ProviderKind::Classic(spec) => json!({dialect(spec.dialect): open_ai(&spec.upstream)}),
         ProviderKind::Local(spec) => json!({"local": {
             "device": match spec.device {
                 Device::Auto => "auto",
@@ -182,6 +183,17 @@ fn provider(kind: &ProviderKind) -> Value {
             "max_batch": spec.max_batch,
             "queue": spec.queue,
         }}),
+    }
+}
+
+const fn dialect(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenInference => "open_inference",
+        Dialect::TfServing => "tf_serving",
+        Dialect::Mlflow => "mlflow",
+        Dialect::Seldon => "seldon",
+        Dialect::BentoMl => "bentoml",
+        Dialect::TorchServe => "torchserve",
     }
 }
 
@@ -257,6 +269,7 @@ fn model(spec: &ModelSpec) -> Value {
         "provider": spec.provider,
         "model": spec.upstream,
         "source": spec.source.as_ref().map(source),
+        "input": spec.input,
         "price": spec.price,
         "context_length": spec.context_length,
     })

@@ -257,13 +257,20 @@ fn check_model(
                     .remedy("leave `model` out; `source` says what is run");
             }
         }
-        Some(ProviderFile::OpenAi(_)) if has("source") => {
+        Some(_) if has("source") => {
             let name = &provider.value;
             desk.notes
                 .fault(at, format!("this model has a `source`, and its provider `{name}` is not local"))
                 .remedy("leave `source` out, or name a local provider");
         }
-        Some(ProviderFile::OpenAi(_)) | None => {}
+        Some(_) => {
+            if let Some(input) = &model.input {
+                desk.notes
+                    .fault(&input.at, "only a model that runs in this process is told what its input is called")
+                    .remedy("leave `input` out");
+            }
+        }
+        None => {}
     }
 }
 

@@ -12,19 +12,25 @@ pub enum Api {
     Completions,
     /// `POST /v1/embeddings`.
     Embeddings,
+    /// A classic model, by whichever of its protocols.
+    Predict,
 }
 
 impl Api {
     /// Every interface.
-    pub const ALL: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Predict];
 
-    /// The path below `/v1`, as OpenAI-compatible servers spell it.
+    /// Those of language models, as OpenAI-compatible servers have them.
+    pub const OPENAI: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+
+    /// The path below `/v1`, as OpenAI-compatible servers spell it; none where the protocol has it from the model's name.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
+            Self::Predict => "",
         }
     }
 
@@ -35,6 +41,7 @@ impl Api {
             Self::ChatCompletions => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::Predict => "predict",
         }
     }
 }

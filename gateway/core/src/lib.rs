@@ -23,6 +23,7 @@ pub mod said;
 pub mod secret;
 pub mod spec;
 pub mod state_id;
+pub mod tensor;
 pub mod trace;
 pub mod usage;
 
@@ -43,5 +44,6 @@ pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, Prom
 pub use said::{Checks, Said};
 pub use secret::Secret;
 pub use state_id::StateId;
+pub use tensor::{Datatype, PredictAnswer, PredictRequest, Tensor, TensorFault, TensorMeta};
 pub use trace::{SpanId, TraceId};
 pub use usage::{NanoUsd, Price, Usage};

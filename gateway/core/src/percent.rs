@@ -32,6 +32,22 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// A text as one segment of a path: all but letters, digits, `-`, `.`, `_` and `~` is escaped, and so is a segment of dots.
+#[must_use]
+pub fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let is_dots = matches!(text, "." | "..");
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && !is_dots) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)])));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +58,8 @@ mod tests {
         assert_eq!(decoded("100%%4x%"), "100%%4x%");
         assert_eq!(decoded("%ff"), "\u{fffd}");
         assert_eq!(bytes("%ff%00"), [255, 0]);
+        assert_eq!(segment("a b/..\u{e9}~"), "a%20b%2F%2E%2E%C3%A9~".replace("%2E", "."));
+        assert_eq!((segment(".."), segment("a.b")), ("%2E%2E".to_owned(), "a.b".to_owned()));
     }
 
     #[test]

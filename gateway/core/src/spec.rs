@@ -45,7 +45,8 @@ pub use monitor::{
 pub use plugin::{FilterSpec, PluginLimits, PluginSpec, WasiGrant};
 pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
-    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
+    AuthSpec, Balance, ClassicSpec, Device, Dialect, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind,
+    ProviderSpec, ProxySpec,
 };
 pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};

@@ -5,6 +5,7 @@
 
 mod api;
 mod body;
+mod classic;
 mod closing;
 mod gate;
 pub mod listen;

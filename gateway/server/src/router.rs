@@ -9,6 +9,12 @@ use tidegate_core::{Api, Role};
 pub enum Endpoint {
     /// A call to a model.
     Infer(Api),
+    /// A call to a classic model, whose path says how.
+    Predict,
+    /// What is said of classic models.
+    Classic,
+    /// Which models there are, and that one is there.
+    Repository,
     /// The list of routes.
     Models,
     /// One route.
@@ -68,12 +74,24 @@ const fn row(method: Method, path: &'static str, endpoint: Endpoint, role: Optio
 }
 
 /// Everything served.
-pub const TABLE: [Row; 16] = [
+pub const TABLE: [Row; 28] = [
     row(Method::POST, "/v1/chat/completions", Endpoint::Infer(Api::ChatCompletions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/completions", Endpoint::Infer(Api::Completions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/embeddings", Endpoint::Infer(Api::Embeddings), Some(Role::Infer), Side::Public),
     row(Method::GET, "/v1/models", Endpoint::Models, Some(Role::Infer), Side::Public),
     row(Method::GET, "/v1/models/{}", Endpoint::Model, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/v1/models/{}", Endpoint::Predict, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/v2/models/{}", Endpoint::Predict, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/invocations", Endpoint::Predict, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/api/v1.0/predictions", Endpoint::Predict, Some(Role::Infer), Side::Public),
+    row(Method::GET, "/v2/health/live", Endpoint::Classic, None, Side::Public),
+    row(Method::GET, "/v2/health/ready", Endpoint::Classic, None, Side::Public),
+    row(Method::GET, "/ping", Endpoint::Classic, None, Side::Public),
+    row(Method::GET, "/v2", Endpoint::Classic, Some(Role::Infer), Side::Public),
+    row(Method::GET, "/version", Endpoint::Classic, Some(Role::Infer), Side::Public),
+    row(Method::GET, "/v2/models/{}", Endpoint::Classic, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/v2/repository/index", Endpoint::Repository, Some(Role::Infer), Side::Public),
+    row(Method::POST, "/v2/repository/models/{}", Endpoint::Repository, Some(Role::Admin), Side::Public),
     row(Method::GET, "/healthz", Endpoint::Health, None, Side::Both),
     row(Method::GET, "/readyz", Endpoint::Ready, None, Side::Both),
     row(Method::GET, "/metrics", Endpoint::Metrics, Some(Role::Read), Side::Both),
@@ -145,9 +163,9 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_the_two_probes_needs_a_role() {
+    fn everything_but_the_probes_needs_a_role() {
         let open: Vec<_> = TABLE.iter().filter(|row| row.role.is_none()).map(|row| row.path).collect();
-        assert_eq!(open, ["/healthz", "/readyz"]);
+        assert_eq!(open, ["/v2/health/live", "/v2/health/ready", "/ping", "/healthz", "/readyz"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! snapshot's slot and the ports.
 
 use crate::api::{admin, cors, error, models, probe};
+use crate::classic::{self, About, Target};
 use crate::closing::Closing;
 use crate::gate;
 use crate::listen::{Drain, Peer};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tidegate_core::port::events::Events;
 use tidegate_core::port::mount::{Door, Mount};
-use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, InferenceId, Ledger, Role};
+use tidegate_core::{Api, Caller, Clock, Dice, Fault, FaultKind, InferenceId, Ledger, Role};
 
 /// The header by which a caller names an answer to us.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -145,25 +146,34 @@ impl Server {
         match mounted::find(&self.ports.mounts, door, head) {
             // A head too large has a status of its own, which not every interface knows.
             Some((mount, _)) if fault.kind == FaultKind::InvalidRequest => mounted::refuse(&**mount, fault),
-            _ => error::respond(fault),
+            _ => error::respond_at(head.uri.path(), fault),
         }
     }
 
     async fn route(self: &Arc<Self>, head: Box<Parts>, body: Incoming, peer: &Peer) -> Response<ReplyBody> {
         match router::find(&head.method, head.uri.path(), peer.terms.admin) {
             Found::Endpoint(Endpoint::Infer(api), ..) => {
-                path::serve(self, self.snapshot(), api, head, body, peer).await
+                path::serve(self, self.snapshot(), path::Entry::Text(api), head, body, peer).await
             }
+            Found::Endpoint(Endpoint::Predict, ..) => match Target::of(head.uri.path()) {
+                Some(target) => {
+                    path::serve(self, self.snapshot(), path::Entry::Tensors(target), head, body, peer).await
+                }
+                None => error::plain(&Fault::new(
+                    FaultKind::NotFound,
+                    "there is nothing to POST at this path: ask models at /v2/models/NAME/infer or /v1/models/NAME:predict",
+                )),
+            },
             Found::Endpoint(endpoint, role, rest) => {
-                let rest = rest.to_owned();
+                let (path, rest) = (head.uri.path().to_owned(), rest.to_owned());
                 // Boxed, since its room would else be in the future of every call.
                 let other = Box::pin(self.other(endpoint, role, &rest, head, body, peer));
-                other.await.unwrap_or_else(|fault| error::respond(&fault))
+                other.await.unwrap_or_else(|fault| error::respond_at(&path, &fault))
             }
             Found::Preflight(allowed) => cors::preflight(&head.headers, &allowed),
             Found::WrongMethod(allowed) => {
                 let says = format!("this path takes {allowed} only");
-                let mut response = error::respond(&Fault::new(FaultKind::MethodNotAllowed, says));
+                let mut response = error::respond_at(head.uri.path(), &Fault::new(FaultKind::MethodNotAllowed, says));
                 if let Ok(allowed) = HeaderValue::try_from(allowed) {
                     response.headers_mut().insert(ALLOW, allowed);
                 }
@@ -179,11 +189,26 @@ impl Server {
                 // Boxed, as above.
                 Box::pin(mounted::serve(self, &**mount, passage, *head, body, peer)).await
             }
-            Found::Nothing => error::respond(&Fault::new(
-                FaultKind::NotFound,
-                "there is nothing at this path; the interface begins at /v1/chat/completions and /v1/models",
-            )),
+            Found::Nothing => error::respond_at(
+                head.uri.path(),
+                &Fault::new(
+                    FaultKind::NotFound,
+                    "there is nothing at this path; the interface begins at /v1/chat/completions and /v1/models",
+                ),
+            ),
         }
+    }
+
+    /// What is asked about classic models.
+    async fn about(
+        &self,
+        snapshot: &Snapshot,
+        caller: Option<&Caller>,
+        path: &str,
+    ) -> Result<Response<ReplyBody>, Fault> {
+        let nothing =
+            || Fault::new(FaultKind::NotFound, "there is nothing at this path: models are at /v2/models/NAME");
+        classic::answer(self, snapshot, caller, About::of(path).ok_or_else(nothing)?).await
     }
 
     /// Everything that is no call to a model.
@@ -198,7 +223,11 @@ impl Server {
     ) -> Result<Response<ReplyBody>, Fault> {
         let snapshot = self.snapshot();
         let Some(role) = role else {
-            return if endpoint == Endpoint::Health { Ok(probe::health()) } else { probe::ready(self) };
+            return match endpoint {
+                Endpoint::Health => Ok(probe::health()),
+                Endpoint::Classic => self.about(&snapshot, None, head.uri.path()).await,
+                _ => probe::ready(self),
+            };
         };
         let now: SystemTime = self.ports.clock.wall();
         let caller = caller::authenticate(snapshot.keys_of(peer.terms.admin), &head.headers, peer, now)?;
@@ -207,7 +236,9 @@ impl Server {
         }
         match endpoint {
             Endpoint::Models => Ok(models::list(&snapshot, &caller)),
-            Endpoint::Model => models::one(&snapshot, &caller, rest),
+            Endpoint::Model => models::one(&snapshot, &caller, rest).await,
+            Endpoint::Classic => self.about(&snapshot, Some(&caller), head.uri.path()).await,
+            Endpoint::Repository => classic::repository(&snapshot, &caller, head.uri.path()),
             Endpoint::Metrics => Ok(probe::metrics(self)),
             _ => {
                 let body = arrive::collect(&head.headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;

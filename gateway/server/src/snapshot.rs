@@ -153,6 +153,18 @@ pub struct ShadowArm {
 }
 
 impl Route {
+    /// Whether its arms are classic models; none of them is then a language model.
+    #[must_use]
+    pub fn is_classic(&self) -> bool {
+        self.arms.iter().any(|arm| arm.backend.is_classic())
+    }
+
+    /// Whether anybody looks at what is asked and answered, beside the caller and the model.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        !(self.watchers.is_empty() && self.shadows.is_empty())
+    }
+
     /// The context that a caller can count on, whichever arm serves him; unknown where one arm's is.
     #[must_use]
     pub fn context_length(&self) -> Option<u32> {

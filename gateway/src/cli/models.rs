@@ -54,7 +54,7 @@ impl Pull {
 
 fn paths(files: &ModelFiles) -> Vec<&Path> {
     match &files.kind {
-        ModelKind::Gguf { path } => vec![path],
+        ModelKind::Gguf { path } | ModelKind::Classic { path } => vec![path],
         ModelKind::Embedder { weights, tokenizer, config } => vec![weights, tokenizer, config],
     }
 }

@@ -22,7 +22,12 @@ impl Backend for Fake {
         Box::pin(async move {
             match self.answers {
                 None => std::future::pending().await,
-                Some(Ok(body)) => Ok(Answer { body: Bytes::from_static(body.as_bytes()), usage: None, endpoint: None }),
+                Some(Ok(body)) => Ok(Answer {
+                    body: Bytes::from_static(body.as_bytes()),
+                    usage: None,
+                    endpoint: None,
+                    predicted: None,
+                }),
                 Some(Err(kind)) => Err(Fault::new(kind, "as it\nwas told")),
             }
         })

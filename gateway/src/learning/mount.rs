@@ -1,8 +1,9 @@
-//! `POST /v1/feedback`: what callers say of answers. Owns the request and its answer; the form of what is said is
+//! `POST /v1/feedback`: what callers say of answers, and the same in Seldon's form. Owns the request and its answer; the form of what is said is
 //! [`form`](super::form)'s.
 
 use super::form::feedback;
 use super::learners::Learners;
+use super::seldon;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -16,6 +17,8 @@ use tidegate_core::{Caller, Fault, FaultKind, Role};
 use tidegate_server::mounted::refusal;
 
 const PATH: &str = "/v1/feedback";
+/// The same by Seldon's protocol.
+const SELDON: &str = "/api/v1.0/feedback";
 /// The largest body taken.
 const LARGEST: usize = 1024 * 1024;
 /// The most of them in one body.
@@ -38,6 +41,13 @@ impl FeedbackMount {
         let key = head.headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
         let parsed: Value = serde_json::from_slice(&body)
             .map_err(|e| Fault::new(FaultKind::InvalidRequest, format!("the body is no JSON: {e}")))?;
+        if head.uri.path() == SELDON {
+            for (at, one) in seldon::said(&parsed)?.into_iter().enumerate() {
+                let key = key.as_ref().map(|key| format!("{key}#{at}"));
+                self.take(caller, one, key).await?;
+            }
+            return Ok(json!({"meta": parsed.pointer("/response/meta").cloned().unwrap_or_default()}));
+        }
         let Value::Array(all) = parsed else { return self.take(caller, parsed, key).await };
         if all.len() > MOST {
             let says = format!("a body has at most {MOST} feedbacks: send several bodies");
@@ -73,8 +83,8 @@ impl FeedbackMount {
 impl Mount for FeedbackMount {
     fn find(&self, door: Door, method: &Method, path: &str) -> Passage {
         match (door, path, method) {
-            (Door::Public, PATH, &Method::POST) => Passage::Needs(Role::Feedback),
-            (Door::Public, PATH, _) => Passage::WrongMethod("POST".to_owned()),
+            (Door::Public, PATH | SELDON, &Method::POST) => Passage::Needs(Role::Feedback),
+            (Door::Public, PATH | SELDON, _) => Passage::WrongMethod("POST".to_owned()),
             _ => Passage::Nothing,
         }
     }

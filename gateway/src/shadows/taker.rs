@@ -7,10 +7,11 @@ use crate::second::Second;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_core::port::backend::Backend;
+use tidegate_core::port::backend::{Backend, Call, Predict};
 use tidegate_core::port::shadow::{Copied, Place, Shadow};
 use tidegate_core::spec::ShadowSpec;
 use tidegate_core::{Fault, Price, RouteName, Said};
+use tidegate_dialect::{Served, Wrong};
 use tidegate_server::observe::shadows::{Counted, ShadowCounts, ShadowOutcome};
 use tidegate_storage::shadows::ShadowEntry;
 use tokio::sync::Semaphore;
@@ -63,6 +64,12 @@ impl Taker {
     }
 }
 
+/// The outputs of a classic model's answer, as JSON.
+fn outputs(parts: &[Bytes]) -> String {
+    let answer: serde_json::Value = serde_json::from_slice(&parts.concat()).unwrap_or_default();
+    answer["outputs"].to_string()
+}
+
 impl Shadow for Taker {
     fn place(&self) -> Option<Place> {
         let this = &self.0;
@@ -102,7 +109,8 @@ impl Inner {
         let Ok(_slot) = self.slots.acquire().await else { return };
         let Copied { of, call, stream, primary } = copy;
         let (request, began) = (call.body.clone(), Instant::now());
-        let answered = self.ask(call, stream).await;
+        let predict = call.predict.clone();
+        let answered = self.ask(call, stream, predict.as_ref()).await;
         let seconds = [began.elapsed().as_secs_f64(), Duration::from_micros(primary.us).as_secs_f64()];
         let mut entry = ShadowEntry {
             at: self.accounts.clock.unix_ms(),
@@ -120,7 +128,11 @@ impl Inner {
                 let (said, got) = (Said::read(&parts), Said::read(&primary.answer));
                 entry.usd[0] = self.asked.price.and_then(|price| Some(price.cost(&said.usage?)));
                 self.account.spend(entry.usd[0].unwrap_or_default(), entry.at);
-                let (own, theirs) = (said.first(), got.first());
+                let (own, theirs) = match predict {
+                    None => (said.first(), got.first()),
+                    // All of what a classic model says is its answer.
+                    Some(_) => (outputs(&parts), outputs(&primary.answer)),
+                };
                 let mut compared = compare(&own, &theirs, self.spec.compare.numeric_tolerance);
                 (compared.similarity, compared.judged) = self.second(&request, &own, &theirs).await;
                 entry.compared = Some(compared);
@@ -135,9 +147,14 @@ impl Inner {
         self.accounts.note(&entry);
     }
 
-    async fn ask(&self, call: tidegate_core::port::backend::Call, stream: bool) -> Result<Vec<Bytes>, Fault> {
+    async fn ask(&self, call: Call, stream: bool, predict: Option<&Predict>) -> Result<Vec<Bytes>, Fault> {
         if !stream {
-            return Ok(vec![self.asked.backend.complete(call).await?.body]);
+            let answer = self.asked.backend.complete(call).await?;
+            if let (Some(Predict { request, .. }), Some(predicted)) = (predict, &answer.predicted) {
+                let json = Served::answered("", request, predicted);
+                return Ok(vec![json.map_err(Wrong::of_provider)?]);
+            }
+            return Ok(vec![answer.body]);
         }
         let mut frames = self.asked.backend.stream(call).await?.frames;
         let (mut parts, mut length) = (Vec::new(), 0);

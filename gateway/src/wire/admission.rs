@@ -32,6 +32,7 @@ fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
     let length = |path: &std::path::Path| path.metadata().map_or(0, |about| about.len());
     match &files.kind {
         ModelKind::Gguf { path } => length(path).saturating_add(local.kv_cache).saturating_add(BESIDE),
+        ModelKind::Classic { path } => length(path).saturating_mul(4),
         ModelKind::Embedder { weights, .. } => length(weights).saturating_add(BESIDE),
     }
 }

@@ -2,13 +2,15 @@
 //! the store's.
 
 use super::verified::Verified;
-use crate::pull::{ModelFiles, ModelKind};
+use crate::pull::{ModelFiles, ModelKind, is_classic};
 use anyhow::{Context as _, ensure};
 use std::path::PathBuf;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
 use tidegate_core::port::models::ServedVersion;
 
+/// The names that a classic model's file has in a folder, as MLflow's flavours and people write it.
+const CLASSIC: [&str; 5] = ["model.json", "model.xgb", "model.lgb", "model.txt", "model.onnx"];
 /// The three files of an embedding model.
 const EMBEDDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
@@ -32,6 +34,8 @@ pub(crate) async fn files(
     let mut shelf = Opened { blobs, verified, digests: Vec::new() };
     let kind = if is_gguf(folder.name()) {
         ModelKind::Gguf { path: shelf.local(&folder).await? }
+    } else if is_classic(folder.name()) {
+        ModelKind::Classic { path: shelf.local(&folder).await? }
     } else {
         within(&folder, storage, &mut shelf).await?
     };
@@ -54,11 +58,15 @@ async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> any
         return Ok(ModelKind::Gguf { path: shelf.local(&named(&only.name)?).await? });
     }
     ensure!(ggufs.is_empty(), "{storage} has several GGUF files: let the version's source name one of them");
+    let is_one = |it: &&BlobEntry| it.length.is_some() && CLASSIC.contains(&it.name.as_str());
+    if let [only] = entries.iter().filter(is_one).collect::<Vec<_>>()[..] {
+        return Ok(ModelKind::Classic { path: shelf.local(&named(&only.name)?).await? });
+    }
     let missing: Vec<&str> =
         EMBEDDER.into_iter().filter(|name| !entries.iter().any(|it| it.name == *name && it.length.is_some())).collect();
     ensure!(
         missing.is_empty(),
-        "{storage} has neither a GGUF file nor an embedding model: there is no {}",
+        "{storage} has neither a GGUF file nor a classic nor an embedding model: there is no {}",
         missing.join(", ")
     );
     let [weights, tokenizer, config] = EMBEDDER;

@@ -1,5 +1,6 @@
-//! Local models: files to engines. Owns the choice between a language model and an embedding model.
+//! Local models: files to engines. Owns the choice between a language model, a classic one and an embedding model.
 
+use crate::classic::LocalClassic;
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ pub(crate) async fn load(
     dice: Arc<dyn Dice>,
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let (name, local, context) = (model.name.clone(), local.clone(), model.context_length);
+    let input = model.input.clone();
     super::pages::allow_huge();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let backend = tokio::task::spawn_blocking(move || build(&local, context, files, clock, dice))
+    let backend = tokio::task::spawn_blocking(move || build(&local, (context, input), files, clock, dice))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
@@ -34,7 +36,7 @@ pub(crate) async fn load(
 
 fn build(
     local: &LocalSpec,
-    context: Option<u32>,
+    (context, input): (Option<u32>, Option<String>),
     files: ModelFiles,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
@@ -56,6 +58,7 @@ fn build(
             let engine = Engine::load(&options, &mut |_| {})?;
             Arc::new(LocalGenerator::new(Arc::new(engine), clock, dice))
         }
+        ModelKind::Classic { path } => Arc::new(LocalClassic::open(&path, input)?),
         ModelKind::Embedder { weights, tokenizer, config } => {
             let options = EmbedOptions { weights, tokenizer, config, max_tokens: 256, threads, queue_len: local.queue };
             Arc::new(LocalEmbedder::new(Arc::new(Embedder::load(&options)?)))

@@ -18,11 +18,11 @@ use tidegate_core::port::backend::Backend;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::models::{Models, Serving};
 use tidegate_core::port::prompts::Prompts;
-use tidegate_core::spec::{GatewaySpec, LimitSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
+use tidegate_core::spec::{ClassicSpec, GatewaySpec, LimitSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
 use tidegate_core::{Clock, Dice, ModelName, ProviderName};
 use tidegate_server::observe::metrics::Metrics;
 use tidegate_server::snapshot::Served;
-use tidegate_upstream::{OpenAiBackend, TlsRoots};
+use tidegate_upstream::{ClassicBackend, OpenAiBackend, TlsRoots};
 
 /// What parts are built with.
 #[derive(Debug)]
@@ -78,6 +78,13 @@ pub(crate) struct Shelf {
     pub(crate) announcer: Arc<Announcer>,
 }
 
+/// Builds a provider of classic models.
+fn classic(name: &ProviderName, spec: &ClassicSpec, tools: &Tools) -> anyhow::Result<Arc<dyn Backend>> {
+    let (clock, dice, roots) = (Arc::clone(&tools.clock), Arc::clone(&tools.dice), tools.roots(&spec.upstream));
+    let built = ClassicBackend::build(name, spec, clock, dice, &roots);
+    Ok(Arc::new(built.with_context(|| format!("provider `{name}`"))?))
+}
+
 /// A backend and what it was built from.
 type Built<Spec> = (Spec, Arc<dyn Backend>);
 
@@ -85,6 +92,7 @@ type Built<Spec> = (Spec, Arc<dyn Backend>);
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
+    classic: BTreeMap<ProviderName, Built<ClassicSpec>>,
     local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Limiter)>,
     plugins: Plugins,
@@ -117,6 +125,14 @@ impl Parts {
                 };
                 next.openai.insert(name.clone(), ((**openai).clone(), backend));
             }
+            if let ProviderKind::Classic(spec) = &provider.kind {
+                let kept = self.classic.get(name).filter(|(old, _)| old == &**spec);
+                let backend = match kept {
+                    Some((_, backend)) => Arc::clone(backend),
+                    None => classic(name, spec, tools)?,
+                };
+                next.classic.insert(name.clone(), ((**spec).clone(), backend));
+            }
         }
         // Before the models, which take longer.
         next.plugins = self.plugins.renewed(spec, &tools.workshop, &tools.depot).await?;
@@ -145,6 +161,7 @@ impl Parts {
     #[must_use]
     pub(crate) fn backend(&self, model: &ModelSpec) -> Option<Arc<dyn Backend>> {
         let remote = self.openai.get(&model.provider).map(|(_, backend)| backend);
+        let remote = remote.or_else(|| self.classic.get(&model.provider).map(|(_, backend)| backend));
         remote.or_else(|| self.local.get(&model.name).map(|local| &local.backend)).map(Arc::clone)
     }
 

@@ -5,7 +5,7 @@ use super::deciders::Deciders;
 use super::parts::Parts;
 use crate::second::{ModelJudge, Second};
 use crate::shadows::{Asked, Taker};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
@@ -123,6 +123,9 @@ fn built(
     let shadows =
         route.shadows.iter().map(|one| shadow(name, one, spec, parts, deciders)).collect::<anyhow::Result<Vec<_>>>();
     let filters = route.filters.iter().map(|one| filter(one, parts)).collect::<anyhow::Result<Vec<_>>>();
+    let arms = arms.with_context(|| format!("route `{name}`"))?;
+    let shadows = shadows.with_context(|| format!("route `{name}`"))?;
+    kinds(route, &arms, &shadows).with_context(|| format!("route `{name}`"))?;
     Ok(Route {
         spec: Arc::new(route.clone()),
         policy: Policy::new(route, states).with_context(|| format!("route `{name}`"))?,
@@ -130,11 +133,31 @@ fn built(
         critics: Critics::default(),
         budget,
         allowance: None,
-        arms: arms.with_context(|| format!("route `{name}`"))?,
+        arms,
         filters: filters.with_context(|| format!("route `{name}`"))?,
         watchers: deciders.watchers(name, spec, judges)?,
-        shadows: shadows.with_context(|| format!("route `{name}`"))?,
+        shadows,
     })
+}
+
+/// Classic models and language models are asked by different protocols, so a route has one kind of them; and what makes or
+/// looks at texts has nothing to do at classic ones.
+fn kinds(route: &RouteSpec, arms: &[Arm], shadows: &[ShadowArm]) -> anyhow::Result<()> {
+    let all = || arms.iter().chain(shadows.iter().map(|shadow| &shadow.arm));
+    let is_classic = arms.first().is_some_and(|arm| arm.backend.is_classic());
+    if let Some(other) = all().find(|arm| arm.backend.is_classic() != is_classic) {
+        let (one, two) = if is_classic { ("classic", "language") } else { ("language", "classic") };
+        anyhow::bail!("it has {one} models, and `{}` is a {two} model: give each kind a route of its own", other.model);
+    }
+    if !is_classic {
+        return Ok(());
+    }
+    ensure!(route.filters.is_empty(), "its models are classic ones, which filters do not look at: leave `filters` out");
+    for arm in all() {
+        let is_bare = arm.prompt.is_none() && arm.adapter.is_none() && arm.parameters.is_empty();
+        ensure!(is_bare, "the model of `{}` is a classic one: it takes no prompt, adapter or parameters", arm.name);
+    }
+    Ok(())
 }
 
 /// A plugin that looks at the calls of a route.

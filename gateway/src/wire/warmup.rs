@@ -19,6 +19,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &ModelKind) -> anyhow::Result<()> {
     let (api, body) = match kind {
         ModelKind::Gguf { .. } => (Api::Completions, json!({"model": model, "prompt": "a", "max_tokens": 1})),
+        // Its file was read whole, so a call would say no more.
+        ModelKind::Classic { .. } => return Ok(()),
         ModelKind::Embedder { .. } => (Api::Embeddings, json!({"model": model, "input": "a"})),
     };
     let call = Call {
@@ -31,6 +33,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         deadlines: Deadlines { connect: LONGEST, first_token: LONGEST, idle: LONGEST, total: LONGEST },
         avoid: None,
         taken: None,
+        predict: None,
     };
     let answer = tokio::time::timeout(LONGEST, backend.complete(call)).await;
     let answer = answer
@@ -47,7 +50,7 @@ fn is_answer(api: Api, answer: &Value) -> bool {
         Api::Embeddings => answer["data"][0]["embedding"]
             .as_array()
             .is_some_and(|vector| !vector.is_empty() && vector.iter().all(Value::is_number)),
-        Api::ChatCompletions | Api::Completions => answer["choices"][0].is_object(),
+        Api::ChatCompletions | Api::Completions | Api::Predict => answer["choices"][0].is_object(),
     }
 }
 

@@ -49,6 +49,7 @@ fn call(is_stream: bool) -> Call {
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
         taken: None,
+        predict: None,
         caller: 0,
     }
 }

@@ -2,6 +2,7 @@
 //! shared between calls there; which endpoint takes a call is decided in `ward`.
 
 use crate::BuildFault;
+use crate::ask::{Ask, Base};
 use crate::dial::{DialFault, Target, bare_host, dial};
 use crate::lane::{H1, Lane, Out, h2_over};
 use crate::pool::Pool;
@@ -35,12 +36,13 @@ pub(crate) struct Endpoint {
     pub(crate) waits: bool,
     h1: Form,
     h2: Form,
+    base: Base,
 }
 
 /// The parts of a request that are the same for every call.
 #[derive(Debug)]
 struct Form {
-    uris: [Uri; Api::ALL.len()],
+    uris: [Uri; Api::OPENAI.len()],
     /// With `accept: application/json`.
     whole: HeaderMap,
     /// With `accept: text/event-stream`.
@@ -101,12 +103,13 @@ impl Endpoint {
             let uri = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query(path);
             uri.build().map_err(|_| fault("it is malformed"))
         };
-        let [chat, completions, embeddings] = Api::ALL;
+        let [chat, completions, embeddings] = Api::OPENAI;
         let abs = [absolute(paths(chat)?)?, absolute(paths(completions)?)?, absolute(paths(embeddings)?)?];
         let origin = [Uri::from(paths(chat)?), Uri::from(paths(completions)?), Uri::from(paths(embeddings)?)];
         let most = provider.max_concurrency.unwrap_or(provider.max_connections);
         let capacity = most.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
+            base: Base::of(&paths(chat)?, chat.path()),
             name: spec.name.clone(),
             pool: Arc::default(),
             h1: Form::new(if forwarder.is_some() { abs.clone() } else { origin }, &with_host),
@@ -153,7 +156,7 @@ impl Endpoint {
     }
 
     /// The request of `call` as it goes out on `lane`.
-    pub(crate) fn request(&self, call: &Call, lane: &Lane, is_stream: bool) -> Request<Out> {
+    pub(crate) fn request(&self, call: &Call, ask: Option<&Ask>, lane: &Lane, is_stream: bool) -> Request<Out> {
         let form = if lane.is_h2() { &self.h2 } else { &self.h1 };
         let mut headers = if is_stream { form.stream.clone() } else { form.whole.clone() };
         for (name, value) in &*call.headers {
@@ -162,9 +165,17 @@ impl Endpoint {
                 headers.append(name.clone(), value.clone());
             }
         }
-        let mut request = Request::new(Full::new(call.body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = form.uris[index(call.api)].clone();
+        if let Some(length) = ask.and_then(|ask| ask.header_length) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+        }
+        let (method, uri, body) = match ask {
+            None => (Method::POST, form.uris[index(call.api)].clone(), &call.body),
+            Some(ask) => (ask.method.clone(), self.base.address(&form.uris[0], &ask.path), &ask.body),
+        };
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
         *request.version_mut() = if lane.is_h2() { Version::HTTP_2 } else { Version::HTTP_11 };
         *request.headers_mut() = headers;
         request
@@ -172,7 +183,7 @@ impl Endpoint {
 }
 
 impl Form {
-    fn new(uris: [Uri; Api::ALL.len()], shared: &HeaderMap) -> Self {
+    fn new(uris: [Uri; Api::OPENAI.len()], shared: &HeaderMap) -> Self {
         let accepting = |what| {
             let mut headers = shared.clone();
             headers.entry(ACCEPT).or_insert(HeaderValue::from_static(what));
@@ -184,11 +195,15 @@ impl Form {
 
 const fn index(api: Api) -> usize {
     match api {
-        Api::ChatCompletions => 0,
+        // A classic model is asked at a path of its own.
+        Api::ChatCompletions | Api::Predict => 0,
         Api::Completions => 1,
         Api::Embeddings => 2,
     }
 }
+
+/// How many bytes of a body are JSON, where raw tensors follow.
+pub(crate) const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 fn is_ours(name: &HeaderName) -> bool {
     [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(name)
@@ -262,7 +277,7 @@ mod tests {
 
     #[test]
     fn every_interface_has_a_place() {
-        for (i, api) in Api::ALL.into_iter().enumerate() {
+        for (i, api) in Api::OPENAI.into_iter().enumerate() {
             assert_eq!(index(api), i);
         }
     }

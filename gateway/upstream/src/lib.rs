@@ -2,7 +2,8 @@
 //!
 //! A call takes these steps: `openai` chooses an endpoint (`balance`, and `turn` by `ward` and `breaker`), takes a seat there and a connection
 //! (`pool`, else `dial`), sends the request (`lane`), and reads the answer under its deadlines (`reading`, `patience`)
-//! as one body or as whole events (`frames`, `sse`). A refusal becomes a fault in `refusal`. Retries beyond a stale
+//! as one body or as whole events (`frames`, `sse`). `classic` asks servers of classic models the same way, at paths of their
+//! own (`ask`). A refusal becomes a fault in `refusal`. Retries beyond a stale
 //! connection, fallbacks and records are the callers' business.
 
 pub mod balance;
@@ -11,7 +12,9 @@ pub mod outbound;
 
 pub mod sse;
 
+mod ask;
 mod breaker;
+mod classic;
 mod dial;
 mod endpoint;
 mod fault;
@@ -30,6 +33,7 @@ mod tls;
 mod turn;
 mod ward;
 
+pub use classic::ClassicBackend;
 pub use fault::BuildFault;
 pub use openai::OpenAiBackend;
 pub use public::is_public;

@@ -1,6 +1,7 @@
 //! A provider that speaks OpenAI's interface. Owns the choice of the endpoint and the steps of one attempt; further
 //! attempts are the route's.
 
+use crate::ask::Ask;
 use crate::balance::{in_turn, two_choices};
 use crate::endpoint::{Endpoint, Seat};
 use crate::frames::{EventFrames, fault_chain};
@@ -9,6 +10,8 @@ use crate::patience::Patience;
 use crate::reading::{Broken, Reading};
 use crate::turn::{Guard, Turn};
 use crate::{BuildFault, TlsRoots, refusal};
+use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use hyper::body::Incoming;
@@ -122,7 +125,7 @@ impl OpenAiBackend {
     }
 
     /// Takes a connection, sends the call and waits for the head of its answer.
-    async fn open(&self, call: &Call, seat: Seat, is_stream: bool) -> Result<Opened, Fault> {
+    async fn open(&self, call: &Call, ask: Option<&Ask>, seat: Seat, is_stream: bool) -> Result<Opened, Fault> {
         let start = Instant::now();
         let end_by = start + call.deadlines.total;
         let endpoint = &Arc::clone(&seat.0);
@@ -135,7 +138,7 @@ impl OpenAiBackend {
         loop {
             let sent_at = if is_reused { start } else { Instant::now() };
             let first_by = sent_at + call.deadlines.first_token;
-            let request = endpoint.request(call, &lane, is_stream);
+            let request = endpoint.request(call, ask, &lane, is_stream);
             match lane.send(request, &mut patience, first_by.min(end_by)).await {
                 Sent::Answered(response) => {
                     let (head, body) = response.into_parts();
@@ -178,7 +181,7 @@ impl OpenAiBackend {
     }
 
     async fn whole_at(&self, call: &Call, seat: Seat) -> Result<Answer, Fault> {
-        let Opened { mut reading, endpoint, .. } = self.open(call, seat, false).await?;
+        let Opened { mut reading, endpoint, .. } = self.open(call, None, seat, false).await?;
         let body = match reading.whole(ANSWER_CAP).await {
             Ok(body) => body,
             Err(because) => return Err(unfinished(&because).at(endpoint)),
@@ -187,7 +190,39 @@ impl OpenAiBackend {
             let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
             return Err(no_json(&start).at(endpoint));
         }
-        Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: Some(endpoint) })
+        Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: Some(endpoint), predicted: None })
+    }
+
+    /// Asks at a path of another protocol: what `read` makes of the answer's head and body, and who gave it. What it
+    /// cannot read counts against the endpoint as an answer that makes no sense.
+    pub(crate) async fn ask<T>(
+        &self,
+        call: &Call,
+        ask: &Ask,
+        read: impl FnOnce(&HeaderMap, Bytes) -> Result<T, Fault>,
+    ) -> Result<(T, EndpointName), Fault> {
+        let (mut turn, seat) = self.take(call).await?;
+        let answer = self.ask_at(call, ask, seat, read).await;
+        turn.judge(&answer);
+        answer
+    }
+
+    async fn ask_at<T>(
+        &self,
+        call: &Call,
+        ask: &Ask,
+        seat: Seat,
+        read: impl FnOnce(&HeaderMap, Bytes) -> Result<T, Fault>,
+    ) -> Result<(T, EndpointName), Fault> {
+        let Opened { head, mut reading, endpoint, .. } = self.open(call, Some(ask), seat, false).await?;
+        let body = match reading.whole(ANSWER_CAP).await {
+            Ok(body) => body,
+            Err(because) => return Err(unfinished(&because).at(endpoint)),
+        };
+        match read(&head.headers, body) {
+            Ok(read) => Ok((read, endpoint)),
+            Err(fault) => Err(fault.at(endpoint)),
+        }
     }
 
     async fn events(&self, call: Call) -> Result<Frames, Fault> {
@@ -199,7 +234,7 @@ impl OpenAiBackend {
     }
 
     async fn events_at(&self, call: &Call, seat: Seat) -> Result<EventFrames, Fault> {
-        let Opened { head, mut reading, endpoint, first_by } = self.open(call, seat, true).await?;
+        let Opened { head, mut reading, endpoint, first_by } = self.open(call, None, seat, true).await?;
         let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
         if kind.len() >= 16 && kind[..16].eq_ignore_ascii_case(b"application/json") {
             let body = reading.whole(REFUSAL_CAP).await.unwrap_or_default();

@@ -28,6 +28,8 @@ record! {
             /// Where its weights come from, for a local provider: a name of the catalogue, a version of the registry
             /// (`models:/NAME@ALIAS`, followed as the alias moves, or `models:/NAME/VERSION`), or places and their sha256.
             source: SourceFile,
+            /// The name of its input at the Open Inference Protocol, for a classic model of a local provider; `input` by default.
+            input: At<Text>,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
@@ -110,6 +112,7 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         provider: raw.provider?.value,
         upstream: raw.model.map_or(item.name, |model| model.value.0),
         source,
+        input: raw.input.map(|input| input.value.0),
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),
     })

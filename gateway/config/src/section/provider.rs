@@ -8,7 +8,8 @@ use crate::shape::{Item, Map, Placed, choice, record};
 use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 use tidegate_core::spec::{
-    AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
+    AuthSpec, Balance, ClassicSpec, Device, Dialect, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind,
+    ProviderSpec, ProxySpec,
 };
 use tidegate_core::{EndpointName, Secret};
 
@@ -20,13 +21,25 @@ choice! {
             OpenAi(Box<OpenAiFile>) = "openai",
             /// The engine in this process.
             Local(Box<LocalFile>) = "local",
+            /// A server of classic models that speaks the Open Inference Protocol (KServe, MLServer, Triton), over REST.
+            OpenInference(Box<OpenAiFile>) = "open_inference",
+            /// TF Serving, over REST.
+            TfServing(Box<OpenAiFile>) = "tf_serving",
+            /// MLflow's scoring server.
+            Mlflow(Box<OpenAiFile>) = "mlflow",
+            /// A server with Seldon's first protocol.
+            Seldon(Box<OpenAiFile>) = "seldon",
+            /// A service of BentoML; its models are the names of its APIs.
+            BentoMl(Box<OpenAiFile>) = "bentoml",
+            /// TorchServe, with its JSON envelope.
+            TorchServe(Box<OpenAiFile>) = "torchserve",
         }
-        later { "anthropic", "gemini", "open_inference", "tf_serving", "mlflow", "azure", "bedrock", "classic" }
+        later { "anthropic", "gemini", "azure", "bedrock" }
     }
 }
 
 record! {
-    /// Any OpenAI-compatible server.
+    /// A server, any OpenAI-compatible one or one of classic models.
     OpenAiFile {
         required {
             /// Its addresses, at least one.
@@ -89,7 +102,8 @@ record! {
     /// One address of a provider.
     EndpointFile {
         required {
-            /// `http://` or `https://`, with the path before `/chat/completions`.
+            /// `http://` or `https://`, with the path before `/chat/completions`, or before what the protocol of classic models
+            /// begins with (`/v2`, `/v1/models`, `/invocations`).
             url: At<Url>,
         }
         later { "weight" }
@@ -237,9 +251,20 @@ impl Scalar for HeaderName {
 /// The provider of an entry.
 pub(crate) fn check(item: Item<ProviderFile>, desk: &mut Desk<'_>) -> Option<ProviderSpec> {
     let name = super::name(&item.name, &item.at, desk);
-    let kind = match item.value? {
-        ProviderFile::OpenAi(raw) => ProviderKind::OpenAi(Box::new(open_ai(*raw, &item.at, desk)?)),
-        ProviderFile::Local(raw) => ProviderKind::Local(local(&raw)),
+    let (dialect, raw) = match item.value? {
+        ProviderFile::OpenAi(raw) => (None, raw),
+        ProviderFile::Local(raw) => return Some(ProviderSpec { name: name?, kind: ProviderKind::Local(local(&raw)) }),
+        ProviderFile::OpenInference(raw) => (Some(Dialect::OpenInference), raw),
+        ProviderFile::TfServing(raw) => (Some(Dialect::TfServing), raw),
+        ProviderFile::Mlflow(raw) => (Some(Dialect::Mlflow), raw),
+        ProviderFile::Seldon(raw) => (Some(Dialect::Seldon), raw),
+        ProviderFile::BentoMl(raw) => (Some(Dialect::BentoMl), raw),
+        ProviderFile::TorchServe(raw) => (Some(Dialect::TorchServe), raw),
+    };
+    let upstream = open_ai(*raw, &item.at, desk)?;
+    let kind = match dialect {
+        None => ProviderKind::OpenAi(Box::new(upstream)),
+        Some(dialect) => ProviderKind::Classic(Box::new(ClassicSpec { dialect, upstream })),
     };
     Some(ProviderSpec { name: name?, kind })
 }

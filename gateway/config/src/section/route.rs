@@ -229,6 +229,12 @@ pub(crate) fn check(
     let name = super::name::<RouteName>(&item.name, &item.at, desk);
     let raw = item.value?;
     let at = item.at;
+    if name.as_ref().is_some_and(|name| name.as_str().contains(':')) {
+        // `/v1/models/NAME:predict` would mean two things.
+        desk.notes
+            .fault(&at, format!("the name of a route has no `:`, as `{}` has", item.name))
+            .remedy("write `-` instead; a model's own name may have it");
+    }
     check_form(&raw, &at, desk.notes);
     let arms = Arms::of(&raw, desk);
     let policy = chosen(&raw, &arms, rewards, has_keys, desk);

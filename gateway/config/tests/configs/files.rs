@@ -76,7 +76,7 @@ fn only_the_published_token_is_warned_of() {
 fn acceptance_has_the_key_and_the_routes_that_the_suites_use() {
     let spec = loaded("acceptance.yaml").spec;
     let routes: Vec<&str> = spec.routes.keys().map(tidegate_core::RouteName::as_str).collect();
-    assert_eq!(routes, ["minilm", "mock", "smollm2"]);
+    assert_eq!(routes, ["iris", "minilm", "mock", "smollm2"]);
     let key = &spec.keys.unwrap().keys[0];
     assert_eq!(key.digest, tidegate_core::digest::Digest::of(b"sk-test"));
     assert_eq!(spec.admin.unwrap().token.unwrap().expose(), "open-sesame");
@@ -123,7 +123,7 @@ fn the_reference_says_what_the_defaults_are() {
 #[test]
 fn every_bad_file_has_its_report() {
     let bad = files(&configs().join("bad"));
-    assert_eq!(bad.len(), 33);
+    assert_eq!(bad.len(), 34);
     for path in bad {
         let report = report_of(&path);
         let expected = fs::read_to_string(path.with_extension("expected")).unwrap();

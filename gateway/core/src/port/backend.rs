@@ -1,8 +1,9 @@
 //! The port to what runs models: another server or the local engine. Both speak the OpenAI wire form here, so that
-//! what comes in can go out as it is.
+//! what comes in can go out as it is. Classic models get and give tensors, whatever wire they came by.
 
 use super::BoxFuture;
-use crate::{AdapterName, Api, EndpointName, Fault, ModelName, Usage};
+use crate::tensor::ModelMeta;
+use crate::{AdapterName, Api, EndpointName, Fault, FaultKind, ModelName, PredictAnswer, PredictRequest, Usage};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
@@ -25,6 +26,16 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Whether another endpoint than this one takes calls.
     fn has_other(&self, _than: &EndpointName) -> bool {
         false
+    }
+
+    /// Whether it runs classic models, and no language models.
+    fn is_classic(&self) -> bool {
+        false
+    }
+
+    /// What a classic model says of itself, by its name there.
+    fn describe<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<ModelMeta, Fault>> {
+        Box::pin(async { Err(Fault::new(FaultKind::NotFound, "this is no classic model")) })
     }
 
     /// How its endpoints stand; none of what runs here.
@@ -113,6 +124,17 @@ pub struct Call {
     pub avoid: Option<EndpointName>,
     /// Where the endpoint that takes it is told before it answers.
     pub taken: Option<Arc<OnceLock<EndpointName>>>,
+    /// What a classic model is asked; its body is empty.
+    pub predict: Option<Predict>,
+}
+
+/// What a classic model is asked.
+#[derive(Debug, Clone)]
+pub struct Predict {
+    /// The tensors.
+    pub request: Arc<PredictRequest>,
+    /// The model's name at the provider.
+    pub model: Arc<str>,
 }
 
 /// Time limits of one attempt.
@@ -137,6 +159,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// Which endpoint gave it.
     pub endpoint: Option<EndpointName>,
+    /// What a classic model answered; its body is empty.
+    pub predicted: Option<Arc<PredictAnswer>>,
 }
 
 /// A stream of server-sent events in OpenAI's shape.

@@ -15,6 +15,8 @@ pub struct ModelSpec {
     pub upstream: String,
     /// Where its weights come from, for a local provider.
     pub source: Option<Source>,
+    /// The name of its input, where a classic model in process has one input and its file does not name it.
+    pub input: Option<String>,
     /// What it costs.
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together: shown to callers, and kept to by the local engine.

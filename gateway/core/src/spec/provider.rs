@@ -19,8 +19,36 @@ pub struct ProviderSpec {
 pub enum ProviderKind {
     /// Any OpenAI-compatible server.
     OpenAi(Box<OpenAiSpec>),
+    /// A server of classic models.
+    Classic(Box<ClassicSpec>),
     /// The engine in this process.
     Local(LocalSpec),
+}
+
+/// A server of classic models.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassicSpec {
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Its addresses, and how calls get there.
+    pub upstream: OpenAiSpec,
+}
+
+/// What a server of classic models speaks; a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// The Open Inference Protocol (KServe V2), over REST.
+    OpenInference,
+    /// TF Serving's REST.
+    TfServing,
+    /// MLflow's scoring server.
+    Mlflow,
+    /// Seldon's first protocol.
+    Seldon,
+    /// A service of BentoML.
+    BentoMl,
+    /// TorchServe with its JSON envelope.
+    TorchServe,
 }
 
 /// Any OpenAI-compatible server.

@@ -55,7 +55,7 @@ impl LocalGenerator {
         let mut plan = match call.api {
             Api::ChatCompletions => chat_plan(&call.body)?,
             Api::Completions => completion_plan(&call.body)?,
-            Api::Embeddings => {
+            Api::Embeddings | Api::Predict => {
                 return Err(Fault::field("model", "this model generates text: ask an embedding model for embeddings"));
             }
         };
@@ -307,7 +307,7 @@ impl Work {
             let choices: Vec<_> = choices.into_iter().map(|part| part.text(self.logprobs)).collect();
             completion::answer(&self.head, &choices, &shown)
         };
-        Ok(Answer { body: body.into(), usage: Some(usage), endpoint: None })
+        Ok(Answer { body: body.into(), usage: Some(usage), endpoint: None, predicted: None })
     }
 }
 

@@ -38,7 +38,7 @@ impl LocalEmbedder {
         let vectors: Vec<_> = made.embeddings.into_iter().map(|embedding| embedding.values).collect();
         let body = embedding::answer(&body.model, &vectors, base64, tokens);
         let usage = Usage { prompt: tokens as u64, ..Usage::default() };
-        Ok(Answer { body: body.into(), usage: Some(usage), endpoint: None })
+        Ok(Answer { body: body.into(), usage: Some(usage), endpoint: None, predicted: None })
     }
 }
 

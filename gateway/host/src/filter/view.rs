@@ -29,7 +29,8 @@ pub(super) fn context<'a>(id: &'a Id, call: &Seen<'a>, deadline: Duration) -> ty
         tenant: call.tenant.map(AsRef::as_ref),
         api_kind: match call.api {
             Api::ChatCompletions => types::ApiKind::Chat,
-            Api::Completions => types::ApiKind::Completion,
+            // No plugin looks at classic models.
+            Api::Completions | Api::Predict => types::ApiKind::Completion,
             Api::Embeddings => types::ApiKind::Embedding,
         },
         model: call.model,

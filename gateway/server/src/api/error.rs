@@ -51,6 +51,41 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
     }
 }
 
+/// Whether a path is one of the protocols of classic models, whose clients read an error as a text.
+#[must_use]
+pub(crate) fn is_classic(path: &str) -> bool {
+    let below = |base: &str| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below("/v2")
+        || below("/api/v1.0")
+        || matches!(path, "/invocations" | "/ping" | "/version")
+        || (below("/v1/models") && path.ends_with(":predict"))
+}
+
+/// The response of a fault to a caller at `path`.
+#[must_use]
+pub(crate) fn respond_at(path: &str, fault: &Fault) -> Response<ReplyBody> {
+    if is_classic(path) { plain(fault) } else { respond(fault) }
+}
+
+/// The response of a fault as the protocols of classic models have it: `{"error": "text"}`, beside it what MLflow's clients
+/// read.
+#[must_use]
+pub(crate) fn plain(fault: &Fault) -> Response<ReplyBody> {
+    let mut response = respond(fault);
+    let code = match response.status().as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "RESOURCE_DOES_NOT_EXIST",
+        429 => "RESOURCE_EXHAUSTED",
+        400..500 => "BAD_REQUEST",
+        503 | 504 => "TEMPORARILY_UNAVAILABLE",
+        _ => "INTERNAL_ERROR",
+    };
+    let body = serde_json::json!({"error": fault.says, "error_code": code, "message": fault.says});
+    *response.body_mut() = ReplyBody::Whole(Bytes::from(body.to_string()));
+    response
+}
+
 /// A filter's own status and code, with the type that OpenAI gives such a status.
 fn filtered(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
     let face = fault.face.as_deref();

@@ -1,5 +1,6 @@
 //! `GET /v1/models` and `/v1/models/{id}`: the routes that a caller may call.
 
+use crate::classic::{path_of, signatures, status};
 use crate::reply::{self, ReplyBody};
 use crate::snapshot::{Route, Snapshot};
 use http::{Response, StatusCode};
@@ -15,13 +16,24 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
     reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
 }
 
-/// One route.
+/// One route; of a classic model also TF Serving's status of its versions, and below it its metadata.
 ///
 /// # Errors
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
-pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Response<ReplyBody>, Fault> {
-    let (found, route) =
-        snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name)).ok_or_else(|| unknown(name))?;
+pub(crate) async fn one(snapshot: &Snapshot, caller: &Caller, path: &str) -> Result<Response<ReplyBody>, Fault> {
+    let find = |name: &str| snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name));
+    if let Some((found, route)) = find(path) {
+        return Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)));
+    }
+    let (rest, is_metadata) = path.strip_suffix("/metadata").map_or((path, false), |rest| (rest, true));
+    let (name, pick) = path_of(rest).ok_or_else(|| unknown(path))?;
+    let (found, route) = find(&name).filter(|(_, route)| route.is_classic()).ok_or_else(|| unknown(path))?;
+    if is_metadata {
+        return signatures(snapshot, caller, &name, pick.as_ref()).await;
+    }
+    if let Some(pick) = &pick {
+        crate::classic::picked(route, pick)?;
+    }
     Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)))
 }
 
@@ -39,6 +51,11 @@ fn entry(name: &RouteName, route: &Route, created: u64) -> Value {
     let mut entry = json!({"id": name, "object": "model", "created": created, "owned_by": "tidegate"});
     if let Some(tokens) = route.context_length() {
         entry["context_length"] = tokens.into();
+    }
+    if let (true, Value::Object(more), Some(entry)) =
+        (route.is_classic(), status(name.as_str(), route), entry.as_object_mut())
+    {
+        entry.extend(more);
     }
     entry
 }

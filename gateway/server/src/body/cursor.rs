@@ -44,7 +44,7 @@ impl Bad {
 }
 
 /// A string literal of the body, by its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Text {
     start: usize,
     end: usize,

@@ -46,6 +46,8 @@ pub(super) fn rule(api: Api, key: &str) -> Option<(&'static str, u64, Rule)> {
         Api::ChatCompletions => CHAT,
         Api::Completions => COMPLETIONS,
         Api::Embeddings => EMBEDDINGS,
+        // Tensors are read elsewhere.
+        Api::Predict => &[],
     };
     let index = table.iter().position(|(name, _)| *name == key)?;
     let (name, rule) = table[index];

@@ -18,7 +18,7 @@ const LONGEST_MODEL: usize = 256;
 const TOKENS_PER_MEDIUM: u64 = 765;
 
 /// What a valid body says about the things that the path needs, by places in its bytes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Scan {
     /// The route asked for.
     pub(crate) model: Text,
@@ -89,9 +89,10 @@ pub(crate) struct PromptField {
 }
 
 /// Where the wish for usage is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum UsageOption {
     /// There is no `stream_options`.
+    #[default]
     Absent,
     /// `stream_options` is null, here.
     Null(Range<usize>),
@@ -319,7 +320,7 @@ impl<'a> Draft<'a> {
             let name = match self.api {
                 Api::ChatCompletions => "messages",
                 Api::Completions => "prompt",
-                Api::Embeddings => "input",
+                Api::Embeddings | Api::Predict => "input",
             };
             return Err(Bad::field(name, format!("{name} is missing")));
         }

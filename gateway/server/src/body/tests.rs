@@ -404,7 +404,7 @@ proptest! {
 
     #[test]
     fn nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..64), text in "[\\[\\]{}\":,\\\\0-9eE.+u a-f-]{0,40}") {
-        for api in Api::ALL {
+        for api in Api::OPENAI {
             prop_assert!(scan(api, &bytes).is_err());
             drop(scan(api, text.as_bytes()));
             drop(scan(api, format!("{{\"model\":{text}").as_bytes()));

@@ -2,14 +2,18 @@
 //! are in `crate::body`.
 
 use crate::body::{self, Scan};
+use crate::classic::{self, Asked, Target};
 use crate::listen::Peer;
+use crate::snapshot::Snapshot;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::BodyExt;
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::{Api, Fault, FaultKind, Ledger};
+use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
 
 /// A body that is valid for its interface.
 #[derive(Debug)]
@@ -20,6 +24,41 @@ pub(crate) struct Arrived {
     pub(crate) bytes: Bytes,
     /// Where in them stands what we need.
     pub(crate) scan: Scan,
+    /// What a classic model is asked, where it is one; `bytes` are then the tensors as JSON, where anybody looks at them.
+    pub(crate) predict: Option<Arc<Asked>>,
+}
+
+impl Arrived {
+    /// The route asked for.
+    pub(crate) fn route(&self) -> Cow<'_, str> {
+        self.predict.as_ref().map_or_else(|| self.scan.model_name(&self.bytes), |asked| Cow::Borrowed(&asked.route))
+    }
+}
+
+/// Where a call to a classic model comes from.
+#[derive(Debug)]
+pub(crate) struct From<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) caller: &'a Caller,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) peer: &'a Peer,
+}
+
+/// Reads and validates what a classic model is asked.
+///
+/// # Errors
+/// The body is of a wrong type, too large, too slow, cut short or wrong in a field, or names no route.
+pub(crate) async fn tensors<B>(target: Target, from: &From<'_>, body: B, ledger: &mut Ledger) -> Result<Arrived, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let &From { snapshot, caller, headers, peer } = from;
+    let is_csv = classic::takes(target.wire, headers)?;
+    let bytes = collect(headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
+    ledger.note(|event| event.request_bytes = bytes.len() as u64);
+    let asked = classic::read(target, snapshot, caller, headers, is_csv, &bytes)?;
+    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
 }
 
 /// Reads and validates the body.
@@ -42,7 +81,7 @@ where
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let scan = body::scan(api, &bytes)?;
     ledger.note(|event| event.stream = scan.stream);
-    Ok(Arrived { api, bytes, scan })
+    Ok(Arrived { api, bytes, scan, predict: None })
 }
 
 /// Refuses what is not plain JSON by its own word. A missing type is taken for JSON.

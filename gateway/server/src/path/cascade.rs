@@ -87,6 +87,14 @@ impl Look<'_> {
         };
         let mut regarded = Regarded { usage, ..Regarded::passed(sent) };
         let Some(parts) = parts else { return Ok(regarded) };
+        if self.arrived.predict.is_some() {
+            // Of tensors nothing but an alarm says that they are poor.
+            if let Some(monitor) = self.alarm(spec) {
+                (regarded.poor, regarded.by) = (Some(Poor::Monitor), Some(monitor.as_str().into()));
+                regarded.shown = parts;
+            }
+            return Ok(regarded);
+        }
         let said = Said::read(&parts);
         regarded.poor = weakness(&spec.escalate, &said, &self.asked);
         if regarded.poor.is_some() {

@@ -1,6 +1,7 @@
 //! The policy picks an arm, and a plan says what comes after it. Owns what a unit is; the choice itself is pure and
 //! in the crate `tidegate-route`.
 
+use crate::classic::picked;
 use crate::path::advise;
 use crate::path::facts::CallFacts;
 use crate::path::permit::Admitted;
@@ -80,7 +81,13 @@ pub(crate) fn plan(prepared: Prepared, headers: &HeaderMap, ports: &Ports, ledge
             }
         }
     };
-    let plan = Plan::new(Arc::clone(&route.spec), decision.arm, &route.budget);
-    ledger.note(|event| event.decision = Some(decision));
+    let pick = admitted.arrived.predict.as_ref().and_then(|asked| asked.pick.as_ref());
+    // Permitted, so it is there. What the caller picked was decided by nobody else, and nothing is learnt from it.
+    let picked = pick.and_then(|pick| picked(route, pick).ok());
+    let arm = picked.unwrap_or(decision.arm);
+    if picked.is_none() {
+        ledger.note(|event| event.decision = Some(decision));
+    }
+    let plan = Plan::new(Arc::clone(&route.spec), arm, &route.budget);
     Planned { admitted, wanted, plan }
 }

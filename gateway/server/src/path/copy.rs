@@ -5,7 +5,7 @@ use crate::path::arrive::Arrived;
 use crate::path::attempt::deadlines;
 use crate::path::filter::asked::TextEdit;
 use crate::path::prompt::Wanted;
-use crate::path::send::splice;
+use crate::path::send::{predict, splice};
 use crate::snapshot::{Route, ShadowArm, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -100,5 +100,6 @@ fn call(
         deadlines: deadlines(route.spec.timeouts, Duration::ZERO),
         avoid: None,
         taken: None,
+        predict: predict(&shadow.arm, arrived),
     })
 }

@@ -24,7 +24,7 @@ impl Examine {
     pub(crate) fn of(route: &RouteSpec, arrived: &Arrived) -> Option<Box<Self>> {
         let is_json_asked = route.looks_at(Implicit::ValidJson);
         let are_tools_asked = route.looks_at(Implicit::ValidToolCall);
-        if !(is_json_asked || are_tools_asked) || arrived.api == Api::Embeddings {
+        if !(is_json_asked || are_tools_asked) || matches!(arrived.api, Api::Embeddings | Api::Predict) {
             return None;
         }
         let request = are_tools_asked.then(|| arrived.bytes.clone());

@@ -101,7 +101,12 @@ mod tests {
     }
 
     fn arrived(api: Api, body: &'static str) -> Arrived {
-        Arrived { api, bytes: Bytes::from_static(body.as_bytes()), scan: body::scan(api, body.as_bytes()).unwrap() }
+        Arrived {
+            api,
+            bytes: Bytes::from_static(body.as_bytes()),
+            scan: body::scan(api, body.as_bytes()).unwrap(),
+            predict: None,
+        }
     }
 
     #[test]

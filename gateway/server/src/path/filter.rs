@@ -74,6 +74,10 @@ impl Filters {
         clock: &Arc<dyn Clock>,
         ledger: &Ledger,
     ) -> Option<Box<Self>> {
+        // Filters look at texts.
+        if admitted.arrived.predict.is_some() {
+            return None;
+        }
         if admitted.route.filters.is_empty() && admitted.route.critics.plugins.is_empty() {
             return None;
         }

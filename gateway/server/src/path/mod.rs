@@ -33,6 +33,7 @@ pub(crate) mod told;
 pub(crate) mod watch;
 pub(crate) mod withheld;
 
+use crate::classic::Target;
 use crate::listen::Peer;
 use crate::reply::ReplyBody;
 use crate::server::Server;
@@ -43,17 +44,35 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use tidegate_core::{Api, Fault, Ledger, Outcome};
 
+/// How a call comes in.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// To a language model, in OpenAI's form.
+    Text(Api),
+    /// To a classic model.
+    Tensors(Target),
+}
+
+impl Entry {
+    const fn api(&self) -> Api {
+        match self {
+            Self::Text(api) => *api,
+            Self::Tensors(_) => Api::Predict,
+        }
+    }
+}
+
 /// Serves one call. Whatever happens, the ledger leaves one record.
 pub(crate) async fn serve(
     server: &Arc<Server>,
     snapshot: Arc<Snapshot>,
-    api: Api,
+    entry: Entry,
     head: Box<Parts>,
     body: Incoming,
     peer: &Peer,
 ) -> Response<ReplyBody> {
-    let mut ledger = server.open(api, &snapshot);
-    match walk(server, &snapshot, api, head, body, peer, &mut ledger).await {
+    let mut ledger = server.open(entry.api(), &snapshot);
+    match walk(server, &snapshot, entry, head, body, peer, &mut ledger).await {
         Ok(answered) => reply::send(answered, ledger).await,
         Err(fault) => reply::refuse(&fault, ledger).await,
     }
@@ -62,14 +81,20 @@ pub(crate) async fn serve(
 async fn walk(
     server: &Server,
     snapshot: &Arc<Snapshot>,
-    api: Api,
+    entry: Entry,
     head: Box<Parts>,
     body: Incoming,
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<send::Answered, Fault> {
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
-    let arrived = arrive::read(api, &head.headers, body, peer, ledger).await?;
+    let arrived = match entry {
+        Entry::Text(api) => arrive::read(api, &head.headers, body, peer, ledger).await?,
+        Entry::Tensors(target) => {
+            let from = arrive::From { snapshot, caller: &caller, headers: &head.headers, peer };
+            arrive::tensors(target, &from, body, ledger).await?
+        }
+    };
     let admitted = permit::admit(snapshot, caller, arrived, ledger).await?;
     let prepared = prompt::read(admitted, peer)?;
     let planned = choose::plan(prepared, &head.headers, server.ports(), ledger);

@@ -1,10 +1,12 @@
 //! May this caller call this route, and is there room in its limits? Owns the route's look-up and the reservation.
 
 use crate::api::models;
+use crate::classic::picked;
 use crate::path::arrive::Arrived;
 use crate::snapshot::{Route, Snapshot};
 use std::sync::Arc;
 use tidegate_core::port::limits::{Amounts, Demand, Denied, Standings, Why};
+use tidegate_core::spec::ContentPolicy;
 use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
 
 /// Tokens reserved for an answer whose caller sets no limit: settled with what it really takes.
@@ -34,13 +36,14 @@ pub(crate) struct Admitted {
 pub(crate) async fn admit(
     snapshot: &Snapshot,
     caller: Caller,
-    arrived: Arrived,
+    mut arrived: Arrived,
     ledger: &mut Ledger,
 ) -> Result<Admitted, Fault> {
-    let name = arrived.scan.model_name(&arrived.bytes);
+    let name = arrived.route();
     let found = snapshot.routes.get_key_value(&*name).filter(|(name, _)| caller.may_call(name));
     let (name, route) = found.ok_or_else(|| models::unknown(&name))?;
     ledger.note(|event| event.route = Some(name.clone()));
+    suits(&arrived, route)?;
     let call = Demand { caller: &caller, route: name, amounts: estimate(&arrived, route) };
     let reservation = match snapshot.limits.reserve(&call) {
         Err(short) if short.why == Why::Short => snapshot.limits.ask(&call).await,
@@ -49,13 +52,36 @@ pub(crate) async fn admit(
     let reservation = reservation.map_err(|d| denied(&d))?;
     let standings = reservation.standings;
     ledger.hold(reservation);
-    Ok(Admitted { caller, route: Arc::clone(route), arrived, standings })
+    let route = Arc::clone(route);
+    if let Some(asked) = &arrived.predict
+        && (snapshot.content != ContentPolicy::None || route.is_looked_at())
+    {
+        arrived.bytes = asked.as_json();
+    }
+    Ok(Admitted { caller, route, arrived, standings })
+}
+
+/// Whether the interface is one of the route's models.
+fn suits(arrived: &Arrived, route: &Route) -> Result<(), Fault> {
+    let name = &route.spec.name;
+    match (&arrived.predict, route.is_classic()) {
+        (None, true) => {
+            let says = format!("`{name}` is a classic model: ask it at /v2/models/{name}/infer");
+            Err(Fault::field("model", says))
+        }
+        (Some(_), false) => {
+            let says = format!("`{name}` is a language model: ask it at /v1/chat/completions");
+            Err(Fault { param: Some("model".into()), ..Fault::new(FaultKind::ModelNotFound, says) })
+        }
+        (Some(asked), true) => asked.pick.as_ref().map_or(Ok(()), |pick| picked(route, pick).map(|_| ())),
+        (None, false) => Ok(()),
+    }
 }
 
 /// What is reserved: about the tokens asked for, and the most that the dearest arm may ask for them.
 fn estimate(arrived: &Arrived, route: &Route) -> Amounts {
     let scan = &arrived.scan;
-    let makes_text = arrived.api != Api::Embeddings;
+    let makes_text = matches!(arrived.api, Api::ChatCompletions | Api::Completions);
     let cost = route.arms.iter().filter_map(|arm| {
         let unstated = arm.context_length.map_or(UNSTATED_PAID_ANSWER, |most| UNSTATED_PAID_ANSWER.min(most.into()));
         let produced = scan.max_tokens.unwrap_or(if makes_text { unstated } else { 0 }).saturating_mul(scan.n);

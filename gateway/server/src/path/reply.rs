@@ -3,6 +3,7 @@
 
 use crate::api::error;
 use crate::body::Sniffer;
+use crate::classic::HEADER_LENGTH;
 use crate::path::attempt::Sent;
 use crate::path::failed;
 use crate::path::filter::Filters;
@@ -20,7 +21,7 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::Frames;
 use tidegate_core::port::events::Recorded;
 use tidegate_core::port::limits::{Standing, Standings};
-use tidegate_core::{Event, Fault, FaultKind, Ledger, Outcome, Usage};
+use tidegate_core::{Api, Event, Fault, FaultKind, Ledger, Outcome, Usage};
 use tidegate_route::Ride;
 
 /// The end of a stream that is whole.
@@ -29,7 +30,7 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 /// Sends an answer that has begun.
 pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
     ledger.first_byte();
-    let Answered { sent, standings, wants_usage, prompt_estimate, mut told, ride, filters } = answered;
+    let Answered { sent, standings, wants_usage, prompt_estimate, mut told, ride, filters, predict } = answered;
     let mut response = match sent {
         Sent::Whole(mut answer) => {
             if let Some(usage) = answer.usage {
@@ -44,16 +45,27 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                     Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
                 }
             }
+            let sheet = match predict.as_ref().map(|asked| asked.write(&answer, &ledger)).transpose() {
+                Ok(sheet) => sheet,
+                Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
+            };
             told.part(&answer.body);
             told.end(true, &mut ledger);
-            ledger.note(|event| (event.status, event.answer_bytes) = (200, answer.body.len() as u64));
+            let (body, header_length) = sheet.map_or((answer.body, None), |sheet| (sheet.body, sheet.header_length));
+            ledger.note(|event| (event.status, event.answer_bytes) = (200, body.len() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
-                return named(error::respond(&fault), id);
+                let is_classic = predict.is_some();
+                return named(if is_classic { error::plain(&fault) } else { error::respond(&fault) }, id);
             }
-            let mut response = Response::new(ReplyBody::Whole(answer.body));
+            let mut response = Response::new(ReplyBody::Whole(body));
             response.headers_mut().reserve(USUAL_HEADERS);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let mut kind = HeaderValue::from_static("application/json");
+            if let Some(length) = header_length {
+                kind = HeaderValue::from_static("application/octet-stream");
+                response.headers_mut().insert(HEADER_LENGTH, HeaderValue::from(length));
+            }
+            response.headers_mut().insert(CONTENT_TYPE, kind);
             named(response, id)
         }
         Sent::Stream(frames) => {
@@ -108,13 +120,15 @@ fn on_its_way<'a>(
 
 /// Refuses a call: the ledger closes with its fault.
 pub(crate) async fn refuse(fault: &Fault, mut ledger: Ledger) -> Response<ReplyBody> {
-    let response = error::respond(fault);
+    let is_classic = ledger.event().is_some_and(|event| event.api == Api::Predict);
+    let spelled = |fault: &Fault| if is_classic { error::plain(fault) } else { error::respond(fault) };
+    let response = spelled(fault);
     tell(fault, ledger.event());
     ledger.note(|event| event.status = response.status().as_u16());
     let id = request_id(&ledger);
     match settled(ledger.close(failed(fault))).await {
         Ok(()) => named(response, id),
-        Err(lost) => named(error::respond(&lost), id),
+        Err(lost) => named(spelled(&lost), id),
     }
 }
 

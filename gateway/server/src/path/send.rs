@@ -2,6 +2,7 @@
 //! spliced into the caller's bytes for each.
 
 use crate::body::Splices;
+use crate::classic::Asked;
 use crate::path::arrive::Arrived;
 use crate::path::attempt::{self, Begun, Sent, deadlines, since};
 use crate::path::cascade::{self, Held, Look, Regarded};
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames};
+use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
 use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
@@ -49,6 +50,8 @@ pub(crate) struct Answered {
     pub(crate) ride: Option<Ride>,
     /// The filters that look at it, where there are any.
     pub(crate) filters: Option<Box<Filters>>,
+    /// What a classic model was asked, by whose protocol its answer goes out.
+    pub(crate) predict: Option<Arc<Asked>>,
 }
 
 /// Sends the call until an arm answers well enough or the plan gives up.
@@ -97,7 +100,16 @@ pub(crate) async fn send(
     if is_replied {
         // No model was asked: there is nothing to compare, to look at or to watch.
         let told = Told { keep, copies: Copies::default(), examine: None, watching: None };
-        return Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters: None });
+        return Ok(Answered {
+            sent,
+            standings,
+            wants_usage,
+            prompt_estimate,
+            told,
+            ride,
+            filters: None,
+            predict: None,
+        });
     }
     if let Some(filters) = &mut filters {
         filters.answered(ledger);
@@ -106,7 +118,8 @@ pub(crate) async fn send(
     let copies = Copies::of(route, snapshot, arrived, (&wanted, edits), &outgoing, dice);
     let (examine, watching) = (Examine::of(&route.spec, arrived), Watching::of(&admitted, ledger));
     let told = Told { keep, copies, examine, watching };
-    Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters })
+    let predict = arrived.predict.clone();
+    Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters, predict })
 }
 
 /// The tries of one call.
@@ -154,6 +167,7 @@ impl Tries<'_> {
             let call = self.call(arm, front.as_ref(), avoid.take())?;
             let front = front.as_ref().map_or(0, Front::tokens);
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
+            let tried = shown(tried, arrived);
             let further = self.plan.escalates_to(self.round.spent());
             let look = further.map(|_| self.look(arm));
             let fault = match regarded(tried, look, ledger).await {
@@ -243,7 +257,23 @@ fn call(
         deadlines,
         avoid: None,
         taken: None,
+        predict: predict(arm, arrived),
     })
+}
+
+/// What a classic model is asked, where it is one.
+pub(crate) fn predict(arm: &Arm, arrived: &Arrived) -> Option<Predict> {
+    let asked = arrived.predict.as_ref()?;
+    Some(Predict { request: Arc::clone(&asked.request), model: arm.upstream.as_str().into() })
+}
+
+/// The tensors of an answer as JSON too, where anybody looks at it as he did at what was asked.
+fn shown(tried: Result<Begun, Fault>, arrived: &Arrived) -> Result<Begun, Fault> {
+    let mut begun = tried?;
+    if let (Some(asked), Sent::Whole(answer), false) = (&arrived.predict, &mut begun.sent, arrived.bytes.is_empty()) {
+        answer.body = asked.answer_as_json(answer);
+    }
+    Ok(begun)
 }
 
 /// The answer that a filter gives.
@@ -254,7 +284,7 @@ fn replied(text: &str, arm: &Arm, arrived: &Arrived, ledger: &Ledger) -> Got {
     let sent = if arrived.scan.stream {
         Sent::Stream(Frames { endpoint: None, frames: replayed(vec![known.events(api, text, usage)]) })
     } else {
-        Sent::Whole(Answer { body: known.whole(api, text, usage), usage, endpoint: None })
+        Sent::Whole(Answer { body: known.whole(api, text, usage), usage, endpoint: None, predicted: None })
     };
     Got { sent, front: 0, ride: None, is_replied: true }
 }
@@ -322,6 +352,9 @@ fn turn(caller: &Caller) -> u64 {
 /// # Errors
 /// The body is no JSON object, which the scan of it should have found.
 pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>, edits: &[TextEdit]) -> Result<Bytes, Fault> {
+    if arrived.predict.is_some() {
+        return Ok(Bytes::new());
+    }
     let members = parameters::added(arrived, arm, front)?;
     let mut splices = Splices::new();
     for (range, text) in edits {
@@ -359,7 +392,9 @@ mod tests {
     impl Backend for Adapted {
         fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
             self.0.lock().unwrap().push(call.adapter);
-            Box::pin(async { Ok(Answer { body: Bytes::from_static(b"{}"), usage: None, endpoint: None }) })
+            Box::pin(async {
+                Ok(Answer { body: Bytes::from_static(b"{}"), usage: None, endpoint: None, predicted: None })
+            })
         }
 
         fn stream(&self, _: Call) -> BoxFuture<'_, Result<Frames, Fault>> {
@@ -385,8 +420,12 @@ mod tests {
     async fn variants_of_one_model_ask_it_for_their_own_adapters() {
         let (backend, noted) = (Arc::new(Adapted::default()), Arc::new(Noted::default()));
         let bytes = Bytes::from_static(br#"{"model":"r","messages":[{"role":"user","content":"x"}]}"#);
-        let arrived =
-            Arrived { api: Api::ChatCompletions, scan: body::scan(Api::ChatCompletions, &bytes).unwrap(), bytes };
+        let arrived = Arrived {
+            api: Api::ChatCompletions,
+            scan: body::scan(Api::ChatCompletions, &bytes).unwrap(),
+            bytes,
+            predict: None,
+        };
         let second = Duration::from_secs(1);
         let left = Deadlines { connect: second, first_token: second, idle: second, total: second };
         for adapter in [Some("support-v3"), None] {

@@ -235,5 +235,6 @@ pub(crate) fn call() -> Call {
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
         taken: None,
+        predict: None,
     }
 }

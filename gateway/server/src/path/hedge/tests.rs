@@ -45,7 +45,7 @@ impl Backend for Scripted {
             tokio::time::sleep(wait).await;
             under.1 = true;
             match fault {
-                None => Ok(Answer { body: Bytes::new(), usage: None, endpoint: Some(name) }),
+                None => Ok(Answer { body: Bytes::new(), usage: None, endpoint: Some(name), predicted: None }),
                 Some(kind) => Err(Fault::new(kind, name.to_string()).at(name)),
             }
         })
@@ -93,6 +93,7 @@ fn call() -> Call {
         deadlines: Deadlines { connect: SECOND, first_token: SECOND, idle: SECOND, total: SECOND },
         avoid: None,
         taken: None,
+        predict: None,
     }
 }
 

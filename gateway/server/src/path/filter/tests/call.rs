@@ -62,7 +62,7 @@ impl Backend for Model {
         let answer = match self.next(&call) {
             Says::Whole(body) => {
                 let body = Bytes::from_static(body.as_bytes());
-                Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: None })
+                Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: None, predicted: None })
             }
             Says::Events(_) => panic!("no stream was asked for"),
             Says::Fails(kind) => Err(Fault::new(kind, "on purpose")),
@@ -392,7 +392,7 @@ impl Case {
         }
         let mut ledger = server.open(api, &snapshot);
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let arrived = Arrived { api, scan: body::scan(api, &bytes).unwrap(), bytes };
+        let arrived = Arrived { api, scan: body::scan(api, &bytes).unwrap(), bytes, predict: None };
         let admitted = permit::admit(&snapshot, caller(), arrived, &mut ledger).await.unwrap();
         let prepared = prompt::read(admitted, &peer()).unwrap();
         let planned = choose::plan(prepared, &headers, server.ports(), &mut ledger);

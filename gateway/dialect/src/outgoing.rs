@@ -1,0 +1,71 @@
+//! Another's classic model is asked: paths and bodies by the provider's protocol.
+
+use crate::sheet::Sheet;
+use crate::wrong::Wrong;
+use crate::{bentoml, mlflow, open_inference, seldon, tf_serving, torchserve};
+use bytes::Bytes;
+use tidegate_core::percent::segment;
+use tidegate_core::spec::Dialect;
+use tidegate_core::tensor::ModelMeta;
+use tidegate_core::{PredictAnswer, PredictRequest};
+
+/// The path below the base address at which `model` is asked.
+#[must_use]
+pub fn request_path(dialect: Dialect, model: &str, version: Option<&str>) -> String {
+    let (model, version) = (segment(model), version.map(segment));
+    match (dialect, version) {
+        (Dialect::OpenInference, None) => format!("/v2/models/{model}/infer"),
+        (Dialect::OpenInference, Some(version)) => format!("/v2/models/{model}/versions/{version}/infer"),
+        (Dialect::TfServing, None) => format!("/v1/models/{model}:predict"),
+        (Dialect::TfServing, Some(version)) => format!("/v1/models/{model}/versions/{version}:predict"),
+        (Dialect::Mlflow, _) => "/invocations".to_owned(),
+        (Dialect::Seldon, _) => "/api/v1.0/predictions".to_owned(),
+        (Dialect::BentoMl, _) => format!("/{model}"),
+        (Dialect::TorchServe, None) => format!("/predictions/{model}"),
+        (Dialect::TorchServe, Some(version)) => format!("/predictions/{model}/{version}"),
+    }
+}
+
+/// The path at which a model says what it takes, where the protocol has that in a form that we read.
+#[must_use]
+pub fn metadata_path(dialect: Dialect, model: &str) -> Option<String> {
+    (dialect == Dialect::OpenInference).then(|| format!("/v2/models/{}", segment(model)))
+}
+
+/// Writes what is asked; `is_binary` with raw tensors, where the protocol has them.
+///
+/// # Errors
+/// The protocol cannot say it.
+pub fn write_request(dialect: Dialect, request: &PredictRequest, is_binary: bool) -> Result<Sheet, Wrong> {
+    match dialect {
+        Dialect::OpenInference => open_inference::write_request(request, is_binary),
+        Dialect::TfServing => tf_serving::write_request(request),
+        Dialect::Mlflow => mlflow::write_request(request),
+        Dialect::Seldon => seldon::write_request(request),
+        Dialect::BentoMl => bentoml::write_request(request),
+        Dialect::TorchServe => torchserve::write_request(request),
+    }
+}
+
+/// Reads what was answered.
+///
+/// # Errors
+/// It is not of the protocol.
+pub fn read_answer(dialect: Dialect, body: &Bytes, header_length: Option<&[u8]>) -> Result<PredictAnswer, Wrong> {
+    match dialect {
+        Dialect::OpenInference => open_inference::read_answer(body, header_length),
+        Dialect::TfServing => tf_serving::read_answer(body),
+        Dialect::Mlflow => mlflow::read_answer(body),
+        Dialect::Seldon => seldon::read_answer(body),
+        Dialect::BentoMl => bentoml::read_answer(body),
+        Dialect::TorchServe => torchserve::read_answer(body),
+    }
+}
+
+/// Reads what a model says of itself.
+///
+/// # Errors
+/// It is not of the protocol.
+pub fn read_metadata(body: &Bytes) -> Result<ModelMeta, Wrong> {
+    open_inference::read_metadata(body)
+}

@@ -1,0 +1,98 @@
+//! What callers send us and get from us: one value from the reading of a call to the writing of its answer.
+
+use crate::sheet::Sheet;
+use crate::wrong::Wrong;
+use crate::{mlflow, open_inference, seldon, tf_serving};
+use bytes::Bytes;
+use serde_json::Value;
+use tidegate_core::tensor::ModelMeta;
+use tidegate_core::{PredictAnswer, PredictRequest};
+
+/// A wire that we serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// `/v2/models/…/infer`.
+    OpenInference,
+    /// `/v1/models/…:predict`.
+    TfServing,
+    /// `/invocations`.
+    Mlflow,
+    /// `/api/v1.0/predictions`.
+    Seldon,
+}
+
+/// How an answer has to be written, known from how it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    OpenInference(open_inference::Wish),
+    TfServing(tf_serving::Form),
+    Mlflow,
+    Seldon(seldon::Form),
+}
+
+impl Served {
+    /// Reads what is asked.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(
+        wire: Wire,
+        body: &Bytes,
+        header_length: Option<&[u8]>,
+        is_csv: bool,
+    ) -> Result<(PredictRequest, Self), Wrong> {
+        match wire {
+            Wire::OpenInference => open_inference::read_request(body, header_length)
+                .map(|(request, wish)| (request, Form::OpenInference(wish))),
+            Wire::TfServing => tf_serving::read_request(body).map(|(request, form)| (request, Form::TfServing(form))),
+            Wire::Mlflow => mlflow::read_request(body, is_csv).map(|request| (request, Form::Mlflow)),
+            Wire::Seldon => seldon::read_request(body).map(|(request, form)| (request, Form::Seldon(form))),
+        }
+        .map(|(request, form)| (request, Self(form)))
+    }
+
+    /// Writes the answer to `request`, as the route `model`'s; `call` is its id here.
+    ///
+    /// # Errors
+    /// The wire cannot say it.
+    pub fn write(
+        &self,
+        model: &str,
+        call: &str,
+        request: &PredictRequest,
+        answer: &PredictAnswer,
+    ) -> Result<Sheet, Wrong> {
+        match &self.0 {
+            Form::OpenInference(wish) => open_inference::write_answer(model, request.id.as_deref(), answer, wish),
+            Form::TfServing(form) => tf_serving::write_answer(answer, *form),
+            Form::Mlflow => mlflow::write_answer(answer),
+            Form::Seldon(form) => seldon::write_answer(model, call, answer, *form),
+        }
+    }
+
+    /// What is asked as plain JSON of the Open Inference Protocol: the form in which records and monitors have it.
+    ///
+    /// # Errors
+    /// JSON cannot have it.
+    pub fn asked(request: &PredictRequest) -> Result<Bytes, Wrong> {
+        open_inference::write_request(request, false).map(|sheet| sheet.body)
+    }
+
+    /// The same of an answer.
+    ///
+    /// # Errors
+    /// JSON cannot have it.
+    pub fn answered(model: &str, request: &PredictRequest, answer: &PredictAnswer) -> Result<Bytes, Wrong> {
+        let plain = open_inference::Wish::default();
+        open_inference::write_answer(model, request.id.as_deref(), answer, &plain).map(|sheet| sheet.body)
+    }
+
+    /// What is said of a model to those who ask by the Open Inference Protocol.
+    #[must_use]
+    pub fn metadata(name: &str, meta: &ModelMeta) -> Value {
+        open_inference::write_metadata(name, meta)
+    }
+}
