@@ -150,7 +150,7 @@ async fn a_path_that_is_not_there_says_so() {
         "/v1/",
         "/v1/chat",
         "/v1/chat/completions/",
-        "/v2/models",
+        "/v3/models",
         "/admin/v1/config",
         "/v1/chat/completions%00",
     ] {
