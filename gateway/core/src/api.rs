@@ -12,11 +12,13 @@ pub enum Api {
     Completions,
     /// `POST /v1/embeddings`.
     Embeddings,
+    /// `POST /v1/rerank`.
+    Rerank,
 }
 
 impl Api {
     /// Every interface.
-    pub const ALL: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+    pub const ALL: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Rerank];
 
     /// The path below `/v1`, as OpenAI-compatible servers spell it.
     #[must_use]
@@ -25,16 +27,24 @@ impl Api {
             Self::ChatCompletions => "/chat/completions",
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
+            Self::Rerank => "/rerank",
         }
     }
 
-    /// The `gen_ai.operation.name` of the OpenTelemetry GenAI conventions.
+    /// Whether its answers are text, which can be streamed, looked at, judged and limited by length.
+    #[must_use]
+    pub const fn makes_text(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// The `gen_ai.operation.name` of the OpenTelemetry GenAI conventions, which have none for reranking.
     #[must_use]
     pub const fn operation(self) -> &'static str {
         match self {
             Self::ChatCompletions => "chat",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
         }
     }
 }

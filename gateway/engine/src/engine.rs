@@ -12,6 +12,7 @@ use crate::scheduler::{Job, Limits, Permit, Scheduler};
 use crate::template::ChatTemplate;
 use crate::threads::{Threads, default_threads};
 use crate::vocabulary::Vocabulary;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -24,6 +25,8 @@ use tokio::sync::mpsc::unbounded_channel;
 pub struct EngineOptions {
     /// The GGUF file, or the Hugging Face folder.
     pub path: PathBuf,
+    /// The folder's files by their names, where they lie elsewhere under other ones.
+    pub parts: BTreeMap<String, PathBuf>,
     /// How a folder's matrices are kept; a GGUF file's stay as they are.
     pub precision: Precision,
     /// Memory for keys and values; taken from the system as it is used.
@@ -48,6 +51,7 @@ impl EngineOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            parts: BTreeMap::new(),
             precision: Precision::default(),
             kv_cache_bytes: 256 << 20,
             context: None,
@@ -92,7 +96,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads a model and starts its thread. Takes as long as reading the file; not for an async thread.
     pub fn load(options: &EngineOptions, progress: &mut dyn FnMut(LoadProgress)) -> Result<Self, LoadError> {
-        let mut files = ModelFiles::open(&options.path, options.precision)?;
+        let mut files = ModelFiles::open(&options.path, &options.parts, options.precision)?;
         let shape = files.description()?;
         let vocabulary = files.vocabulary()?;
         let template = files.template(&vocabulary)?;

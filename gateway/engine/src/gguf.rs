@@ -4,19 +4,18 @@
 
 mod header;
 mod value;
-#[cfg(test)]
 mod writer;
 
 use crate::error::LoadError;
 use candle_core::Device;
 use candle_core::quantized::{QStorage, QTensor};
-use header::{Header, TensorInfo};
+use header::Header;
+pub(crate) use header::TensorInfo;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 pub(crate) use value::Value;
-#[cfg(test)]
 pub(crate) use writer::{Coming, Writer};
 
 /// An open file.

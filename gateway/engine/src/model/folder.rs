@@ -13,7 +13,7 @@ use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a settings file at most.
@@ -34,6 +34,8 @@ pub enum Precision {
 /// An open folder.
 pub(crate) struct Folder {
     path: PathBuf,
+    /// Files that lie elsewhere than in `path` under their names.
+    parts: BTreeMap<String, PathBuf>,
     config: Value,
     precision: Precision,
     files: Vec<SafetensorsFile>,
@@ -45,25 +47,27 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Opens it and reads all but the tensors.
-    pub(crate) fn open(path: &Path, precision: Precision) -> Result<Self, LoadError> {
-        let config = json(&path.join("config.json"))?;
+    pub(crate) fn open(path: &Path, parts: BTreeMap<String, PathBuf>, precision: Precision) -> Result<Self, LoadError> {
+        let place = |name: &str| parts.get(name).cloned().unwrap_or_else(|| path.join(name));
+        let config = json(&place("config.json"))?;
         let four_norms = config["model_type"].as_str().is_some_and(|kind| kind.starts_with("gemma3"));
         // Gemma's settings leave it out where it is true.
         let tied = config["tie_word_embeddings"].as_bool().unwrap_or(four_norms);
-        let index = path.join("model.safetensors.index.json");
+        let index = place("model.safetensors.index.json");
         let names = if index.exists() { shards(&index)? } else { vec!["model.safetensors".to_owned()] };
         let (mut files, mut places) = (Vec::with_capacity(names.len()), HashMap::new());
         for name in names {
-            let file = SafetensorsFile::open(&path.join(&name))?;
+            let file = SafetensorsFile::open(&place(&name))?;
             for tensor in file.names() {
                 if places.insert(tensor.to_owned(), files.len()).is_some() {
                     let detail = format!("the tensor `{tensor}` is in another file of the folder too");
-                    return Err(LoadError::Format { path: path.join(name), detail });
+                    return Err(LoadError::Format { path: place(&name), detail });
                 }
             }
             files.push(file);
         }
-        Ok(Self { path: path.to_owned(), config, precision, files, places, tied, four_norms })
+        let path = path.to_owned();
+        Ok(Self { path, parts, config, precision, files, places, tied, four_norms })
     }
 
     /// What the model looks like.
@@ -74,7 +78,7 @@ impl Folder {
     /// Its tokenizer.
     pub(crate) fn vocabulary(&self) -> Result<Vocabulary, LoadError> {
         Vocabulary::of_folder(&Settings {
-            tokenizer: &bytes(&self.path.join("tokenizer.json"))?,
+            tokenizer: &bytes(&self.file("tokenizer.json"))?,
             tokenizer_config: &self.settings("tokenizer_config.json")?,
             config: &self.config,
             generation: &self.settings("generation_config.json")?,
@@ -83,7 +87,7 @@ impl Folder {
 
     /// Its chat template: a file of its own, or an entry of the tokenizer's settings.
     pub(crate) fn template(&self, vocabulary: &Vocabulary) -> Result<Option<ChatTemplate>, LoadError> {
-        let own = self.path.join("chat_template.jinja");
+        let own = self.file("chat_template.jinja");
         let source = if own.exists() {
             Some(String::from_utf8_lossy(&bytes(&own)?).into_owned())
         } else {
@@ -93,9 +97,13 @@ impl Folder {
         template.transpose().map_err(LoadError::Template)
     }
 
+    fn file(&self, name: &str) -> PathBuf {
+        self.parts.get(name).cloned().unwrap_or_else(|| self.path.join(name))
+    }
+
     /// A settings file that may be absent.
     fn settings(&self, name: &str) -> Result<Value, LoadError> {
-        let path = self.path.join(name);
+        let path = self.file(name);
         if path.exists() { json(&path) } else { Ok(Value::Null) }
     }
 

@@ -7,7 +7,8 @@ use crate::error::LoadError;
 use crate::gguf::GgufFile;
 use crate::template::ChatTemplate;
 use crate::vocabulary::Vocabulary;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Open files of a language model.
 pub(crate) enum ModelFiles {
@@ -18,10 +19,14 @@ pub(crate) enum ModelFiles {
 }
 
 impl ModelFiles {
-    /// Opens a file, or a folder; `precision` is for the latter.
-    pub(crate) fn open(path: &Path, precision: Precision) -> Result<Self, LoadError> {
-        if path.is_dir() {
-            return Ok(Self::Folder(Box::new(Folder::open(path, precision)?)));
+    /// Opens a file, or a folder, or the `parts` of one by their names; `precision` is for folders.
+    pub(crate) fn open(
+        path: &Path,
+        parts: &BTreeMap<String, PathBuf>,
+        precision: Precision,
+    ) -> Result<Self, LoadError> {
+        if path.is_dir() || !parts.is_empty() {
+            return Ok(Self::Folder(Box::new(Folder::open(path, parts.clone(), precision)?)));
         }
         Ok(Self::Gguf(Box::new(GgufFile::open(path)?)))
     }

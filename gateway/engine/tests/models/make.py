@@ -54,6 +54,8 @@ def weight(name, shape, zero_norms):
         return u * np.float32(0.3) + np.float32(0.0 if zero_norms else 1.0)
     if "embed" in name:
         return u * np.float32(0.9)
+    if name == "classifier.weight":
+        return u * np.float32(1.5)
     return u * (np.float32(2.0) / np.sqrt(np.float32(shape[1])))
 
 
@@ -227,6 +229,55 @@ def prove(folder, scores, tokens, told):
     return off
 
 
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the a of capital is france germany paris berlin what river seine big red blue apple eat ##s ##ing ? .".split()
+QUERY = "What is the capital of France ?"
+DOCUMENTS = ["Paris is the capital.", "Berlin is big", "eating red apples", "the river Seine", "", "unknownword france ? " * 9]
+
+
+def make_reranker():
+    """A cross-encoder: pairs of texts, their tokens, and the classifier's value."""
+    import tokenizers
+    from tokenizers import models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification
+
+    words = {word: i for i, word in enumerate(WORDS)}
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", words["[CLS]"]), ("[SEP]", words["[SEP]"])]
+    )
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        max_position_embeddings=40, num_labels=1, hidden_dropout_prob=0.0,
+    )
+    model = BertForSequenceClassification(config).float().eval()
+    shapes = {}
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            shapes[key] = list(parameter.shape)
+            parameter.copy_(torch.from_numpy(weight(key, tuple(parameter.shape), False)))
+    # A document that is too long loses its end, the query never does.
+    tokenizer.enable_truncation(40, strategy="only_second")
+    pairs = []
+    for document in DOCUMENTS:
+        encoding = tokenizer.encode(QUERY, document)
+        with torch.no_grad():
+            logit = model(torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])).logits[0, 0].item()
+        pairs.append({"document": document, "tokens": len(encoding.ids), "logit": round(logit, 5)})
+    tokenizer.no_truncation()
+    golden = {
+        "made_with": {"torch": torch.__version__, "transformers": transformers.__version__, "tokenizers": tokenizers.__version__},
+        "config": json.loads(config.to_json_string(use_diff=False)), "tokenizer": json.loads(tokenizer.to_str()),
+        "tensors": shapes, "query": QUERY, "pairs": pairs,
+    }
+    with open(os.path.join(HERE, "reranker.json"), "w") as out:
+        json.dump(golden, out, separators=(",", ":"))
+        out.write("\n")
+    print("reranker", [pair["logit"] for pair in pairs])
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or FAMILIES:
-        make(name)
+    for name in sys.argv[1:] or [*FAMILIES, "reranker"]:
+        make_reranker() if name == "reranker" else make(name)

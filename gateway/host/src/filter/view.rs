@@ -31,6 +31,7 @@ pub(super) fn context<'a>(id: &'a Id, call: &Seen<'a>, deadline: Duration) -> ty
             Api::ChatCompletions => types::ApiKind::Chat,
             Api::Completions => types::ApiKind::Completion,
             Api::Embeddings => types::ApiKind::Embedding,
+            Api::Rerank => types::ApiKind::Rerank,
         },
         model: call.model,
         affinity: 0,

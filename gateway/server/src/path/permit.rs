@@ -5,7 +5,7 @@ use crate::path::arrive::Arrived;
 use crate::snapshot::{Route, Snapshot};
 use std::sync::Arc;
 use tidegate_core::port::limits::{Amounts, Demand, Denied, Standings, Why};
-use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
+use tidegate_core::{Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
 
 /// Tokens reserved for an answer whose caller sets no limit: settled with what it really takes.
 const UNSTATED_ANSWER: u64 = 256;
@@ -55,7 +55,7 @@ pub(crate) async fn admit(
 /// What is reserved: about the tokens asked for, and the most that the dearest arm may ask for them.
 fn estimate(arrived: &Arrived, route: &Route) -> Amounts {
     let scan = &arrived.scan;
-    let makes_text = arrived.api != Api::Embeddings;
+    let makes_text = arrived.api.makes_text();
     let cost = route.arms.iter().filter_map(|arm| {
         let unstated = arm.context_length.map_or(UNSTATED_PAID_ANSWER, |most| UNSTATED_PAID_ANSWER.min(most.into()));
         let produced = scan.max_tokens.unwrap_or(if makes_text { unstated } else { 0 }).saturating_mul(scan.n);

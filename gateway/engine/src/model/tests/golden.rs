@@ -1,7 +1,8 @@
 //! A golden of `tests/models`, and the files of its model: a safetensors folder, in one file or several, and a GGUF file.
 
-use super::weights::weight;
 use crate::gguf::{Coming, Value as Entry, Writer};
+use crate::testing::weights::weight;
+use crate::testing::{As, safetensors};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
@@ -37,16 +38,6 @@ struct Made {
     add: Option<f32>,
 }
 
-/// How numbers are written.
-#[derive(Clone, Copy)]
-pub(super) enum As {
-    F32,
-    F16,
-    Bf16,
-    /// The 32-bit numbers that brain floats keep.
-    RoundedToBf16,
-}
-
 impl Golden {
     pub(super) fn read(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(format!("{name}.json"));
@@ -74,27 +65,8 @@ impl Golden {
     }
 
     fn safetensors(&self, names: &[&String], kept: As) -> Vec<u8> {
-        let (mut head, mut data) = (serde_json::Map::new(), Vec::new());
-        for name in names {
-            let start = data.len();
-            for v in self.weight(name) {
-                match kept {
-                    As::F32 => data.extend(v.to_le_bytes()),
-                    As::RoundedToBf16 => data.extend(half::bf16::from_f32(v).to_f32().to_le_bytes()),
-                    As::F16 => data.extend(half::f16::from_f32(v).to_le_bytes()),
-                    As::Bf16 => data.extend(half::bf16::from_f32(v).to_le_bytes()),
-                }
-            }
-            let dtype = match kept {
-                As::F32 | As::RoundedToBf16 => "F32",
-                As::F16 => "F16",
-                As::Bf16 => "BF16",
-            };
-            let info = json!({"dtype": dtype, "shape": self.tensors[*name], "data_offsets": [start, data.len()]});
-            head.insert((*name).clone(), info);
-        }
-        let head = Value::Object(head).to_string();
-        [&(head.len() as u64).to_le_bytes()[..], head.as_bytes(), &data].concat()
+        let tensors = names.iter().map(|name| (name.as_str(), &self.tensors[*name][..], self.weight(name)));
+        safetensors(tensors, kept)
     }
 
     /// Writes a GGUF file with matrices of this type.

@@ -66,6 +66,7 @@ pub(super) const fn index_of(api: Api) -> usize {
         Api::ChatCompletions => 0,
         Api::Completions => 1,
         Api::Embeddings => 2,
+        Api::Rerank => 3,
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) const fn label_of(api: Api) -> &'static str {
         Api::ChatCompletions => "chat_completions",
         Api::Completions => "completions",
         Api::Embeddings => "embeddings",
+        Api::Rerank => "rerank",
     }
 }
 
@@ -194,7 +196,7 @@ impl RouteMeters {
         }
         if let Some(usage) = event.usage {
             timings.input.count(usage.prompt, &TOKENS);
-            if event.api != Api::Embeddings {
+            if event.api.makes_text() {
                 timings.output.count(usage.completion, &TOKENS);
             }
         }

@@ -6,7 +6,7 @@ fn hash(text: &str) -> u64 {
 }
 
 /// Uniform in [-1, 1): splitmix64 of the name's hash and the index.
-pub(super) fn random(name: &str, count: usize) -> Vec<f32> {
+pub(crate) fn random(name: &str, count: usize) -> Vec<f32> {
     let seed = hash(name);
     (1..=count as u64)
         .map(|i| {
@@ -19,11 +19,12 @@ pub(super) fn random(name: &str, count: usize) -> Vec<f32> {
 }
 
 /// A tensor of a model.
-pub(super) fn weight(name: &str, shape: &[usize], zero_norms: bool) -> Vec<f32> {
+pub(crate) fn weight(name: &str, shape: &[usize], zero_norms: bool) -> Vec<f32> {
     let (scale, offset) = match shape {
         _ if name.ends_with(".bias") => (0.5, 0.0),
         [_] => (0.3, if zero_norms { 0.0 } else { 1.0 }),
         _ if name.contains("embed") => (0.9, 0.0),
+        _ if name == "classifier.weight" => (1.5, 0.0),
         shape => (2.0 / (shape[1] as f32).sqrt(), 0.0),
     };
     random(name, shape.iter().product()).into_iter().map(|u| u * scale + offset).collect()
