@@ -66,7 +66,9 @@ impl Decoder {
         tick();
         let mut layers = Vec::with_capacity(shape.layers);
         for i in 0..shape.layers {
-            layers.push(Layer::load(source, &shape, i, &mut tick)?);
+            let layer = Layer::load(source, &shape, i, &mut tick)?;
+            tracing::debug!(products = ?layer.projections(), "a layer was read");
+            layers.push(layer);
         }
         let norm = layer::norm(source, &shape, Part::Norm, shape.width)?;
         tick();

@@ -224,9 +224,7 @@ fn broken_folders_are_refused_with_a_reason() {
                 .unwrap();
         }),
         ("in another file", |f| {
-            {
             std::fs::copy(f.join("model-0.safetensors"), f.join("model-1.safetensors")).unwrap();
-        }
         }),
         ("does not fit the model's shape", |f| {
             let config = std::fs::read_to_string(f.join("config.json")).unwrap();

@@ -111,12 +111,12 @@ mod tests {
         let added = |id: u32, content: &str, special: bool| json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": special});
         json!({
             "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-            "added_tokens": [added(4, "<s>", true), added(5, "<|im_end|>", true), added(6, "<think>", false)],
+            "added_tokens": [added(7, "<s>", true), added(8, "<|im_end|>", true), added(9, "<think>", false)],
             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-            "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [4], "tokens": ["<s>"]}}},
+            "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [7], "tokens": ["<s>"]}}},
             "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
             "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-                "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3, "<": 7, "s": 8, ">": 9}, "merges": ["a b"]},
+                "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3, "<": 4, "s": 5, ">": 6}, "merges": ["a b"]},
         })
         .to_string()
         .into_bytes()
@@ -133,22 +133,22 @@ mod tests {
         let vocabulary = read(&json!({"bos_token": "<s>", "eos_token": {"content": "<|im_end|>"}}), &json!({}));
         assert_eq!(
             vocabulary.encode_text("ab <s>").unwrap(),
-            [4, 2, 3, 7, 8, 9],
+            [7, 2, 3, 4, 5, 6],
             "only the first is the control token"
         );
-        assert_eq!(vocabulary.encode_pieces(&[Piece::Control(5), Piece::Text("<think>a".into())]).unwrap(), [5, 6, 0]);
+        assert_eq!(vocabulary.encode_pieces(&[Piece::Control(8), Piece::Text("<think>a".into())]).unwrap(), [8, 9, 0]);
         assert_eq!(
-            (vocabulary.bytes(3), vocabulary.bytes(6), vocabulary.bytes(5)),
+            (vocabulary.bytes(3), vocabulary.bytes(9), vocabulary.bytes(8)),
             (&b" "[..], &b"<think>"[..], &b""[..])
         );
         assert_eq!(vocabulary.borders(), ("<s>", "<|im_end|>"));
-        assert!(vocabulary.is_ending(5) && !vocabulary.is_ending(6));
+        assert!(vocabulary.is_ending(8) && !vocabulary.is_ending(9));
     }
 
     #[test]
     fn endings_of_the_generation_settings_count() {
         let vocabulary = read(&json!({}), &json!({"eos_token_id": [2, 9999]}));
-        assert!(vocabulary.is_ending(2) && vocabulary.is_ending(5));
+        assert!(vocabulary.is_ending(2) && vocabulary.is_ending(8));
         assert_eq!(vocabulary.encode_text("ab").unwrap(), [2], "without a name for it, nothing is put before a text");
     }
 }

@@ -231,7 +231,7 @@ def prove(folder, scores, tokens, told):
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the a of capital is france germany paris berlin what river seine big red blue apple eat ##s ##ing ? .".split()
 QUERY = "What is the capital of France ?"
-DOCUMENTS = ["Paris is the capital.", "Berlin is big", "eating red apples", "the river Seine", "", "unknownword france ? " * 9]
+DOCUMENTS = ["Paris is the capital.", "Berlin is big", "eating red apples", "the river Seine", "", "unknownword france ? " * 14]
 
 
 def make_reranker():
