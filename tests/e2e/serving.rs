@@ -121,7 +121,8 @@ async fn documents_are_ranked_by_a_model_of_the_registry() {
     // What is wrong is said as everywhere else, by the gateway and by the model.
     let bad = client.post("/v1/rerank", &json!({"model": "ranker", "query": "a"})).await;
     assert_eq!((bad.status(), &bad.json()["error"]["param"]), (400, &json!("documents")));
-    let long = client.post("/v1/rerank", &json!({"model": "ranker", "query": "a ".repeat(40), "documents": ["b"]})).await;
+    let long =
+        client.post("/v1/rerank", &json!({"model": "ranker", "query": "a ".repeat(40), "documents": ["b"]})).await;
     assert_eq!((long.status(), &long.json()["error"]["code"]), (400, &json!("context_length_exceeded")));
     let other = client.post("/v1/embeddings", &json!({"model": "ranker", "input": "a"})).await;
     assert_eq!((other.status(), &other.json()["error"]["param"]), (400, &json!("model")));
