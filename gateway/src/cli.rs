@@ -15,6 +15,8 @@ mod models;
 mod monitor;
 mod plugin;
 mod prompt;
+#[cfg(feature = "engine")]
+mod quantize;
 mod registry;
 mod replay;
 mod rollout;
@@ -75,6 +77,9 @@ enum Command {
     Schema,
     /// Fetch a model into the cache, or check the one that is there
     Pull(models::Pull),
+    /// Quantise the matrices of a GGUF file into another file
+    #[cfg(feature = "engine")]
+    Quantize(quantize::Quantize),
     /// List the models of the catalogue and what the cache holds of them
     Models(models::Models),
     /// Talk to a route of a running gateway
@@ -137,6 +142,8 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Check(check) => check.run(),
         Command::Schema => print(&format!("{}\n", serde_json::to_string_pretty(&tidegate_config::schema())?)),
         Command::Pull(pull) => block_on(pull.run()),
+        #[cfg(feature = "engine")]
+        Command::Quantize(quantize) => quantize.run(),
         Command::Models(models) => models.run(),
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),

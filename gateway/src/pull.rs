@@ -50,6 +50,20 @@ pub(crate) enum ModelKind {
         /// The file.
         path: PathBuf,
     },
+    /// A language model as the files of a Hugging Face folder, by their names.
+    Folder {
+        /// The files.
+        files: BTreeMap<String, PathBuf>,
+    },
+    /// A reranker.
+    Reranker {
+        /// Its safetensors.
+        weights: PathBuf,
+        /// Its `tokenizer.json`.
+        tokenizer: PathBuf,
+        /// Its `config.json`.
+        config: PathBuf,
+    },
     /// An embedding model.
     Embedder {
         /// Its safetensors.

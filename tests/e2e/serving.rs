@@ -77,6 +77,64 @@ async fn version(client: &Client, n: u32, weights: &[u8]) {
     call(client, "/model-versions/create", &json!({"name": "m", "source": format!("mlflow-artifacts:/m/{n}")})).await;
 }
 
+/// Registers a reranker as `ranker`, version 1, with the alias `champion`.
+async fn ranker(client: &Client) {
+    for (name, content) in [
+        ("model.safetensors", &tiny::reranker_weights(3)[..]),
+        ("tokenizer.json", tiny::tokenizer().as_bytes()),
+        ("config.json", tiny::reranker_config().as_bytes()),
+    ] {
+        let path = format!("/api/2.0/mlflow-artifacts/artifacts/ranker/{name}");
+        assert_eq!(client.send("PUT", &path, &[], content).await.status(), 200);
+    }
+    call(client, "/registered-models/create", &json!({"name": "ranker"})).await;
+    call(client, "/model-versions/create", &json!({"name": "ranker", "source": "mlflow-artifacts:/ranker"})).await;
+    let alias = json!({"name": "ranker", "alias": "champion", "version": "1"});
+    call(client, "/registered-models/alias", &alias).await;
+}
+
+#[tokio::test]
+async fn documents_are_ranked_by_a_model_of_the_registry() {
+    let upstream = Upstream::start().await;
+    let replica = Replica::start("sqlite:registry.db", "artifacts", &upstream).await;
+    let client = &replica.client;
+    ranker(client).await;
+    let model = "ranker: {provider: here, source: \"models:/ranker@champion\"}";
+    replica.serve(model, "ranker: {model: ranker}").await;
+    let documents = json!(["a b c", {"text": "d e"}, "c"]);
+    let ask = async |more: Value| {
+        let mut body = json!({"model": "ranker", "query": "a b", "documents": documents});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        client.post("/v1/rerank", &body).await
+    };
+    let answer = ask(json!({})).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let whole = answer.json();
+    let scores: Vec<f64> =
+        whole["results"].as_array().expect("results").iter().filter_map(|r| r["relevance_score"].as_f64()).collect();
+    assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)));
+    assert!(whole["usage"]["total_tokens"].as_u64() > Some(0) && whole["model"] == "ranker");
+    let best = ask(json!({"top_n": 1, "return_documents": true})).await.json();
+    assert_eq!(best["results"].as_array().map(Vec::len), Some(1));
+    assert_eq!(best["results"][0]["index"], whole["results"][0]["index"]);
+    assert!(best["results"][0]["document"]["text"].is_string(), "{best}");
+    // What is wrong is said as everywhere else, by the gateway and by the model.
+    let bad = client.post("/v1/rerank", &json!({"model": "ranker", "query": "a"})).await;
+    assert_eq!((bad.status(), &bad.json()["error"]["param"]), (400, &json!("documents")));
+    let long =
+        client.post("/v1/rerank", &json!({"model": "ranker", "query": "a ".repeat(40), "documents": ["b"]})).await;
+    assert_eq!((long.status(), &long.json()["error"]["code"]), (400, &json!("context_length_exceeded")));
+    let other = client.post("/v1/embeddings", &json!({"model": "ranker", "input": "a"})).await;
+    assert_eq!((other.status(), &other.json()["error"]["param"]), (400, &json!("model")));
+    assert_eq!(client.send("GET", "/v1/rerank", &[], b"").await.status(), 405);
+    // The record is like any other call's.
+    let id = answer.header("x-request-id").expect("an id").to_owned();
+    let shown = replica.home.run(&["explain", &id, "--config", "config.yaml"]);
+    assert_eq!(shown.code(), 0, "{}", shown.err());
+    let metrics = client.get("/metrics").await.text();
+    assert!(metrics.contains("api=\"rerank\""), "{metrics}");
+}
+
 async fn point(client: &Client, n: u32) {
     call(client, "/registered-models/alias", &json!({"name": "m", "alias": "champion", "version": n.to_string()}))
         .await;

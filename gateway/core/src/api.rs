@@ -14,14 +14,17 @@ pub enum Api {
     Embeddings,
     /// A classic model, by whichever of its protocols.
     Predict,
+    /// `POST /v1/rerank`.
+    Rerank,
 }
 
 impl Api {
     /// Every interface.
-    pub const ALL: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Predict];
+    pub const ALL: [Self; 5] =
+        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Predict, Self::Rerank];
 
     /// Those of language models, as OpenAI-compatible servers have them.
-    pub const OPENAI: [Self; 3] = [Self::ChatCompletions, Self::Completions, Self::Embeddings];
+    pub const OPENAI: [Self; 4] = [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Rerank];
 
     /// The path below `/v1`, as OpenAI-compatible servers spell it; none where the protocol has it from the model's name.
     #[must_use]
@@ -31,10 +34,17 @@ impl Api {
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
             Self::Predict => "",
+            Self::Rerank => "/rerank",
         }
     }
 
-    /// The `gen_ai.operation.name` of the OpenTelemetry GenAI conventions.
+    /// Whether its answers are text, which can be streamed, looked at, judged and limited by length.
+    #[must_use]
+    pub const fn makes_text(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
+    }
+
+    /// The `gen_ai.operation.name` of the OpenTelemetry GenAI conventions, which have none for reranking.
     #[must_use]
     pub const fn operation(self) -> &'static str {
         match self {
@@ -42,6 +52,7 @@ impl Api {
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
             Self::Predict => "predict",
+            Self::Rerank => "rerank",
         }
     }
 }

@@ -3,23 +3,18 @@
 
 mod bert;
 
+use crate::desk::{Desk, Gone, Refused};
+use crate::encoder::EncoderFiles;
 use crate::error::LoadError;
-use crate::threads::default_threads;
 use bert::Bert;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// How an embedding model is loaded and run.
 #[derive(Debug, Clone)]
 pub struct EmbedOptions {
-    /// `model.safetensors`.
-    pub weights: PathBuf,
-    /// `tokenizer.json`.
-    pub tokenizer: PathBuf,
-    /// `config.json`.
-    pub config: PathBuf,
+    /// Its files.
+    pub files: EncoderFiles,
     /// Most tokens of a text, the two that frame it included; at most what the model was made for. all-MiniLM-L6-v2 was
     /// trained on 256.
     pub max_tokens: usize,
@@ -33,15 +28,7 @@ impl EmbedOptions {
     /// The three files of a folder under their usual names.
     #[must_use]
     pub fn folder(folder: impl Into<PathBuf>) -> Self {
-        let folder = folder.into();
-        Self {
-            weights: folder.join("model.safetensors"),
-            tokenizer: folder.join("tokenizer.json"),
-            config: folder.join("config.json"),
-            max_tokens: 256,
-            threads: 0,
-            queue_len: 64,
-        }
+        Self { files: EncoderFiles::folder(folder), max_tokens: 256, threads: 0, queue_len: 64 }
     }
 }
 
@@ -140,15 +127,9 @@ pub enum EmbedError {
     Stopped,
 }
 
-struct Work {
-    request: EmbedRequest,
-    answer: oneshot::Sender<Result<Embeddings, EmbedError>>,
-}
-
 /// A loaded embedding model. Dropping it stops its thread after the text that it is at.
 pub struct Embedder {
-    work: Option<SyncSender<Work>>,
-    thread: Option<JoinHandle<()>>,
+    desk: Desk<EmbedRequest, Result<Embeddings, EmbedError>>,
     dimensions: usize,
 }
 
@@ -163,19 +144,8 @@ impl Embedder {
     pub fn load(options: &EmbedOptions) -> Result<Self, LoadError> {
         let model = Bert::load(options)?;
         let dimensions = model.dimensions();
-        // candle computes on the pool that it is called in.
-        let count = if options.threads == 0 { default_threads() } else { options.threads };
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(count)
-            .thread_name(|i| format!("embed-{i}"))
-            .build()
-            .map_err(|e| LoadError::Threads(e.to_string()))?;
-        let (work, inbox) = sync_channel(options.queue_len);
-        let thread = std::thread::Builder::new()
-            .name("embed".into())
-            .spawn(move || run(&model, &pool, &inbox))
-            .map_err(|e| LoadError::Threads(e.to_string()))?;
-        Ok(Self { work: Some(work), thread: Some(thread), dimensions })
+        let answer = move |request: &EmbedRequest, gone: &mut Gone<'_>| embed(&model, request, gone);
+        Ok(Self { desk: Desk::start("embed", options.threads, options.queue_len, answer)?, dimensions })
     }
 
     /// Numbers in an embedding.
@@ -187,7 +157,7 @@ impl Embedder {
     /// Whether its thread is alive and takes requests.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        self.desk.is_running()
     }
 
     /// Embeds texts. Dropping the future cancels what has not begun.
@@ -204,44 +174,21 @@ impl Embedder {
         if let Some(asked) = request.dimensions.filter(|d| !(1..=self.dimensions).contains(d)) {
             return Err(EmbedError::Dimensions { asked, most: self.dimensions });
         }
-        let (answer, receiver) = oneshot::channel();
-        let work = self.work.as_ref().ok_or(EmbedError::Stopped)?;
-        work.try_send(Work { request, answer }).map_err(|e| match e {
-            TrySendError::Full(_) => EmbedError::QueueFull,
-            TrySendError::Disconnected(_) => EmbedError::Stopped,
-        })?;
-        Ok(receiver)
+        self.desk.ask(request).map_err(|refused| match refused {
+            Refused::Full => EmbedError::QueueFull,
+            Refused::Stopped => EmbedError::Stopped,
+        })
     }
 }
 
-impl Drop for Embedder {
-    fn drop(&mut self) {
-        self.work = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the embedding thread had panicked");
+fn embed(model: &Bert, request: &EmbedRequest, gone: &mut Gone<'_>) -> Result<Embeddings, EmbedError> {
+    let mut embeddings = Vec::with_capacity(request.inputs.len());
+    for (index, input) in request.inputs.iter().enumerate() {
+        // A caller that has gone frees the model between two texts.
+        if gone.is_so() {
+            return Err(EmbedError::Stopped);
         }
+        embeddings.push(model.embed(index, input, request)?);
     }
-}
-
-fn run(model: &Bert, pool: &rayon::ThreadPool, inbox: &Receiver<Work>) {
-    while let Ok(mut work) = inbox.recv() {
-        let mut embeddings = Vec::with_capacity(work.request.inputs.len());
-        let mut failed = None;
-        for (index, input) in work.request.inputs.iter().enumerate() {
-            // A caller that has gone frees the model between two texts.
-            if work.answer.poll_closed(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready() {
-                break;
-            }
-            match pool.install(|| model.embed(index, input, &work.request)) {
-                Ok(embedding) => embeddings.push(embedding),
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            }
-        }
-        drop(work.answer.send(failed.map_or(Ok(Embeddings { embeddings }), Err)));
-    }
+    Ok(Embeddings { embeddings })
 }

@@ -7,8 +7,10 @@ mod chat;
 mod completion;
 mod embedding;
 mod generator;
+mod ranking;
 mod request;
 mod vectors;
 
 pub use generator::LocalGenerator;
+pub use ranking::LocalReranker;
 pub use vectors::LocalEmbedder;

@@ -74,10 +74,11 @@ const fn row(method: Method, path: &'static str, endpoint: Endpoint, role: Optio
 }
 
 /// Everything served.
-pub const TABLE: [Row; 28] = [
+pub const TABLE: [Row; 29] = [
     row(Method::POST, "/v1/chat/completions", Endpoint::Infer(Api::ChatCompletions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/completions", Endpoint::Infer(Api::Completions), Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/embeddings", Endpoint::Infer(Api::Embeddings), Some(Role::Infer), Side::Public),
+    row(Method::POST, "/v1/rerank", Endpoint::Infer(Api::Rerank), Some(Role::Infer), Side::Public),
     row(Method::GET, "/v1/models", Endpoint::Models, Some(Role::Infer), Side::Public),
     row(Method::GET, "/v1/models/{}", Endpoint::Model, Some(Role::Infer), Side::Public),
     row(Method::POST, "/v1/models/{}", Endpoint::Predict, Some(Role::Infer), Side::Public),

@@ -55,7 +55,10 @@ impl Pull {
 fn paths(files: &ModelFiles) -> Vec<&Path> {
     match &files.kind {
         ModelKind::Gguf { path } | ModelKind::Classic { path } => vec![path],
-        ModelKind::Embedder { weights, tokenizer, config } => vec![weights, tokenizer, config],
+        ModelKind::Folder { files } => files.values().map(PathBuf::as_path).collect(),
+        ModelKind::Embedder { weights, tokenizer, config } | ModelKind::Reranker { weights, tokenizer, config } => {
+            vec![weights, tokenizer, config]
+        }
     }
 }
 

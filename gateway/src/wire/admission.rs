@@ -1,4 +1,4 @@
-//! Whether a model fits into the memory beside the one that it shall replace. Owns the reckoning; without a figure of the
+//! Whether a model fits into the memory that is free, beside the one that it shall replace. Owns the reckoning; without a figure of the
 //! system everything is taken to fit.
 
 use crate::pull::{ModelFiles, ModelKind};
@@ -21,7 +21,7 @@ fn fits(needed: u64, available: Option<u64>) -> anyhow::Result<()> {
     let Some(available) = available else { return Ok(()) };
     ensure!(
         needed <= available,
-        "it needs some {} MiB beside the model that serves, and {} MiB are free",
+        "it needs some {} MiB, and {} MiB are free: free some, or choose a smaller model or `kv_cache`",
         needed >> 20,
         available >> 20
     );
@@ -33,7 +33,14 @@ fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
     match &files.kind {
         ModelKind::Gguf { path } => length(path).saturating_add(local.kv_cache).saturating_add(BESIDE),
         ModelKind::Classic { path } => length(path).saturating_mul(4),
-        ModelKind::Embedder { weights, .. } => length(weights).saturating_add(BESIDE),
+        ModelKind::Folder { files } => {
+            let weights = files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
+            let weights = weights.fold(0u64, |sum, (_, path)| sum.saturating_add(length(path)));
+            weights.saturating_add(local.kv_cache).saturating_add(BESIDE)
+        }
+        ModelKind::Embedder { weights, .. } | ModelKind::Reranker { weights, .. } => {
+            length(weights).saturating_add(BESIDE)
+        }
     }
 }
 

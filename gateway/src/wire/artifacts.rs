@@ -1,9 +1,11 @@
-//! A version's files in the artifact store to files that the engine loads. Owns how they are told apart; where they lie is
-//! the store's.
+//! A version's files in the artifact store to files that the engine loads. Owns how they are told apart: a GGUF file by its
+//! name, the others by what `config.json` says; where they lie is the store's.
 
 use super::verified::Verified;
 use crate::pull::{ModelFiles, ModelKind, is_classic};
 use anyhow::{Context as _, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
@@ -11,10 +13,20 @@ use tidegate_core::port::models::ServedVersion;
 
 /// The names that a classic model's file has in a folder, as MLflow's flavours and people write it.
 const CLASSIC: [&str; 5] = ["model.json", "model.xgb", "model.lgb", "model.txt", "model.onnx"];
-/// The three files of an embedding model.
-const EMBEDDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+/// The three files of an embedding model or a reranker.
+const ENCODER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
-/// The files of a version: one GGUF file, or the three of an embedding model.
+/// What a decoder's folder may have beside its weights.
+const SETTINGS: [&str; 6] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "chat_template.jinja",
+    "model.safetensors.index.json",
+];
+
+/// The files of a version: one GGUF file, a folder of safetensors, or the three of an embedding model or reranker.
 ///
 /// # Errors
 /// They lie elsewhere, are neither, were damaged since they were stored, or are not those that were registered.
@@ -62,19 +74,61 @@ async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> any
     if let [only] = entries.iter().filter(is_one).collect::<Vec<_>>()[..] {
         return Ok(ModelKind::Classic { path: shelf.local(&named(&only.name)?).await? });
     }
-    let missing: Vec<&str> =
-        EMBEDDER.into_iter().filter(|name| !entries.iter().any(|it| it.name == *name && it.length.is_some())).collect();
+    let has = |name: &str| entries.iter().any(|it| it.name == name && it.length.is_some());
+    let missing =
+        |names: &[&'static str]| names.iter().copied().filter(|name| !has(name)).collect::<Vec<_>>().join(", ");
+    let lacks = missing(&["config.json", "tokenizer.json"]);
     ensure!(
-        missing.is_empty(),
-        "{storage} has neither a GGUF file nor a classic nor an embedding model: there is no {}",
-        missing.join(", ")
+        lacks.is_empty(),
+        "{storage} has neither a GGUF file nor a classic model nor a safetensors model with its settings: there is no {lacks}"
     );
-    let [weights, tokenizer, config] = EMBEDDER;
-    Ok(ModelKind::Embedder {
-        weights: shelf.local(&named(weights)?).await?,
-        tokenizer: shelf.local(&named(tokenizer)?).await?,
-        config: shelf.local(&named(config)?).await?,
+    let config = shelf.local(&named("config.json")?).await?;
+    let config = tokio::fs::read(&config).await.with_context(|| format!("{storage}/config.json"))?;
+    let config: Value = serde_json::from_slice(&config).with_context(|| format!("{storage}/config.json is no JSON"))?;
+    let form = Form::of(&config);
+    if form == Form::Decoder {
+        let mut files = BTreeMap::new();
+        let of_model = |name: &str| name.ends_with(".safetensors") || SETTINGS.contains(&name);
+        for entry in entries.iter().filter(|it| it.length.is_some() && of_model(&it.name)) {
+            files.insert(entry.name.clone(), shelf.local(&named(&entry.name)?).await?);
+        }
+        return Ok(ModelKind::Folder { files });
+    }
+    let lacks = missing(&ENCODER);
+    ensure!(lacks.is_empty(), "{storage} is no model that is served: there is no {lacks}");
+    let [weights, tokenizer, config] = ENCODER;
+    let weights = shelf.local(&named(weights)?).await?;
+    let tokenizer = shelf.local(&named(tokenizer)?).await?;
+    let config = shelf.local(&named(config)?).await?;
+    Ok(match form {
+        Form::Reranker => ModelKind::Reranker { weights, tokenizer, config },
+        _ => ModelKind::Embedder { weights, tokenizer, config },
     })
+}
+
+/// What a model with a `config.json` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// It generates text.
+    Decoder,
+    /// It ranks documents.
+    Reranker,
+    /// It makes embeddings.
+    Embedder,
+}
+
+impl Form {
+    /// By the class that it was saved as, which names its head; a file without one is of an encoder.
+    fn of(config: &Value) -> Self {
+        let classes = config["architectures"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut ends =
+            classes.map(|class| (class.ends_with("ForCausalLM"), class.ends_with("ForSequenceClassification")));
+        match ends.find(|(decodes, ranks)| *decodes || *ranks) {
+            Some((true, _)) => Self::Decoder,
+            Some(_) => Self::Reranker,
+            None => Self::Embedder,
+        }
+    }
 }
 
 /// The store, and the digests of what was taken from it.
@@ -109,6 +163,15 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use tidegate_storage::blobs::FolderBlobs;
+
+    #[test]
+    fn a_model_is_told_by_the_class_that_it_was_saved_as() {
+        let of = |class: &str| Form::of(&serde_json::json!({"architectures": [class]}));
+        assert_eq!(of("Qwen2ForCausalLM"), Form::Decoder);
+        assert_eq!(of("BertForSequenceClassification"), Form::Reranker);
+        assert_eq!(of("BertModel"), Form::Embedder);
+        assert_eq!(Form::of(&Value::Null), Form::Embedder);
+    }
 
     #[tokio::test]
     async fn a_file_that_is_not_the_registered_one_serves_nothing() {

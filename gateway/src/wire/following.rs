@@ -70,7 +70,7 @@ impl Local {
             if let Some(old) = old {
                 return Ok(old.clone());
             }
-            let backend = load(model, local, Place::Source(source), false, tools).await?;
+            let backend = load(model, local, Place::Source(source), tools).await?;
             return Ok(Self { of, version: None, refusal: None, is_current: true, backend });
         };
         let shelf = tools.registry.as_ref().context("there is no registry that it could come from")?;
@@ -94,7 +94,7 @@ impl Local {
         }
         shelf.announcer.note(serving(reference, &wanted, ServingState::Loads, "")).await;
         let began = tools.clock.now();
-        match load(model, local, Place::Shelf(shelf, &wanted), old.is_some(), tools).await {
+        match load(model, local, Place::Shelf(shelf, &wanted), tools).await {
             Ok(backend) => {
                 tools.metrics.model_loaded(tools.clock.now().saturating_duration_since(began));
                 tracing::info!(model = %model.name, %reference, version = wanted.version, "a version of the registry serves");
@@ -162,16 +162,13 @@ async fn load(
     model: &ModelSpec,
     local: &LocalSpec,
     place: Place<'_>,
-    is_beside: bool,
     tools: &Tools,
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let files = match place {
         Place::Source(source) => pull::ensure(source, &tools.pull).await?,
         Place::Shelf(shelf, version) => super::artifacts::files(version, &*shelf.blobs, &shelf.verified).await?,
     };
-    if is_beside {
-        super::admission::admit(&files, local)?;
-    }
+    super::admission::admit(&files, local)?;
     let kind = files.kind.clone();
     let backend = super::local::load(model, local, files, Arc::clone(&tools.clock), Arc::clone(&tools.dice)).await?;
     if let Place::Shelf(..) = place {
@@ -185,7 +182,6 @@ async fn load(
     _model: &ModelSpec,
     _local: &LocalSpec,
     _place: Place<'_>,
-    _is_beside: bool,
     _tools: &Tools,
 ) -> anyhow::Result<Arc<dyn Backend>> {
     anyhow::bail!("this program was built without the feature `engine`, which local models need")

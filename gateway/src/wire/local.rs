@@ -1,14 +1,20 @@
-//! Local models: files to engines. Owns the choice between a language model, a classic one and an embedding model.
+//! Local models: files to engines. Owns the choice between a language model, a classic one, an embedding model and a
+//! reranker.
 
 use crate::classic::LocalClassic;
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::Context as _;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::spec::{LocalSpec, ModelSpec};
 use tidegate_core::{Clock, Dice};
-use tidegate_engine::openai::{LocalEmbedder, LocalGenerator};
-use tidegate_engine::{EmbedOptions, Embedder, Engine, EngineOptions};
+use tidegate_engine::openai::{LocalEmbedder, LocalGenerator, LocalReranker};
+use tidegate_engine::{EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, RerankOptions, Reranker};
+
+/// Tokens of a query and a document together, which most rerankers were trained on.
+const MOST_RANKED: usize = 512;
 
 /// Loads a model; it takes a while and some memory, so it does not run on the runtime's threads.
 ///
@@ -42,25 +48,33 @@ fn build(
     dice: Arc<dyn Dice>,
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let threads = local.threads.unwrap_or(0);
+    let generator = |path: PathBuf, parts| -> anyhow::Result<Arc<Engine>> {
+        let kv_cache_bytes =
+            usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
+        let options = EngineOptions {
+            parts,
+            kv_cache_bytes,
+            context: context.map(|tokens| tokens as usize),
+            threads,
+            max_batch: local.max_batch,
+            queue_len: local.queue,
+            entropy: dice.next_u64(),
+            ..EngineOptions::new(path)
+        };
+        Ok(Arc::new(Engine::load(&options, &mut |_| {})?))
+    };
     Ok(match files.kind {
-        ModelKind::Gguf { path } => {
-            let kv_cache_bytes =
-                usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
-            let options = EngineOptions {
-                kv_cache_bytes,
-                context: context.map(|tokens| tokens as usize),
-                threads,
-                max_batch: local.max_batch,
-                queue_len: local.queue,
-                entropy: dice.next_u64(),
-                ..EngineOptions::new(path)
-            };
-            let engine = Engine::load(&options, &mut |_| {})?;
-            Arc::new(LocalGenerator::new(Arc::new(engine), clock, dice))
+        ModelKind::Gguf { path } => Arc::new(LocalGenerator::new(generator(path, BTreeMap::new())?, clock, dice)),
+        ModelKind::Folder { files } => Arc::new(LocalGenerator::new(generator(PathBuf::new(), files)?, clock, dice)),
+        ModelKind::Reranker { weights, tokenizer, config } => {
+            let files = EncoderFiles { weights, tokenizer, config };
+            let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
+            Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?)))
         }
         ModelKind::Classic { path } => Arc::new(LocalClassic::open(&path, input)?),
         ModelKind::Embedder { weights, tokenizer, config } => {
-            let options = EmbedOptions { weights, tokenizer, config, max_tokens: 256, threads, queue_len: local.queue };
+            let files = EncoderFiles { weights, tokenizer, config };
+            let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };
             Arc::new(LocalEmbedder::new(Arc::new(Embedder::load(&options)?)))
         }
     })

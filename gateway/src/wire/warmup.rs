@@ -12,16 +12,19 @@ use tidegate_core::{Api, ModelName};
 /// The longest that one token or one vector may take.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Has `backend` embed a word, or go on from one by a token.
+/// Has `backend` embed or rank a word, or go on from one by a token.
 ///
 /// # Errors
 /// It does not answer, or with what is no answer.
 pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &ModelKind) -> anyhow::Result<()> {
     let (api, body) = match kind {
-        ModelKind::Gguf { .. } => (Api::Completions, json!({"model": model, "prompt": "a", "max_tokens": 1})),
+        ModelKind::Gguf { .. } | ModelKind::Folder { .. } => {
+            (Api::Completions, json!({"model": model, "prompt": "a", "max_tokens": 1}))
+        }
         // Its file was read whole, so a call would say no more.
         ModelKind::Classic { .. } => return Ok(()),
         ModelKind::Embedder { .. } => (Api::Embeddings, json!({"model": model, "input": "a"})),
+        ModelKind::Reranker { .. } => (Api::Rerank, json!({"model": model, "query": "a", "documents": ["a"]})),
     };
     let call = Call {
         adapter: None,
@@ -50,6 +53,7 @@ fn is_answer(api: Api, answer: &Value) -> bool {
         Api::Embeddings => answer["data"][0]["embedding"]
             .as_array()
             .is_some_and(|vector| !vector.is_empty() && vector.iter().all(Value::is_number)),
+        Api::Rerank => answer["results"][0]["relevance_score"].is_number(),
         Api::ChatCompletions | Api::Completions | Api::Predict => answer["choices"][0].is_object(),
     }
 }

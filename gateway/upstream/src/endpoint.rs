@@ -103,9 +103,11 @@ impl Endpoint {
             let uri = Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query(path);
             uri.build().map_err(|_| fault("it is malformed"))
         };
-        let [chat, completions, embeddings] = Api::OPENAI;
-        let abs = [absolute(paths(chat)?)?, absolute(paths(completions)?)?, absolute(paths(embeddings)?)?];
-        let origin = [Uri::from(paths(chat)?), Uri::from(paths(completions)?), Uri::from(paths(embeddings)?)];
+        let [chat, completions, embeddings, rerank] = Api::OPENAI;
+        let [chat, completions, embeddings, rerank] =
+            [paths(chat)?, paths(completions)?, paths(embeddings)?, paths(rerank)?];
+        let origin = [&chat, &completions, &embeddings, &rerank].map(|path| Uri::from(path.clone()));
+        let abs = [absolute(chat)?, absolute(completions)?, absolute(embeddings)?, absolute(rerank)?];
         let most = provider.max_concurrency.unwrap_or(provider.max_connections);
         let capacity = most.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
@@ -199,6 +201,7 @@ const fn index(api: Api) -> usize {
         Api::ChatCompletions | Api::Predict => 0,
         Api::Completions => 1,
         Api::Embeddings => 2,
+        Api::Rerank => 3,
     }
 }
 

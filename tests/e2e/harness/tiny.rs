@@ -1,4 +1,5 @@
-//! An embedding model of a few hundred numbers, which loads in no time. Owns its files; what its numbers mean is nothing.
+//! Models of a few hundred numbers, which load in no time: one for embeddings, and a reranker with the same body. Owns
+//! their files; what their numbers mean is nothing.
 
 use serde_json::{Map, json};
 
@@ -12,6 +13,17 @@ pub(crate) fn config() -> String {
         "type_vocab_size": 2, "initializer_range": 0.02, "layer_norm_eps": 1e-12, "pad_token_id": 0, "model_type": "bert",
     })
     .to_string()
+}
+
+/// `config.json` of the reranker.
+pub(crate) fn reranker_config() -> String {
+    let classes = "\"architectures\": [\"BertForSequenceClassification\"], ";
+    config().replacen('{', &format!("{{{classes}"), 1)
+}
+
+/// `model.safetensors` of the reranker.
+pub(crate) fn reranker_weights(seed: u32) -> Vec<u8> {
+    made(seed, &[("pooler.dense", SIZE), ("classifier", 1)])
 }
 
 /// `tokenizer.json`.
@@ -28,6 +40,11 @@ pub(crate) fn tokenizer() -> String {
 
 /// `model.safetensors`, other ones for each seed.
 pub(crate) fn weights(seed: u32) -> Vec<u8> {
+    made(seed, &[])
+}
+
+/// The body, and beside it these matrices of so many rows with their biases.
+fn made(seed: u32, heads: &[(&str, usize)]) -> Vec<u8> {
     let (mut header, mut data) = (Map::new(), Vec::new());
     let mut state = seed.wrapping_mul(2_654_435_761).max(1);
     let mut tensor = |name: String, shape: &[usize]| {
@@ -59,6 +76,10 @@ pub(crate) fn weights(seed: u32) -> Vec<u8> {
     ] {
         tensor(format!("{layer}.{linear}.weight"), &[SIZE, SIZE]);
         tensor(format!("{layer}.{linear}.bias"), &[SIZE]);
+    }
+    for (head, rows) in heads {
+        tensor(format!("{head}.weight"), &[*rows, SIZE]);
+        tensor(format!("{head}.bias"), &[*rows]);
     }
     let header = serde_json::Value::Object(header).to_string();
     let mut file = (header.len() as u64).to_le_bytes().to_vec();

@@ -1,11 +1,10 @@
 //! The BERT model behind `Embedder`: files to weights, a text to its numbers.
 
 use super::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedding};
+use crate::encoder::{Encoder, format};
 use crate::error::LoadError;
-use candle_core::{DType, Device, Tensor};
-use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
-use std::path::Path;
+use candle_core::{Device, Tensor};
+use candle_transformers::models::bert::BertModel;
 use tokenizers::Tokenizer;
 
 /// A model in memory.
@@ -21,20 +20,8 @@ pub(super) struct Bert {
 
 impl Bert {
     pub(super) fn load(options: &EmbedOptions) -> Result<Self, LoadError> {
-        let config: Config =
-            serde_json::from_slice(&read(&options.config)?).map_err(|e| format(&options.config, &e))?;
-        let mut tokenizer =
-            Tokenizer::from_bytes(read(&options.tokenizer)?).map_err(|e| LoadError::Tokenizer(e.to_string()))?;
-        // The file asks for 128 tokens exactly, which would cut long texts and count padding.
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|e| LoadError::Tokenizer(e.to_string()))?;
-        let id = |name: &str| tokenizer.token_to_id(name);
-        let frame = id("[CLS]").zip(id("[SEP]"));
-        let frame = frame.ok_or_else(|| LoadError::Tokenizer("there are no [CLS] and [SEP] tokens".into()))?;
-        let weights = read(&options.weights)?;
-        let builder = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
-            .map_err(|e| format(&options.weights, &e))?;
-        let model = BertModel::load(builder, &config).map_err(|e| format(&options.weights, &e))?;
+        let Encoder { config, tokenizer, weights, frame } = Encoder::read(&options.files)?;
+        let model = BertModel::load(weights, &config).map_err(|e| format(&options.files.weights, &e))?;
         let limit = options.max_tokens.clamp(3, config.max_position_embeddings);
         let (dimensions, vocabulary) = (config.hidden_size, config.vocab_size);
         Ok(Self { model, tokenizer, dimensions, vocabulary, limit, frame })
@@ -97,12 +84,4 @@ impl Bert {
         let states = self.model.forward(&ids, &ids.zeros_like()?, None)?;
         states.squeeze(0)?.mean(0)?.to_vec1()
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
-}
-
-fn format(path: &Path, error: &dyn std::fmt::Display) -> LoadError {
-    LoadError::Format { path: path.to_owned(), detail: error.to_string() }
 }

@@ -58,6 +58,9 @@ impl LocalGenerator {
             Api::Embeddings | Api::Predict => {
                 return Err(Fault::field("model", "this model generates text: ask an embedding model for embeddings"));
             }
+            Api::Rerank => {
+                return Err(Fault::field("model", "this model generates text: ask a reranker to rank documents"));
+            }
         };
         let id = format!(
             "{}-{:016x}{:016x}",

@@ -107,6 +107,32 @@ pub(super) struct EmbeddingBody {
     pub(super) dimensions: Option<usize>,
 }
 
+/// The body of a ranking.
+#[derive(Debug, Deserialize)]
+pub(super) struct RerankBody {
+    pub(super) model: String,
+    pub(super) query: String,
+    pub(super) documents: Vec<DocumentBody>,
+    pub(super) top_n: Option<usize>,
+    pub(super) return_documents: Option<bool>,
+}
+
+/// A document, as text or as an object with it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum DocumentBody {
+    Text(String),
+    Object { text: String },
+}
+
+impl DocumentBody {
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) | Self::Object { text } => text,
+        }
+    }
+}
+
 /// What a stream shall tell besides.
 #[derive(Debug, Deserialize)]
 pub(super) struct StreamOptions {

@@ -32,6 +32,7 @@ pub(super) fn context<'a>(id: &'a Id, call: &Seen<'a>, deadline: Duration) -> ty
             // No plugin looks at classic models.
             Api::Completions | Api::Predict => types::ApiKind::Completion,
             Api::Embeddings => types::ApiKind::Embedding,
+            Api::Rerank => types::ApiKind::Rerank,
         },
         model: call.model,
         affinity: 0,

@@ -15,6 +15,8 @@ pub(super) enum Rule {
     UsePrompt,
     Prompt,
     Input,
+    Query,
+    Documents,
     Stream,
     StreamOptions,
     MaxTokens(i64),
@@ -36,7 +38,7 @@ pub(super) enum Rule {
 impl Rule {
     /// Whether the field must be there, and null does not count as absent.
     pub(super) const fn is_required(self) -> bool {
-        matches!(self, Self::Model | Self::Messages | Self::Prompt | Self::Input)
+        matches!(self, Self::Model | Self::Messages | Self::Prompt | Self::Input | Self::Query | Self::Documents)
     }
 }
 
@@ -48,6 +50,7 @@ pub(super) fn rule(api: Api, key: &str) -> Option<(&'static str, u64, Rule)> {
         Api::Embeddings => EMBEDDINGS,
         // Tensors are read elsewhere.
         Api::Predict => &[],
+        Api::Rerank => RERANK,
     };
     let index = table.iter().position(|(name, _)| *name == key)?;
     let (name, rule) = table[index];
@@ -114,6 +117,15 @@ const EMBEDDINGS: &[(&str, Rule)] = &[
     ("input", Rule::Input),
     ("encoding_format", Rule::EncodingFormat),
     ("dimensions", Rule::Integer(1, 1_000_000)),
+    ("user", Rule::User),
+];
+
+const RERANK: &[(&str, Rule)] = &[
+    ("model", Rule::Model),
+    ("query", Rule::Query),
+    ("documents", Rule::Documents),
+    ("top_n", Rule::Integer(1, i64::MAX)),
+    ("return_documents", Rule::Bool),
     ("user", Rule::User),
 ];
 

@@ -1,4 +1,4 @@
-//! What completions and embeddings are asked for: text, token ids, or several of either.
+//! What completions and embeddings are asked for: text, token ids, or several of either; and what is ranked.
 
 use super::cursor::{Bad, Cursor, Kind};
 use super::scan::Tally;
@@ -22,6 +22,49 @@ pub(super) fn items(c: &mut Cursor<'_>, name: &'static str, texts: Texts, tally:
         Kind::Array => list(c, name, texts, tally),
         is => Err(Bad::field(name, format!("{name} must be {FORMS}, not {}", is.article()))),
     }
+}
+
+/// Reads what documents are ranked by.
+pub(super) fn query(c: &mut Cursor<'_>, tally: &mut Tally) -> Result<(), Bad> {
+    match c.kind()? {
+        Kind::String => text(c, "query", Texts::NotEmpty, tally),
+        is => Err(Bad::field("query", format!("query must be a string, not {}", is.article()))),
+    }
+}
+
+/// Reads the documents to rank; tells how many there are.
+pub(super) fn documents(c: &mut Cursor<'_>, tally: &mut Tally) -> Result<usize, Bad> {
+    const FORM: &str = "documents must be an array of strings or of objects such as {\"text\": \"…\"}";
+    let bad = |is: Kind| Bad::field("documents", format!("{FORM}, not {}", is.article()));
+    if c.kind()? != Kind::Array {
+        return Err(bad(c.kind()?));
+    }
+    let count = c.array(|c, index| {
+        if index == MOST_ITEMS {
+            let says = format!("documents holds more than {MOST_ITEMS} entries; send several calls");
+            return Err(Bad::field("documents", says));
+        }
+        match c.kind()? {
+            Kind::String => {
+                tally.text(c.string()?);
+                Ok(())
+            }
+            Kind::Object => {
+                let mut texts = 0;
+                c.object(|c, key| match (&*c.decode(key), c.kind()?) {
+                    ("text", Kind::String) => {
+                        tally.text(c.string()?);
+                        texts += 1;
+                        Ok(())
+                    }
+                    _ => c.skip(),
+                })?;
+                if texts == 1 { Ok(()) } else { Err(Bad::field("documents", format!("{FORM}, with one text each"))) }
+            }
+            is => Err(bad(is)),
+        }
+    })?;
+    if count == 0 { Err(Bad::field("documents", "documents is empty; send at least one")) } else { Ok(count) }
 }
 
 const FORMS: &str = "a string, an array of strings, an array of token ids or an array of such arrays";

@@ -85,7 +85,9 @@ pub(crate) fn asked(api: Api, bytes: &[u8]) -> Result<Vec<Spoken>, Fault> {
                     Ok(())
                 })
                 .map(drop),
-            (Api::Completions, "prompt" | "suffix") | (Api::Embeddings, "input") => inputs(c, &mut said),
+            (Api::Completions, "prompt" | "suffix")
+            | (Api::Embeddings, "input")
+            | (Api::Rerank, "query" | "documents") => inputs(c, &mut said),
             _ => c.skip(),
         })?;
         Ok(said)
@@ -179,7 +181,20 @@ fn index(c: &mut Cursor<'_>) -> Result<Option<u32>, Bad> {
     Ok(c.number()?.integer().and_then(|index| u32::try_from(index).ok()))
 }
 
-/// Texts, or ids of tokens, which nobody can read.
+/// The text of a document.
+fn document(c: &mut Cursor<'_>) -> Result<Piece, Bad> {
+    let mut piece = Piece::other();
+    c.object(|c, key| match (&*c.decode(key), c.kind()?) {
+        ("text", Kind::String) => {
+            piece = Piece::of(PartKind::Text, c.string()?);
+            Ok(())
+        }
+        _ => c.skip(),
+    })?;
+    Ok(piece)
+}
+
+/// Texts, documents with texts, or ids of tokens, which nobody can read.
 fn inputs(c: &mut Cursor<'_>, said: &mut Vec<Spoken>) -> Result<(), Bad> {
     let mut push = |piece| said.push(Spoken { role: None, pieces: vec![piece] });
     match c.kind()? {
@@ -195,6 +210,10 @@ fn inputs(c: &mut Cursor<'_>, said: &mut Vec<Spoken>) -> Result<(), Bad> {
                 Kind::Number => {
                     has_tokens = true;
                     c.skip()
+                }
+                Kind::Object => {
+                    push(document(c)?);
+                    Ok(())
                 }
                 _ => {
                     push(Piece::other());

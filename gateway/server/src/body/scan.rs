@@ -131,8 +131,9 @@ struct Draft<'a> {
     seen: u64,
     unknown: Vec<Cow<'a, str>>,
     model: Option<Text>,
-    /// Messages, prompts or inputs.
+    /// Messages, prompts, inputs or documents.
     items: usize,
+    has_query: bool,
     messages: Option<Messages>,
     prompt: Option<PromptField>,
     /// Where the member before this one ended; nothing where there was none.
@@ -162,6 +163,7 @@ pub(crate) fn scan(api: Api, bytes: &[u8]) -> Result<Scan, Fault> {
         unknown: Vec::new(),
         model: None,
         items: 0,
+        has_query: false,
         messages: None,
         prompt: None,
         ended: None,
@@ -251,6 +253,11 @@ impl<'a> Draft<'a> {
             }
             Rule::Prompt => self.items = input::items(c, name, Texts::MayBeEmpty, &mut self.tally)?,
             Rule::Input => self.items = input::items(c, name, Texts::NotEmpty, &mut self.tally)?,
+            Rule::Query => {
+                input::query(c, &mut self.tally)?;
+                self.has_query = true;
+            }
+            Rule::Documents => self.items = input::documents(c, &mut self.tally)?,
             Rule::Stream => self.stream = field::bool(c, name)?,
             Rule::StreamOptions => self.stream_options(c)?,
             Rule::MaxTokens(low) => {
@@ -316,11 +323,15 @@ impl<'a> Draft<'a> {
         if self.messages.is_some_and(|messages| messages.empty) && self.prompt.is_none() {
             return Err(Bad::field("messages", "messages must not be empty: send at least one message"));
         }
+        if self.api == Api::Rerank && !self.has_query {
+            return Err(Bad::field("query", "query is missing; it is what the documents are ranked by"));
+        }
         if self.items == 0 && self.prompt.is_none() {
             let name = match self.api {
                 Api::ChatCompletions => "messages",
                 Api::Completions => "prompt",
                 Api::Embeddings | Api::Predict => "input",
+                Api::Rerank => "documents",
             };
             return Err(Bad::field(name, format!("{name} is missing")));
         }

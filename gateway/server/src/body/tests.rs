@@ -518,3 +518,31 @@ fn only_a_prompt_makes_messages_dispensable() {
     let bad = json!({"model": "m", "prompt": "a", "messages": [{"role": "user", "content": "x"}]});
     refused(scanned(Api::ChatCompletions, &bad), "prompt", &bad);
 }
+
+#[test]
+fn rankings_need_a_query_and_documents() {
+    let good = json!({"model": "m", "query": "who?", "documents": ["a", {"text": "bc", "id": 7}, ""], "top_n": 2});
+    let scan = scanned(Api::Rerank, &good).unwrap();
+    assert_eq!((scan.stream, scan.prompt_bytes), (false, "who?abc".len()));
+    for (change, param) in [
+        (json!({"query": null}), "query"),
+        (json!({"query": ""}), "query"),
+        (json!({"query": ["a"]}), "query"),
+        (json!({"documents": null}), "documents"),
+        (json!({"documents": []}), "documents"),
+        (json!({"documents": "a"}), "documents"),
+        (json!({"documents": [1]}), "documents"),
+        (json!({"documents": [{"title": "a"}]}), "documents"),
+        (json!({"documents": vec!["a"; 2049]}), "documents"),
+        (json!({"top_n": 0}), "top_n"),
+        (json!({"return_documents": 1}), "return_documents"),
+    ] {
+        let mut bad = good.clone();
+        for (key, value) in change.as_object().unwrap() {
+            bad[key] = value.clone();
+        }
+        refused(scanned(Api::Rerank, &bad), param, &bad);
+    }
+    refused(scanned(Api::Rerank, &json!({"model": "m", "documents": ["a"]})), "query", &good);
+    refused(scanned(Api::Rerank, &json!({"model": "m", "query": "a"})), "documents", &good);
+}

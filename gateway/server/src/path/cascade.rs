@@ -15,7 +15,7 @@ use tidegate_core::event::{Attempt, Poor};
 use tidegate_core::port::limits::Amounts;
 use tidegate_core::port::verdicts::Verdict;
 use tidegate_core::spec::{CascadeSpec, PolicySpec, Watched};
-use tidegate_core::{Api, Fault, Ledger, MonitorName, NanoUsd, PromptStamp, Said, Usage};
+use tidegate_core::{Fault, Ledger, MonitorName, NanoUsd, PromptStamp, Said, Usage};
 use tidegate_route::cascade::weakness;
 
 /// The most of one stream that is held back.
@@ -66,12 +66,12 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Looks at an answer. Embeddings pass at once.
+    /// Looks at an answer. What is no text passes at once.
     ///
     /// # Errors
     /// A stream failed while it was held.
     pub(crate) async fn regard(&self, sent: Sent) -> Result<Regarded, Fault> {
-        let (PolicySpec::Cascade(spec), false) = (&self.route.spec.policy, self.arrived.api == Api::Embeddings) else {
+        let (PolicySpec::Cascade(spec), true) = (&self.route.spec.policy, self.arrived.api.makes_text()) else {
             return Ok(Regarded::passed(sent));
         };
         let (sent, parts, usage) = match sent {

@@ -4,7 +4,7 @@
 use crate::path::arrive::Arrived;
 use bytes::Bytes;
 use tidegate_core::spec::{Implicit, RouteSpec};
-use tidegate_core::{Api, Checks, Ledger, Said};
+use tidegate_core::{Checks, Ledger, Said};
 
 /// The most of one answer that is looked at; nothing is said of a longer one.
 const MOST: usize = 4 * 1024 * 1024;
@@ -24,7 +24,7 @@ impl Examine {
     pub(crate) fn of(route: &RouteSpec, arrived: &Arrived) -> Option<Box<Self>> {
         let is_json_asked = route.looks_at(Implicit::ValidJson);
         let are_tools_asked = route.looks_at(Implicit::ValidToolCall);
-        if !(is_json_asked || are_tools_asked) || matches!(arrived.api, Api::Embeddings | Api::Predict) {
+        if !(is_json_asked || are_tools_asked) || !arrived.api.makes_text() {
             return None;
         }
         let request = are_tools_asked.then(|| arrived.bytes.clone());

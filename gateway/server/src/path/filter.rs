@@ -167,7 +167,9 @@ impl Filters {
                 let did = if view.edit(edits).map_err(wrong)? { FilterDid::Edited } else { FilterDid::Passed };
                 Ok((did, Ok(Came::Passed)))
             }
-            Action::Reply(_) if self.api == Api::Embeddings => Err(wrong("embeddings are no text to reply with")),
+            Action::Reply(_) if !self.api.makes_text() => {
+                Err(wrong("this interface's answers are no text to reply with"))
+            }
             Action::Reply(text) => Ok((FilterDid::Replied, Ok(Came::Replied(text)))),
             Action::Refuse(refused) => Ok((FilterDid::Refused, Err(refusal(refused).map_err(wrong)?))),
         }

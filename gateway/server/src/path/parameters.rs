@@ -49,7 +49,7 @@ pub(crate) fn added<'a>(
     front: Option<&'a Front>,
 ) -> Result<Vec<(&'a str, &'a str)>, Fault> {
     let of_prompt = front.map_or(&[][..], Front::members).iter().map(|(name, json)| (name.as_str(), json.as_str()));
-    if arm.parameters.is_empty() || arrived.api == Api::Embeddings {
+    if arm.parameters.is_empty() || !arrived.api.makes_text() {
         return Ok(of_prompt.collect());
     }
     let said = Said::of(arrived)?;

@@ -81,7 +81,7 @@ fn suits(arrived: &Arrived, route: &Route) -> Result<(), Fault> {
 /// What is reserved: about the tokens asked for, and the most that the dearest arm may ask for them.
 fn estimate(arrived: &Arrived, route: &Route) -> Amounts {
     let scan = &arrived.scan;
-    let makes_text = matches!(arrived.api, Api::ChatCompletions | Api::Completions);
+    let makes_text = arrived.api.makes_text();
     let cost = route.arms.iter().filter_map(|arm| {
         let unstated = arm.context_length.map_or(UNSTATED_PAID_ANSWER, |most| UNSTATED_PAID_ANSWER.min(most.into()));
         let produced = scan.max_tokens.unwrap_or(if makes_text { unstated } else { 0 }).saturating_mul(scan.n);

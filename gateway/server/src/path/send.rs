@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
-use tidegate_core::{Api, Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
+use tidegate_core::{Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
 use tidegate_route::{Next, Plan, Ride};
 
 /// An answer that has begun.
@@ -367,7 +367,7 @@ pub(crate) fn splice(arrived: &Arrived, arm: &Arm, front: Option<&Front>, edits:
         splices.insert(&arrived.scan, name, json);
     }
     splices.model(&arrived.scan, &arm.upstream);
-    if arrived.scan.stream && !arrived.scan.include_usage && arrived.api != Api::Embeddings {
+    if arrived.scan.stream && !arrived.scan.include_usage && arrived.api.makes_text() {
         splices.ask_usage(&arrived.scan);
     }
     Ok(splices.apply(&arrived.bytes))
@@ -383,7 +383,7 @@ mod tests {
     use tidegate_core::port::BoxFuture;
     use tidegate_core::port::backend::{Answer, Backend, Frames};
     use tidegate_core::port::events::{Events, Recorded};
-    use tidegate_core::{AdapterName, Event, Outcome};
+    use tidegate_core::{AdapterName, Api, Event, Outcome};
 
     /// A base model with adapters: it notes which one it was asked for.
     #[derive(Debug, Default)]

@@ -283,7 +283,8 @@ impl CallFile {
             None | Some("chat") => Api::ChatCompletions,
             Some("completion") => Api::Completions,
             Some("embedding") => Api::Embeddings,
-            Some(other) => return Err(format!("`call.api`: `{other}` is none of chat, completion, embedding")),
+            Some("rerank") => Api::Rerank,
+            Some(other) => return Err(format!("`call.api`: `{other}` is none of chat, completion, embedding, rerank")),
         };
         if let Some(name) = headers.keys().find(|name| name.chars().any(|c| c.is_ascii_uppercase())) {
             return Err(format!("`call.headers`: filters see names in small letters: write `{}`", name.to_lowercase()));

@@ -67,6 +67,7 @@ pub(super) const fn index_of(api: Api) -> usize {
         Api::Completions => 1,
         Api::Embeddings => 2,
         Api::Predict => 3,
+        Api::Rerank => 4,
     }
 }
 
@@ -76,6 +77,7 @@ pub(super) const fn label_of(api: Api) -> &'static str {
         Api::Completions => "completions",
         Api::Embeddings => "embeddings",
         Api::Predict => "predict",
+        Api::Rerank => "rerank",
     }
 }
 
@@ -196,7 +198,7 @@ impl RouteMeters {
         }
         if let Some(usage) = event.usage {
             timings.input.count(usage.prompt, &TOKENS);
-            if event.api != Api::Embeddings {
+            if event.api.makes_text() {
                 timings.output.count(usage.completion, &TOKENS);
             }
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tidegate_core::event::{FilterDid, Filtered};
 use tidegate_core::port::backend::Frames;
 use tidegate_core::port::filter::{Message, Part};
-use tidegate_core::{Api, Fault, Ledger, Usage};
+use tidegate_core::{Fault, Ledger, Usage};
 
 /// The most of one stream that is held for filters; of a longer one they see nothing.
 const MOST: usize = 4 * 1024 * 1024;
@@ -56,7 +56,7 @@ impl Filters {
     /// One refused the answer, or failed although nothing may pass it unseen.
     pub(crate) fn whole(&self, body: Bytes, usage: Option<Usage>, ledger: &mut Ledger) -> Result<Bytes, Fault> {
         let looks = |filter: &RouteFilter| filter.spec.at_answer && filter.filter.looks_at().answer;
-        if self.api == Api::Embeddings || !self.route.filters.iter().any(looks) {
+        if !self.api.makes_text() || !self.route.filters.iter().any(looks) {
             return Ok(body);
         }
         let Some(answer) = body::answered(&body) else {
