@@ -2,6 +2,7 @@
 
 #[cfg(feature = "engine")]
 mod admission;
+mod adapters;
 pub(crate) mod alerts;
 mod announcer;
 #[cfg(feature = "engine")]
@@ -37,6 +38,7 @@ mod verified;
 #[cfg(feature = "engine")]
 mod warmup;
 
+pub(crate) use adapters::AdapterMount;
 pub(crate) use deciders::Deciders;
 pub(crate) use gateway::Gateway;
 #[cfg(feature = "host")]

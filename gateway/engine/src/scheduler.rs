@@ -166,6 +166,7 @@ impl<M: CausalModel> Scheduler<M> {
             let (last, scored) = (sequence.tokens.len() - 1, sequence.wants_prompt_scores());
             let wants = |i: usize| from + i == last || (scored && from + i < sequence.prompt);
             self.batch.push(&sequence.tokens[from..to], from, &sequence.blocks, wants);
+            self.batch.wear(sequence.adapter.as_ref());
             shares.push(Share { index, tokens, rows: (0..tokens).filter(|i| wants(*i)).count() });
         }
         shares

@@ -2,6 +2,7 @@
 //! what comes in can go out as it is.
 
 use super::BoxFuture;
+use super::adapters::Adapters;
 use crate::{AdapterName, Api, EndpointName, Fault, ModelName, Usage};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -25,6 +26,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Whether another endpoint than this one takes calls.
     fn has_other(&self, _than: &EndpointName) -> bool {
         false
+    }
+
+    /// The adapters of what it runs, where that takes any.
+    fn adapters(&self) -> Option<Arc<dyn Adapters>> {
+        None
     }
 
     /// How its endpoints stand; none of what runs here.

@@ -9,7 +9,7 @@ use tidegate_core::{Caller, Fault, FaultKind, RouteName};
 /// The routes that `caller` may call, by name.
 #[must_use]
 pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> {
-    let mut routes: Vec<_> = snapshot.routes.iter().filter(|(name, _)| caller.may_call(name)).collect();
+    let mut routes: Vec<_> = snapshot.routes.iter().filter(|(_, route)| caller.may_call(&route.spec.name)).collect();
     routes.sort_by_key(|(name, _)| *name);
     let data: Vec<Value> = routes.iter().map(|(name, route)| entry(name, route, snapshot.loaded)).collect();
     reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
@@ -21,7 +21,7 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
 pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Response<ReplyBody>, Fault> {
     let (found, route) =
-        snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name)).ok_or_else(|| unknown(name))?;
+        snapshot.routes.get_key_value(name).filter(|(_, route)| caller.may_call(&route.spec.name)).ok_or_else(|| unknown(name))?;
     Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)))
 }
 
@@ -39,6 +39,9 @@ fn entry(name: &RouteName, route: &Route, created: u64) -> Value {
     let mut entry = json!({"id": name, "object": "model", "created": created, "owned_by": "tidegate"});
     if let Some(tokens) = route.context_length() {
         entry["context_length"] = tokens.into();
+    }
+    if *name != route.spec.name {
+        entry["parent"] = json!(route.spec.name);
     }
     entry
 }
