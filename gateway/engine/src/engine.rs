@@ -4,10 +4,9 @@
 use crate::adapter::AdapterStore;
 use crate::error::{LoadError, SubmitError};
 use crate::generation::Generation;
-use crate::gguf::GgufFile;
 use crate::kernel::Isa;
 use crate::kv::{BLOCK_TOKENS, KvPool};
-use crate::model::{CausalModel, Llama};
+use crate::model::{CausalModel, Compute, Decoder, ModelFiles, Precision};
 use crate::request::{GenerateRequest, Prompt};
 use crate::sample::SplitMix;
 use crate::scheduler::{Job, Limits, Permit, Scheduler};
@@ -24,8 +23,10 @@ use tokio::sync::mpsc::unbounded_channel;
 /// How a model is loaded and run.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// The GGUF file.
+    /// The GGUF file, or the Hugging Face folder.
     pub path: PathBuf,
+    /// How a folder's matrices are kept; a GGUF file's stay as they are.
+    pub precision: Precision,
     /// Memory for keys and values; taken from the system as it is used.
     pub kv_cache_bytes: usize,
     /// The most tokens of prompt and answer together, where that is to be less than the model's own bound.
@@ -50,6 +51,7 @@ impl EngineOptions {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            precision: Precision::default(),
             kv_cache_bytes: 256 << 20,
             context: None,
             threads: 0,
@@ -95,25 +97,17 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads a model and starts its thread. Takes as long as reading the file; not for an async thread.
     pub fn load(options: &EngineOptions, progress: &mut dyn FnMut(LoadProgress)) -> Result<Self, LoadError> {
-        let mut file = GgufFile::open(&options.path)?;
-        match file.text("general.architecture") {
-            Some("llama") => {}
-            other => {
-                let what = format!("the architecture `{}`", other.unwrap_or("none"));
-                return Err(LoadError::Unsupported { what });
-            }
-        }
-        let vocabulary = Vocabulary::read(&file)?;
-        let template = file
-            .text("tokenizer.chat_template")
-            .map(|source| ChatTemplate::new(source, vocabulary.control(), vocabulary.borders()))
-            .transpose()
-            .map_err(LoadError::Template)?;
+        let mut files = ModelFiles::open(&options.path, options.precision)?;
+        let shape = files.description()?;
+        let vocabulary = files.vocabulary()?;
+        let template = files.template(&vocabulary)?;
         let isa = Isa::detect();
         let count = if options.threads == 0 { default_threads() } else { options.threads };
         let threads = Threads::new(count).map_err(|e| LoadError::Threads(e.to_string()))?;
-        let model = Llama::load(&mut file, isa, threads, &mut |done, total| progress(LoadProgress { done, total }))?;
-        drop(file);
+        let compute = Compute { isa, threads };
+        let mut tell = |done, total| progress(LoadProgress { done, total });
+        let model = Decoder::load(shape, files.source(), compute, &mut tell)?;
+        drop(files);
         tracing::info!(model = %options.path.display(), threads = count, kernel = isa.name(), "language model loaded");
         Self::start(model, vocabulary, template, isa, options)
     }

@@ -39,7 +39,9 @@ pub enum LoadError {
         detail: String,
     },
     /// The file is sound, but of a kind that the engine does not run.
-    #[error("the engine does not run {what}; use a GGUF file of a llama model or an upstream provider")]
+    #[error(
+        "the engine does not run {what}; use a GGUF file or a safetensors folder of a Llama, Mistral, Qwen 2 or 3, Gemma 3 or Phi-3 model, or an upstream provider"
+    )]
     Unsupported {
         /// The kind.
         what: String,

@@ -17,6 +17,7 @@ mod matrix;
 mod model;
 pub mod openai;
 mod request;
+mod safetensors;
 mod sample;
 mod scheduler;
 mod template;
@@ -29,4 +30,5 @@ pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Em
 pub use engine::{Engine, EngineOptions, LoadProgress};
 pub use error::{GenerateError, LoadError, SubmitError};
 pub use generation::{Alternative, FinishReason, Generation, GenerationEvent, PromptToken, TokenLogprob};
+pub use model::Precision;
 pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, ToolCall};

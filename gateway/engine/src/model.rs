@@ -1,9 +1,20 @@
 //! The one way to run a language model: a step over a ragged batch, pieces of prompts and single tokens of many
-//! sequences in one flat product. Architectures are the files of `model/`.
+//! sequences in one flat product. Families of models are descriptions (`description`) of one `decoder`.
 
-mod llama;
+mod activation;
+mod decoder;
+mod description;
+mod folder;
+mod open;
+mod part;
+mod projection;
+mod rotary;
+mod source;
 
-pub(crate) use llama::Llama;
+pub(crate) use decoder::Decoder;
+pub use folder::Precision;
+pub(crate) use open::ModelFiles;
+pub(crate) use projection::Compute;
 
 use crate::adapter::{Adapter, AdapterHandle, BaseShape};
 use crate::kv::{BlockId, KvPool, KvShape};
@@ -92,3 +103,12 @@ pub(crate) trait CausalModel: Send {
     /// what else is in the batch, nor on how its tokens are cut into steps.
     fn step(&mut self, batch: &StepBatch, kv: &mut KvPool, out: &mut Logits) -> Result<(), StepError>;
 }
+
+fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+#[cfg(test)]
+mod tests;
