@@ -1,8 +1,8 @@
 //! The wiring: checked specs to built parts. The only place that constructs organs, and the only one that sees all.
 
+mod adapters;
 #[cfg(feature = "engine")]
 mod admission;
-mod adapters;
 pub(crate) mod alerts;
 mod announcer;
 #[cfg(feature = "engine")]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
 use tidegate_core::{
-    AdapterName, AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName, RouteName,
-    Secret, Tenant, VariantName,
+    AdapterName, AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName,
+    RouteName, Secret, Tenant, VariantName,
 };
 
 /// What can be read from a text.

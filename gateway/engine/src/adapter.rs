@@ -78,6 +78,9 @@ impl Adapter {
 
 impl std::fmt::Debug for Adapter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Adapter").field("generation", &self.generation).field("rank", &self.rank).finish_non_exhaustive()
+        f.debug_struct("Adapter")
+            .field("generation", &self.generation)
+            .field("rank", &self.rank)
+            .finish_non_exhaustive()
     }
 }

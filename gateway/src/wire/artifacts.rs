@@ -52,7 +52,8 @@ pub(crate) async fn adapter(
     }
     let named = |name: &str| BlobPath::new(&format!("{folder}/{name}")).map_err(|fault| said(&fault));
     let [config, numbers] = AdapterFiles::NAMES;
-    let files = AdapterFiles { config: shelf.local(&named(config)?).await?, numbers: shelf.local(&named(numbers)?).await? };
+    let files =
+        AdapterFiles { config: shelf.local(&named(config)?).await?, numbers: shelf.local(&named(numbers)?).await? };
     shelf.has_registered(version)?;
     Ok(files)
 }

@@ -43,7 +43,10 @@ fn check_one(raw: &ConfigFile, model: &At<ModelName>, adapter: &At<AdapterName>,
 
 fn fault_of_remote(at: &Place, model: &At<ModelName>, desk: &mut Desk<'_>) {
     desk.notes
-        .fault(at, format!("the model {} does not run in this process, and only those that do have adapters", model.shown()))
+        .fault(
+            at,
+            format!("the model {} does not run in this process, and only those that do have adapters", model.shown()),
+        )
         .remedy("name a model of a local provider, or leave the adapter out");
 }
 

@@ -9,10 +9,10 @@ use crate::suggest::nearest;
 use crate::tree::{Kind, Node};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use tidegate_core::Price;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
-use std::collections::BTreeMap;
 use tidegate_core::spec::{AdapterSource, ModelSpec, Source, SourceUri};
 use tidegate_core::{AdapterName, ModelName, ProviderName};
 
@@ -135,8 +135,13 @@ fn adapters_of(raw: Map<At<Text>>, desk: &mut Desk<'_>) -> Option<BTreeMap<Adapt
 fn adapter_source(given: &At<Text>, desk: &mut Desk<'_>) -> Option<AdapterSource> {
     let text = given.value.0.as_str();
     if text.starts_with("models:") {
-        let refused = |why: String| drop(desk.notes.fault(&given.at, "this is no model of the registry").remedy(why));
-        return text.parse::<ModelRef>().map(AdapterSource::Registry).map_err(|why| refused(why.to_string())).ok();
+        return match text.parse::<ModelRef>() {
+            Ok(reference) => Some(AdapterSource::Registry(reference)),
+            Err(why) => {
+                desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string());
+                None
+            }
+        };
     }
     let path = text.strip_prefix("file:").map_or(text, |path| path.strip_prefix("//").unwrap_or(path));
     if path.is_empty() || path.contains("://") {

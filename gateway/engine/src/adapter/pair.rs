@@ -16,7 +16,6 @@ pub(crate) struct Pair {
     /// Blocks of `WIDTH` columns, `[block][rank][WIDTH]`, the last one filled up with zeros.
     b: Vec<u16>,
     scale: f32,
-    rows: usize,
 }
 
 impl Pair {
@@ -33,7 +32,7 @@ impl Pair {
             }
         }
         let a = a.iter().map(|v| f16::from_f32(v * up_a).to_bits()).collect();
-        Self { rank, a, b: packed, scale: scale / up_a / up_b, rows }
+        Self { rank, a, b: packed, scale: scale / up_a / up_b }
     }
 
     /// Its rank.
@@ -46,12 +45,8 @@ impl Pair {
         (self.a.len() + self.b.len()) * 2
     }
 
-    /// Outputs.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Outputs with those that fill the last block.
+    #[cfg(test)]
     pub(crate) fn padded(&self) -> usize {
         self.b.len() / self.rank
     }
@@ -91,8 +86,10 @@ mod tests {
             pair.apply(Isa::detect(), &[&x], &mut out);
             let largest = 2.5 * size * 1e-6;
             for (row, got) in out.iter().enumerate() {
-                let factor = |r: usize| a[r * cols..][..cols].iter().zip(&x).map(|(a, x)| f64::from(a * x)).sum::<f64>();
-                let want: f64 = (0..rank).map(|r| b.get(row * rank + r).map_or(0.0, |b| f64::from(*b)) * factor(r)).sum();
+                let factor =
+                    |r: usize| a[r * cols..][..cols].iter().zip(&x).map(|(a, x)| f64::from(a * x)).sum::<f64>();
+                let want: f64 =
+                    (0..rank).map(|r| b.get(row * rank + r).map_or(0.0, |b| f64::from(*b)) * factor(r)).sum();
                 let off = (f64::from(*got) - want * 2.5).abs();
                 assert!(off < f64::from(largest) * 0.01, "size {size} row {row}: {got} for {}", want * 2.5);
             }

@@ -310,11 +310,8 @@ mod tests {
         let mut config = plain();
         config["rank_pattern"] = json!({"v_proj": 2});
         config["alpha_pattern"] = json!({r"layers\.1\.self_attn\.q_proj": 3});
-        let (first, second, value) = (
-            "model.layers.0.self_attn.q_proj",
-            "model.layers.1.self_attn.q_proj",
-            "model.layers.1.self_attn.v_proj",
-        );
+        let (first, second, value) =
+            ("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.v_proj");
         let checked = Config::of(config.to_string().as_bytes()).unwrap();
         assert_eq!((checked.rank(first), checked.rank(value)), (4, 2));
         assert_eq!([first, second, value].map(|path| checked.scale(path)), [2.0, 0.75, 4.0]);

@@ -55,7 +55,8 @@ pub(super) fn pairs(config: &Config, numbers: &[u8], base: &BaseShape) -> Result
         return Err(AdapterFault::Unsupported { what, remedy: "use a language model as their base" });
     }
     let mut found = sorted(numbers)?;
-    let modules: Vec<_> = (0..base.layers.len()).flat_map(|layer| base.modules(layer).into_iter().map(move |m| (layer, m))).collect();
+    let modules: Vec<_> =
+        (0..base.layers.len()).flat_map(|layer| base.modules(layer).into_iter().map(move |m| (layer, m))).collect();
     let paths: Vec<String> = modules.iter().map(|(_, (path, _))| path.clone()).collect();
     if let Some(first) = config.strangers(&paths).first() {
         let known = PROJECTIONS.join(", ");
@@ -73,7 +74,9 @@ pub(super) fn pairs(config: &Config, numbers: &[u8], base: &BaseShape) -> Result
                 }
             }
             (true, None) => {
-                return Err(AdapterFault::Unfit(format!("{FILE} has nothing for `{path}`, which `target_modules` means")));
+                return Err(AdapterFault::Unfit(format!(
+                    "{FILE} has nothing for `{path}`, which `target_modules` means"
+                )));
             }
             (false, Some(_)) => {
                 let says = format!("{FILE} has numbers for `{path}`, which `target_modules` does not mean");

@@ -20,8 +20,11 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
 /// # Errors
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
 pub(crate) fn one(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Response<ReplyBody>, Fault> {
-    let (found, route) =
-        snapshot.routes.get_key_value(name).filter(|(_, route)| caller.may_call(&route.spec.name)).ok_or_else(|| unknown(name))?;
+    let (found, route) = snapshot
+        .routes
+        .get_key_value(name)
+        .filter(|(_, route)| caller.may_call(&route.spec.name))
+        .ok_or_else(|| unknown(name))?;
     Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)))
 }
 

@@ -33,12 +33,18 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     for (model, one) in in_force() {
         page.series(&[("model", model), ("adapter", &one.name), ("generation", &one.generation)], 1);
     }
-    page.gauge("tidegate_adapter_resident", "Whether an adapter is in memory; one that is not is read when it is called.");
+    page.gauge(
+        "tidegate_adapter_resident",
+        "Whether an adapter is in memory; one that is not is read when it is called.",
+    );
     for (model, one) in in_force() {
         let labels = [("model", model), ("adapter", one.name.as_str())];
         page.series(&labels, u8::from(one.state == AdapterState::Resident));
     }
-    page.gauge("tidegate_adapter_in_flight", "Calls under way that wear an adapter, those of generations that leave too.");
+    page.gauge(
+        "tidegate_adapter_in_flight",
+        "Calls under way that wear an adapter, those of generations that leave too.",
+    );
     let mut active: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (model, one) in each() {
         *active.entry((model, &one.name)).or_default() += one.active;

@@ -20,7 +20,7 @@ const MODELS: &str = "/admin/v1/models/";
 const LARGEST: usize = 64 * 1024;
 
 /// Everything that is served below a model's `adapters`: the method, whether an adapter is named, and the role.
-const TABLE: [(Method, bool, Role); 4] = [
+static TABLE: [(Method, bool, Role); 4] = [
     (Method::GET, false, Role::Read),
     (Method::GET, true, Role::Read),
     (Method::PUT, true, Role::Write),
@@ -64,8 +64,8 @@ impl AdapterMount {
 
     async fn answer(&self, caller: &Caller, request: Request<Frames>) -> Result<Response<Content>, Fault> {
         let reloader = self.reloader.get().and_then(Weak::upgrade);
-        let reloader =
-            reloader.ok_or_else(|| Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again"))?;
+        let reloader = reloader
+            .ok_or_else(|| Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again"))?;
         let (head, body) = request.into_parts();
         let names = names(head.uri.path()).ok_or_else(|| Fault::internal("a path that leads nowhere"))?;
         let model: ModelName = names.model.parse().map_err(|e| Fault::field("model", format!("{e}")))?;
@@ -105,7 +105,8 @@ fn shown(status: StatusCode, value: &Value) -> Response<Content> {
     let mut response = Response::new(Content::Whole(value.to_string().into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let tag = value["generation"].as_str().and_then(|generation| HeaderValue::try_from(format!("\"{generation}\"")).ok());
+    let tag =
+        value["generation"].as_str().and_then(|generation| HeaderValue::try_from(format!("\"{generation}\"")).ok());
     if let Some(tag) = tag {
         response.headers_mut().insert(ETAG, tag);
     }
@@ -174,15 +175,17 @@ mod tests {
     #[test]
     fn reading_needs_read_and_every_change_needs_write() {
         let mount = AdapterMount::new(Arc::default());
-        for (method, is_one, role) in TABLE {
-            let path = if is_one { "/admin/v1/models/a%2Fb/adapters/x" } else { "/admin/v1/models/a%2Fb/adapters" };
-            assert_eq!(mount.find(Door::Admin, &method, path), Passage::Needs(role), "{method} {path}");
-            assert_eq!(mount.find(Door::Public, &method, path), Passage::Nothing);
-            assert_eq!(role == Role::Read, method == Method::GET, "{method}");
+        for (method, is_one, role) in &TABLE {
+            let path = if *is_one { "/admin/v1/models/a%2Fb/adapters/x" } else { "/admin/v1/models/a%2Fb/adapters" };
+            assert_eq!(mount.find(Door::Admin, method, path), Passage::Needs(*role), "{method} {path}");
+            assert_eq!(mount.find(Door::Public, method, path), Passage::Nothing);
+            assert_eq!(*role == Role::Read, *method == Method::GET, "{method}");
         }
         let wrong = Passage::WrongMethod("GET, PUT, DELETE".into());
         assert_eq!(mount.find(Door::Admin, &Method::POST, "/admin/v1/models/a/adapters/x"), wrong);
-        for elsewhere in ["/admin/v1/models", "/admin/v1/models/a", "/admin/v1/models/a/versions", "/admin/v1/models//adapters"] {
+        for elsewhere in
+            ["/admin/v1/models", "/admin/v1/models/a", "/admin/v1/models/a/versions", "/admin/v1/models//adapters"]
+        {
             assert_eq!(mount.find(Door::Admin, &Method::GET, elsewhere), Passage::Nothing, "{elsewhere}");
         }
     }

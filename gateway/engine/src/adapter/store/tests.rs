@@ -51,7 +51,10 @@ fn a_change_is_made_only_where_what_is_expected_is_in_force() {
     let second = bench.load("a", 2, &Expected::Generation(first.generation.clone())).unwrap();
     assert_ne!(first.generation, second.generation);
     assert!(bench.load("a", 3, &Expected::Generation(first.generation.clone())).is_err());
-    assert!(matches!(bench.load("b", 3, &Expected::Generation("x".into())), Err(AdapterFault::Conflict { found: None, .. })));
+    assert!(matches!(
+        bench.load("b", 3, &Expected::Generation("x".into())),
+        Err(AdapterFault::Conflict { found: None, .. })
+    ));
     assert!(bench.store.unload("a", &Expected::Generation(first.generation)).is_err());
     assert_eq!(bench.store.unload("a", &Expected::Anything).unwrap(), second.generation);
     let gone = bench.store.unload("a", &Expected::Anything).unwrap_err().to_string();
