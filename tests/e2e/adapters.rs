@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The digest of `tiny.gguf`, a random llama of 40 kB.
-const TINY: &str = "9654651476cabadb47d18b8d38933def0cc12165bee63cfa90c207ea208bd1b5";
+const TINY: &str = "1aefd4cfda869e54752e904ce4ea21609b94e2be966f5dc161a4083f6c57921d";
 
 const ADAPTERS: &str = "/admin/v1/models/tiny/adapters";
 
@@ -165,7 +165,7 @@ async fn a_reload_puts_adapters_on_and_off_and_keeps_the_model() {
     assert_eq!(reloaded.status(), 200, "{}", reloaded.text());
     assert_ne!(text(&client, "worn").await, worn, "the name means the new one");
     assert_eq!(client.models().await, ["open", "open:first", "open:more", "shut", "worn"]);
-    assert_eq!(gateway.log_of("model loaded").len(), 1, "the base is loaded once");
+    assert_eq!(gateway.log_of("language model loaded").len(), 1, "the base is loaded once");
     spoil(&home.path().join("tiny-all"), "r", &json!(3));
     home.replace("config.yaml", &tiny("first: tiny-all", ROUTES));
     let refused = gateway.admin().post("/admin/v1/reload", &json!({})).await;
@@ -265,5 +265,5 @@ async fn a_bandit_across_two_adapters_of_one_base_learns_the_better_one() {
         let wanted = if event["variant"] == "a" { "pirate" } else { "formal" };
         assert_eq!(event["adapter"], wanted, "{event}");
     }
-    assert_eq!(gateway.log_of("model loaded").len(), 1, "one base serves both");
+    assert_eq!(gateway.log_of("language model loaded").len(), 1, "one base serves both");
 }

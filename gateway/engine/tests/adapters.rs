@@ -193,7 +193,8 @@ fn smollm2() -> PathBuf {
     file.unwrap_or_else(|| panic!("{} has no SmolLM2-135M-Instruct.Q4_1.gguf", folder.display()))
 }
 
-/// Styles trained on the real model; peft reckons with the same weights, but with activations in full precision.
+/// Styles trained on the real model; peft reckons with the same weights, but with activations in full precision, from which
+/// the base alone is off by up to 0.12 in the mean (`real.rs`).
 #[test]
 #[ignore = "needs the model file in TIDEGATE_TEST_MODELS"]
 fn trained_styles_on_the_real_model_are_those_of_peft() {
@@ -222,7 +223,7 @@ fn trained_styles_on_the_real_model_are_those_of_peft() {
         }
         let mean = off.iter().sum::<f32>() / off.len() as f32;
         println!("{name}: mean difference to peft {mean}");
-        assert!(mean < 0.1, "`{name}`: {off:?}");
+        assert!(mean < 0.15, "`{name}`: {off:?}");
         let request = GenerateRequest {
             prompt: Prompt::Tokens(style.tokens[..style.prompt].to_vec()),
             adapter: worn(&engine, name),

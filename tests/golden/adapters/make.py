@@ -77,12 +77,12 @@ def tiny_gguf(model, path):
     for byte in range(256):
         letters[byte] = chr(byte) if byte in shown else chr(spare)
         spare += byte not in shown
-    names = [letters[byte] for byte in range(256)] + ["<|im_end|>", "<|a|>", "<|b|>", "<|c|>"]
+    names = [letters[byte] for byte in range(256)] + ["<|im_end|>", "<|a|>", "<|b|>", "Th"]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(names)
-    writer.add_token_types([1] * 256 + [3] * 4)
-    writer.add_token_merges([])
+    writer.add_token_types([1] * 256 + [3] * 3 + [1])
+    writer.add_token_merges(["T h"])
     writer.add_eos_token_id(256)
     short = {
         "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
