@@ -85,7 +85,7 @@ async fn an_adapter_is_worn_where_a_variant_or_a_caller_of_an_exposing_route_say
     let page = admin.get("/metrics").await.text();
     let counted = "tidegate_adapter_requests_total{model=\"tiny\",adapter=\"first\"} 3";
     assert!(page.contains(counted), "{page}");
-    let ran = home.run(&["explain", &id, "--json"]);
+    let ran = home.run(&["explain", &id, "--config", "config.yaml", "--json"]);
     let why: Value = serde_json::from_str(&ran.out()).unwrap_or_else(|e| panic!("{e}: {} {}", ran.out(), ran.err()));
     assert_eq!(why["adapter"], "first");
     assert!(home.run(&["check", "config.yaml"]).out().contains("1 adapter(s)"));

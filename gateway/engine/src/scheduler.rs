@@ -88,6 +88,8 @@ impl<M: CausalModel> Scheduler<M> {
                 }
             }
         }
+        // Nothing of it is held while there is nothing to do, adapters least of all.
+        self.batch.clear();
     }
 
     fn drop_cancelled(&mut self) {

@@ -4,6 +4,7 @@
 use super::Reloader;
 use crate::wire::adapters;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::port::adapters::{AdapterStatus, Adapters, Expected};
 use tidegate_core::port::audit::Noted;
@@ -88,8 +89,9 @@ impl Reloader {
         if text.starts_with("models:") {
             return text.parse().map(AdapterSource::Registry).map_err(|e| Fault::field("source", format!("{e}")));
         }
-        let base = if self.path.is_dir() { Some(&*self.path) } else { self.path.parent() };
-        let folder = adapters::below(base.unwrap_or(&self.path), text);
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let base = if self.path.is_dir() { &*self.path } else { parent.unwrap_or_else(|| Path::new(".")) };
+        let folder = adapters::below(base, text);
         folder.map(AdapterSource::Folder).map_err(|why| Fault::field("source", format!("`{text}` {why}")))
     }
 
