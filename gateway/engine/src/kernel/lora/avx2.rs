@@ -7,8 +7,8 @@ use super::WIDTH;
 use crate::kernel::LANES;
 use crate::kernel::portable::fold_lanes;
 use core::arch::x86_64::{
-    __m256, _mm_loadu_si128, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_storeu_ps,
+    __m256, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 use half::f16;
 
@@ -19,6 +19,14 @@ fn halves(from: &[u16], at: usize) -> __m256 {
     debug_assert!(from.len() >= at + LANES);
     // SAFETY: the callers stay within the lengths that `Isa` checked: 16 bytes are there.
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(at).cast())) }
+}
+
+/// Has the cache line at `at` fetched, which may lie behind the end.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn ahead(from: &[u16], at: usize) {
+    // SAFETY: a prefetch reads nothing, so it may be of any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast()) };
 }
 
 /// Eight numbers from `at` on.
@@ -77,6 +85,10 @@ fn dots<const R: usize, const T: usize>(a: &[u16], x: [&[f32]; T], h: &mut [f32]
             row[t] = floats(x[t], at);
         }
         for r in 0..R {
+            if at.is_multiple_of(4 * LANES) {
+                // The rows that come next: each is too short for the processor to see where this leads.
+                ahead(a, (r + R) * cols + at);
+            }
             let weight = halves(a, r * cols + at);
             for t in 0..T {
                 acc[r][t] = _mm256_fmadd_ps(weight, row[t], acc[r][t]);
