@@ -1,5 +1,6 @@
 //! The wiring: checked specs to built parts. The only place that constructs organs, and the only one that sees all.
 
+mod adapters;
 #[cfg(feature = "engine")]
 mod admission;
 pub(crate) mod alerts;
@@ -37,6 +38,7 @@ mod verified;
 #[cfg(feature = "engine")]
 mod warmup;
 
+pub(crate) use adapters::AdapterMount;
 pub(crate) use deciders::Deciders;
 pub(crate) use gateway::Gateway;
 #[cfg(feature = "host")]

@@ -6,6 +6,8 @@
 mod harness;
 
 #[cfg(test)]
+mod adapters;
+#[cfg(test)]
 mod admin_models;
 #[cfg(test)]
 mod alerts;

@@ -182,6 +182,7 @@ fn provider(kind: &ProviderKind) -> Value {
             "threads": spec.threads,
             "max_batch": spec.max_batch,
             "queue": spec.queue,
+            "adapter_memory": format!("{}B", spec.adapter_memory),
         }}),
     }
 }
@@ -270,6 +271,7 @@ fn model(spec: &ModelSpec) -> Value {
         "model": spec.upstream,
         "source": spec.source.as_ref().map(source),
         "input": spec.input,
+        "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,
     })
@@ -298,7 +300,7 @@ fn route(spec: &RouteSpec) -> Value {
         (
             variant.name.to_string(),
             json!({
-                "model": variant.model, "prompt": variant.prompt, "parameters": parameters(&variant.parameters),
+                "model": variant.model, "adapter": variant.adapter, "prompt": variant.prompt, "parameters": parameters(&variant.parameters),
             }),
         )
     });
@@ -314,6 +316,7 @@ fn route(spec: &RouteSpec) -> Value {
             StickyBy::Key => json!("key"),
             StickyBy::Tenant => json!("tenant"),
         }})),
+        "expose": if spec.exposes_adapters { json!(["adapters"]) } else { json!([]) },
         "checks": spec.check.iter().map(|check| check.as_str()).collect::<Vec<_>>(),
         "fallback": spec.fallback.iter().map(|fallback| json!({
             "when": fallback.when.iter().map(|when| condition(*when)).collect::<Vec<_>>(),

@@ -1,5 +1,7 @@
 //! References and possibilities across entries: whether what one names another has, and whether it can be used so.
 
+mod adapter;
+
 use crate::place::Place;
 use crate::scalar::{At, Money};
 use crate::section::ConfigFile;
@@ -48,6 +50,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     check_prices(raw, models, desk);
     check_hedges(raw, models, desk);
     check_watched(raw, desk);
+    adapter::check(raw, desk);
     warn_of_idle(raw, &used, desk);
     filters.extend(plugins_of_monitors(raw));
     warn_of_idle_plugins(raw, &filters, desk);
@@ -251,6 +254,12 @@ fn check_model(
                     .fault(at, "this model comes from the registry, and there is none")
                     .remedy("add `store: {registry: \"sqlite:.tidegate/registry.db\"}`");
             }
+            let stored = model.adapters.iter().flat_map(|adapters| &adapters.0).filter_map(|item| item.value.as_ref());
+            for given in stored.filter(|given| is_one(&given.value.0) && !has_registry) {
+                desk.notes
+                    .fault(&given.at, "this adapter comes from the registry, and there is none")
+                    .remedy("add `store: {registry: \"sqlite:.tidegate/registry.db\"}`");
+            }
             if has("model") {
                 desk.notes
                     .fault(at, "a local provider knows no other name of a model")
@@ -262,6 +271,12 @@ fn check_model(
             desk.notes
                 .fault(at, format!("this model has a `source`, and its provider `{name}` is not local"))
                 .remedy("leave `source` out, or name a local provider");
+        }
+        Some(_) if has("adapters") => {
+            let name = &provider.value;
+            desk.notes
+                .fault(at, format!("this model has `adapters`, and its provider `{name}` is not local"))
+                .remedy("leave `adapters` out, or name a local provider");
         }
         Some(_) => {
             if let Some(input) = &model.input {

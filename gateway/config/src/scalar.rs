@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
 use tidegate_core::{
-    AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName, RouteName,
-    Secret, Tenant, VariantName,
+    AdapterName, AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName,
+    RouteName, Secret, Tenant, VariantName,
 };
 
 /// What can be read from a text.
@@ -394,6 +394,7 @@ macro_rules! names {
 names! {
     RouteName: "the name of a route",
     VariantName: "the name of a variant",
+    AdapterName: "the name of an adapter",
     ModelName: "the name of a model",
     ProviderName: "the name of a provider",
     KeyId: "the id of a key",

@@ -1,5 +1,6 @@
 //! The ports: what organs ask of each other. Owns traits and the values that cross them, never an implementation.
 
+pub mod adapters;
 pub mod alerts;
 pub mod audit;
 pub mod backend;

@@ -1,6 +1,7 @@
 //! A loaded language model with a thread of its own. Owns loading, taking requests in, and stopping; what is computed
 //! when is `scheduler`'s.
 
+use crate::adapter::AdapterStore;
 use crate::error::{LoadError, SubmitError};
 use crate::generation::Generation;
 use crate::kernel::Isa;
@@ -41,6 +42,8 @@ pub struct EngineOptions {
     pub queue_len: usize,
     /// Tokens in one step: fewer make cancelling and the first tokens of others quicker, more make prompts quicker.
     pub step_tokens: usize,
+    /// Memory for adapters.
+    pub adapter_bytes: usize,
     /// Where the seeds of requests without a seed come from.
     pub entropy: u64,
 }
@@ -59,6 +62,7 @@ impl EngineOptions {
             max_batch: 16,
             queue_len: 64,
             step_tokens: 128,
+            adapter_bytes: 256 << 20,
             entropy: 0,
         }
     }
@@ -81,6 +85,7 @@ pub struct Engine {
     waiting: Arc<AtomicUsize>,
     queue_len: usize,
     vocabulary: Arc<Vocabulary>,
+    adapters: Arc<AdapterStore>,
     template: Option<ChatTemplate>,
     limit: usize,
     entropy: Mutex<SplitMix>,
@@ -131,6 +136,7 @@ impl Engine {
         }
         let context = options.context.map_or(model.context_length(), |wanted| wanted.min(model.context_length()));
         let limit = context.min(kv.capacity() * BLOCK_TOKENS);
+        let adapters = Arc::new(AdapterStore::new(model.base(), options.adapter_bytes));
         let limits = Limits { max_batch: options.max_batch.max(1), step_tokens: options.step_tokens.max(2) };
         let vocabulary = Arc::new(vocabulary);
         let (jobs, inbox) = channel();
@@ -153,6 +159,7 @@ impl Engine {
             waiting: Arc::new(AtomicUsize::new(0)),
             queue_len: options.queue_len,
             vocabulary,
+            adapters,
             template,
             limit,
             entropy: Mutex::new(SplitMix(options.entropy)),
@@ -230,6 +237,12 @@ impl Engine {
 
     fn any_seed(&self) -> u64 {
         self.entropy.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    /// The adapters that its model can wear.
+    #[must_use]
+    pub fn adapters(&self) -> &Arc<AdapterStore> {
+        &self.adapters
     }
 
     /// Most tokens that prompt and answer can have together.

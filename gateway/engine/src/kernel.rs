@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+pub(crate) mod lora;
 mod portable;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! here is typed; the wire format is the adapter's. A request's tokens are the same alone and in any batch: every sum of
 //! a row is made in a fixed order, whatever is computed beside it.
 
+mod adapter;
 mod desk;
 mod embed;
 mod encoder;
@@ -30,6 +31,7 @@ mod text;
 mod threads;
 mod vocabulary;
 
+pub use adapter::{AdapterFault, AdapterHandle, AdapterStore, Prepared, Taken};
 pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Embedding, Embeddings};
 pub use encoder::EncoderFiles;
 pub use engine::{Engine, EngineOptions, LoadProgress};

@@ -32,6 +32,11 @@ impl Activations {
         isa.quantize(x, &mut self.q, &mut self.d, &mut self.s);
     }
 
+    /// The rows as they came.
+    pub(crate) fn plain(&self) -> &[f32] {
+        &self.plain
+    }
+
     fn rows(&self) -> usize {
         self.plain.len() / self.cols.max(1)
     }

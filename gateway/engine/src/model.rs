@@ -16,7 +16,9 @@ pub use folder::Precision;
 pub(crate) use open::ModelFiles;
 pub(crate) use projection::Compute;
 
+use crate::adapter::{Adapter, AdapterHandle, BaseShape};
 use crate::kv::{BlockId, KvPool, KvShape};
+use std::sync::Arc;
 
 /// What is computed in one step. Entry `i` of the three flat lists belongs together.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(crate) struct StepSequence {
     pub(crate) tokens: usize,
     /// Its blocks, with room for all positions up to the last of this step.
     pub(crate) blocks: Vec<BlockId>,
+    /// What the model wears for it.
+    pub(crate) adapter: Option<Arc<Adapter>>,
 }
 
 impl StepBatch {
@@ -54,7 +58,14 @@ impl StepBatch {
         self.tokens.extend_from_slice(tokens);
         self.positions.extend((start..start + tokens.len()).map(|p| p as u32));
         self.wants_logits.extend((0..tokens.len()).map(wants));
-        self.sequences.push(StepSequence { tokens: tokens.len(), blocks: blocks.to_vec() });
+        self.sequences.push(StepSequence { tokens: tokens.len(), blocks: blocks.to_vec(), adapter: None });
+    }
+
+    /// Has the model wear an adapter for the sequence that was added last.
+    pub(crate) fn wear(&mut self, adapter: Option<&AdapterHandle>) {
+        if let Some(last) = self.sequences.last_mut() {
+            last.adapter = adapter.map(|handle| Arc::clone(handle.adapter()));
+        }
     }
 }
 
@@ -82,6 +93,11 @@ pub(crate) trait CausalModel: Send {
 
     /// What a token needs in the cache.
     fn kv_shape(&self) -> KvShape;
+
+    /// What adapters must fit; nothing does by default.
+    fn base(&self) -> BaseShape {
+        BaseShape::default()
+    }
 
     /// Computes a batch, writes its keys and values, and gives the wanted scores. A sequence's results do not depend on
     /// what else is in the batch, nor on how its tokens are cut into steps.

@@ -3,6 +3,7 @@
 //! Bodies arrive validated by the gateway's path, so what is read here is read for its values; what only a running
 //! model can know (the length of a prompt, a token id out of range) is refused here.
 
+mod adapters;
 mod chat;
 mod completion;
 mod embedding;

@@ -1,5 +1,6 @@
 //! What a caller asks of a language model, as types: the engine knows no wire format.
 
+use crate::adapter::AdapterHandle;
 use crate::error::SubmitError;
 
 /// Choices that one request may ask for.
@@ -12,6 +13,8 @@ const MOST_ALTERNATIVES: usize = 20;
 pub struct GenerateRequest {
     /// Whom it is for: callers take turns by this number.
     pub caller: u64,
+    /// The adapter that the model wears for it.
+    pub adapter: Option<AdapterHandle>,
     /// What to continue.
     pub prompt: Prompt,
     /// How many answers.
@@ -32,6 +35,7 @@ impl Default for GenerateRequest {
     fn default() -> Self {
         Self {
             caller: 0,
+            adapter: None,
             prompt: Prompt::Text(String::new()),
             n: 1,
             max_tokens: None,

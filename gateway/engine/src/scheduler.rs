@@ -88,6 +88,8 @@ impl<M: CausalModel> Scheduler<M> {
                 }
             }
         }
+        // Nothing of it is held while there is nothing to do, adapters least of all.
+        self.batch.clear();
     }
 
     fn drop_cancelled(&mut self) {
@@ -166,6 +168,7 @@ impl<M: CausalModel> Scheduler<M> {
             let (last, scored) = (sequence.tokens.len() - 1, sequence.wants_prompt_scores());
             let wants = |i: usize| from + i == last || (scored && from + i < sequence.prompt);
             self.batch.push(&sequence.tokens[from..to], from, &sequence.blocks, wants);
+            self.batch.wear(sequence.adapter.as_ref());
             shares.push(Share { index, tokens, rows: (0..tokens).filter(|i| wants(*i)).count() });
         }
         shares

@@ -65,6 +65,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
+        exposes_adapters: false,
         policy: PolicySpec::Weighted(vec![1.0]),
         sticky: None,
         fallback: Vec::new(),

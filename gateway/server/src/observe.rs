@@ -1,6 +1,7 @@
 //! What can be seen of the gateway from outside: metrics, traces and spans. Owns their forms; what happened is told by
 //! the path, and where spans go is the program's.
 
+pub(crate) mod adapters;
 pub mod alerts;
 pub(crate) mod endpoints;
 pub mod exposition;

@@ -80,11 +80,15 @@ impl Check {
         }
         if faults.is_empty() {
             let GatewaySpec { routes, models, providers, hash, .. } = spec;
+            let adapters = match models.values().map(|model| model.adapters.len()).sum::<usize>() {
+                0 => String::new(),
+                count => format!("{count} adapter(s), "),
+            };
             let (routes, models, providers) = (routes.len(), models.len(), providers.len());
             line(
                 style.good(&format!("{} is fine:", self.path.display())),
                 &format!(
-                    "{routes} route(s), {models} model(s), {providers} provider(s), {} warning(s), config {hash}",
+                    "{routes} route(s), {models} model(s), {adapters}{providers} provider(s), {} warning(s), config {hash}",
                     warnings.len()
                 ),
             );

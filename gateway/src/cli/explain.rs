@@ -128,6 +128,8 @@ impl Known {
             "policy": self.kept.as_ref().and_then(|kept| kept.policy()).map(|(kind, settings)| json!({kind: settings})),
             "attempts": self.event.attempts,
             "answered_by": self.event.variant,
+            "model": self.event.model,
+            "adapter": self.event.adapter,
             "feedback": self.said.iter().map(Saying::json).collect::<Vec<_>>(),
         })
     }
@@ -141,6 +143,9 @@ impl Known {
         let mut add = |text: String| out.push_str(&text);
         let share = decision.shares.get(decision.arm).copied().unwrap_or_default();
         add(format!("  `{}` had {}, {}\n", harmless(&drawn), percent(share), self.why()));
+        if let (Some(model), Some(adapter)) = (&self.event.model, &self.event.adapter) {
+            add(format!("  the model `{model}` wore the adapter `{adapter}`\n"));
+        }
         let kind = self.kept.as_ref().and_then(|kept| kept.policy()).map_or("the policy", |(kind, _)| kind);
         let shares = decision.shares.iter().enumerate();
         let shares: Vec<String> =

@@ -26,6 +26,7 @@ pub(super) fn route(variants: &[&str]) -> RouteSpec {
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
         shadows: Vec::new(),
         check: Vec::new(),
+        exposes_adapters: false,
         filters: Vec::new(),
     }
 }

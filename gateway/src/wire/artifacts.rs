@@ -3,11 +3,12 @@
 
 use super::verified::Verified;
 use crate::pull::{ModelFiles, ModelKind, is_classic};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tidegate_core::digest::Digest;
+use tidegate_core::port::adapters::AdapterFiles;
 use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
 use tidegate_core::port::models::ServedVersion;
 
@@ -36,13 +37,7 @@ pub(crate) async fn files(
     verified: &Verified,
 ) -> anyhow::Result<ModelFiles> {
     let storage = &version.storage;
-    let path = storage.strip_prefix("mlflow-artifacts:").map(|path| path.trim_start_matches('/'));
-    let path = path.with_context(|| {
-        format!(
-            "it lies at {storage}, and only files of the gateway's own artifact store (mlflow-artifacts:/…) are served"
-        )
-    })?;
-    let folder = BlobPath::new(path).map_err(|fault| said(&fault))?;
+    let folder = folder_of(version)?;
     let mut shelf = Opened { blobs, verified, digests: Vec::new() };
     let kind = if is_gguf(folder.name()) {
         ModelKind::Gguf { path: shelf.local(&folder).await? }
@@ -51,14 +46,44 @@ pub(crate) async fn files(
     } else {
         within(&folder, storage, &mut shelf).await?
     };
-    if let Some(registered) = version.sha256 {
-        ensure!(
-            shelf.digests.contains(&registered),
-            "{storage} has no file with the SHA-256 {registered}, with which the version was registered: register what \
-             is there as a new version"
-        );
-    }
+    shelf.has_registered(version)?;
     Ok(ModelFiles { kind })
+}
+
+/// The files of a version that is an adapter.
+///
+/// # Errors
+/// They lie elsewhere, were damaged since they were stored, or are not those that were registered.
+pub(crate) async fn adapter(
+    version: &ServedVersion,
+    blobs: &dyn Blobs,
+    verified: &Verified,
+) -> anyhow::Result<AdapterFiles> {
+    let folder = folder_of(version)?;
+    let mut shelf = Opened { blobs, verified, digests: Vec::new() };
+    let entries = blobs.list(Some(&folder)).await.map_err(|fault| said(&fault))?;
+    let missing = AdapterFiles::NAMES.into_iter().find(|name| !entries.iter().any(|it| it.name == *name));
+    if let Some(missing) = missing {
+        bail!("{} is no adapter: there is no {missing}", version.storage);
+    }
+    let named = |name: &str| BlobPath::new(&format!("{folder}/{name}")).map_err(|fault| said(&fault));
+    let [config, numbers] = AdapterFiles::NAMES;
+    let files =
+        AdapterFiles { config: shelf.local(&named(config)?).await?, numbers: shelf.local(&named(numbers)?).await? };
+    shelf.has_registered(version)?;
+    Ok(files)
+}
+
+/// Where a version's files lie in the store.
+fn folder_of(version: &ServedVersion) -> anyhow::Result<BlobPath> {
+    let storage = &version.storage;
+    let path = storage.strip_prefix("mlflow-artifacts:").map(|path| path.trim_start_matches('/'));
+    let path = path.with_context(|| {
+        format!(
+            "it lies at {storage}, and only files of the gateway's own artifact store (mlflow-artifacts:/…) are served"
+        )
+    })?;
+    BlobPath::new(path).map_err(|fault| said(&fault))
 }
 
 /// The model in a folder.
@@ -139,6 +164,18 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
+    /// Whether what was taken has the file with which the version was registered.
+    fn has_registered(&self, version: &ServedVersion) -> anyhow::Result<()> {
+        let Some(registered) = version.sha256 else { return Ok(()) };
+        ensure!(
+            self.digests.contains(&registered),
+            "{} has no file with the SHA-256 {registered}, with which the version was registered: register what is there \
+             as a new version",
+            version.storage
+        );
+        Ok(())
+    }
+
     /// The file at a path of the store, looked at.
     async fn local(&mut self, path: &BlobPath) -> anyhow::Result<PathBuf> {
         // Nothing of it is read here: only what the store says of it.

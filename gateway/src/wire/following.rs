@@ -4,6 +4,7 @@
 use super::parts::{Shelf, Tools};
 use crate::pull;
 use anyhow::Context as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::FaultKind;
@@ -54,6 +55,12 @@ fn pause(tries: u32) -> Duration {
 }
 
 impl Local {
+    /// Whether it serves this model so; its adapters are put on and off while it does.
+    pub(super) fn is_of(&self, model: &ModelSpec, local: &LocalSpec) -> bool {
+        let bare = |model: &ModelSpec| ModelSpec { adapters: BTreeMap::new(), ..model.clone() };
+        bare(&self.of.0) == bare(model) && self.of.1 == *local
+    }
+
     /// The model as it shall serve now: `old`, or a newer version of it, loaded beside.
     ///
     /// # Errors
@@ -68,7 +75,7 @@ impl Local {
         let of = (model.clone(), local.clone());
         let Source::Registry(reference) = source else {
             if let Some(old) = old {
-                return Ok(old.clone());
+                return Ok(Self { of, ..old.clone() });
             }
             let backend = load(model, local, Place::Source(source), tools).await?;
             return Ok(Self { of, version: None, refusal: None, is_current: true, backend });
@@ -79,17 +86,17 @@ impl Local {
             // An alias that was taken away, or a registry out of reach, ends nothing.
             (Err(fault), Some(old)) => {
                 tracing::error!(model = %model.name, %reference, %fault, "the version that serves goes on");
-                return Ok(Self { is_current: fault.kind == FaultKind::NotFound, ..old.clone() });
+                return Ok(Self { of, is_current: fault.kind == FaultKind::NotFound, ..old.clone() });
             }
             (Err(fault), None) => anyhow::bail!("{reference}: {}", fault.says),
         };
         if let Some(old) = old {
             if old.version.as_ref() == Some(&wanted) {
-                return Ok(Self { refusal: None, is_current: true, ..old.clone() });
+                return Ok(Self { of, refusal: None, is_current: true, ..old.clone() });
             }
             let waits = |refusal: &Refusal| refusal.version == wanted && tools.clock.now() < refusal.again;
             if old.refusal.as_ref().is_some_and(waits) {
-                return Ok(Self { is_current: true, ..old.clone() });
+                return Ok(Self { of, is_current: true, ..old.clone() });
             }
         }
         shelf.announcer.note(serving(reference, &wanted, ServingState::Loads, "")).await;
@@ -105,7 +112,7 @@ impl Local {
                 let refusal = Refusal::of(wanted, format!("{why:#}"), before, tools.clock.now());
                 tell(model, reference, &refusal, before, shelf, tools).await;
                 match old {
-                    Some(old) => Ok(Self { refusal: Some(refusal), is_current: true, ..old.clone() }),
+                    Some(old) => Ok(Self { of, refusal: Some(refusal), is_current: true, ..old.clone() }),
                     None => Err(why.context(format!("{reference}, version {}", refusal.version.version))),
                 }
             }

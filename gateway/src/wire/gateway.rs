@@ -1,5 +1,6 @@
 //! The whole gateway, built: what lives from start to stop.
 
+use super::AdapterMount;
 use super::budgets::Budgets;
 use super::deciders::Deciders;
 use super::events::NoEvents;
@@ -270,7 +271,9 @@ fn mounts(
     tools: &Tools,
 ) -> Vec<Arc<dyn Mount>> {
     let deciders = &tools.deciders;
-    let mut mounts: Vec<Arc<dyn Mount>> = registry.iter().flat_map(|registry| registry.mounts()).collect();
+    // Before the registry's, which has the models beside.
+    let mut mounts: Vec<Arc<dyn Mount>> = vec![Arc::new(AdapterMount::new(Arc::clone(slot)))];
+    mounts.extend(registry.iter().flat_map(|registry| registry.mounts()));
     mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
     mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
     mounts.push(Arc::new(ExperimentMount::new(Arc::clone(slot), spec.events.folder.clone())));

@@ -58,6 +58,8 @@ fn build(
             threads,
             max_batch: local.max_batch,
             queue_len: local.queue,
+            adapter_bytes: usize::try_from(local.adapter_memory)
+                .context("adapter_memory is larger than this machine can address")?,
             entropy: dice.next_u64(),
             ..EngineOptions::new(path)
         };

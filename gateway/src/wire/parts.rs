@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use tidegate_core::port::audit::Audit;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::models::{Models, Serving};
@@ -71,6 +72,8 @@ pub(crate) struct Shelf {
     pub(crate) models: Arc<dyn Models>,
     /// The files.
     pub(crate) blobs: Arc<dyn Blobs>,
+    /// What is done with them.
+    pub(crate) audit: Arc<dyn Audit>,
     /// Which of them were looked at.
     #[cfg(feature = "engine")]
     pub(crate) verified: Arc<Verified>,
@@ -139,9 +142,13 @@ impl Parts {
         for model in spec.models.values() {
             if let Some(ProviderKind::Local(local)) = spec.providers.get(&model.provider).map(|provider| &provider.kind)
             {
-                let old = self.local.get(&model.name).filter(|old| old.of.0 == *model && old.of.1 == *local);
+                let before = self.local.get(&model.name);
+                let old = before.filter(|old| old.is_of(model, local));
                 let loaded = Local::renewed(old, model, local, tools).await;
-                next.local.insert(model.name.clone(), loaded.with_context(|| format!("model `{}`", model.name))?);
+                let loaded = loaded.with_context(|| format!("model `{}`", model.name))?;
+                let worn = super::adapters::renew(before, &loaded, tools).await;
+                worn.with_context(|| format!("model `{}`", model.name))?;
+                next.local.insert(model.name.clone(), loaded);
             }
         }
         next.limits = Some(self.renewed_limits(&spec.limits, tools));

@@ -134,6 +134,7 @@ impl OpenRegistry {
         Shelf {
             models: Arc::<Registry>::clone(&self.registry),
             blobs: Arc::clone(&self.blobs),
+            audit: self.audit(),
             #[cfg(feature = "engine")]
             verified: Arc::clone(&self.verified),
             announcer: Arc::clone(&self.announcer),

@@ -1,6 +1,8 @@
 //! The configuration is read again: at a signal, at a change of its files, at an admin's word. Owns that it is put into
 //! force whole or not at all.
 
+mod adapters;
+
 use super::parts::{Parts, Tools};
 use crate::alerts::Teller;
 use notify::Watcher as _;

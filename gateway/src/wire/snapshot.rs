@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_core::digest::Digest;
+use tidegate_core::port::adapters::AdapterState;
 use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
@@ -37,12 +38,51 @@ pub(crate) fn build(
 ) -> anyhow::Result<Snapshot> {
     let judges = Granting::of(spec, parts, clock)?;
     let mut routes = std::collections::HashMap::new();
+    let judged = Judged { spec, parts, judges: &judges, before, clock, deciders };
     for (name, route) in &spec.routes {
+        routes.insert(name.clone(), Arc::new(judged.route(name, route)?));
+    }
+    for (name, route) in exposed(spec, parts) {
+        if !routes.contains_key(&name) {
+            routes.insert(name.clone(), Arc::new(judged.route(&name, &route)?));
+        }
+    }
+    check_prompts(spec, before, prompts)?;
+    let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?.port();
+    Ok(Snapshot {
+        config: Arc::clone(&spec.hash),
+        loaded: clock.unix_ms() / 1000,
+        routes,
+        served: parts.served(),
+        prompts: prompts.cloned(),
+        keys: keys(spec)?,
+        admin_keys: admin_keys(spec)?,
+        limits,
+        content: spec.events.content,
+        durability: spec.events.durability,
+        subject: spec.events.subject.clone(),
+    })
+}
+
+/// What routes are built of.
+struct Judged<'a> {
+    spec: &'a GatewaySpec,
+    parts: &'a Parts,
+    judges: &'a Granting,
+    before: Option<&'a Snapshot>,
+    clock: &'a Arc<dyn Clock>,
+    deciders: &'a Deciders,
+}
+
+impl Judged<'_> {
+    /// The route that is called by `name`.
+    fn route(&self, name: &RouteName, route: &RouteSpec) -> anyhow::Result<Route> {
+        let Self { spec, parts, judges, before, clock, deciders } = *self;
         let old = before.and_then(|old| old.routes.get(name)).map(|old| &**old);
         let kept = old.filter(|old| old.spec.retry == route.retry);
         let budget = kept
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
-        let mut built = built(name, route, spec, (parts, &judges), budget, deciders)?;
+        let mut built = built(&route.name, route, spec, (parts, judges), budget, deciders)?;
         match &route.policy {
             PolicySpec::Steered(steered) => {
                 let steering = Steering::new(steered, built.arms.len()).with_context(|| format!("route `{name}`"))?;
@@ -63,23 +103,26 @@ pub(crate) fn build(
         if let Some(hedge) = &route.hedge {
             hedged(&mut built, hedge, old, spec);
         }
-        routes.insert(name.clone(), Arc::new(built));
+        Ok(built)
     }
-    check_prompts(spec, before, prompts)?;
-    let limits: Arc<dyn Limits> = parts.limits().context("the limits are not built")?.port();
-    Ok(Snapshot {
-        config: Arc::clone(&spec.hash),
-        loaded: clock.unix_ms() / 1000,
-        routes,
-        served: parts.served(),
-        prompts: prompts.cloned(),
-        keys: keys(spec)?,
-        admin_keys: admin_keys(spec)?,
-        limits,
-        content: spec.events.content,
-        durability: spec.events.durability,
-        subject: spec.events.subject.clone(),
-    })
+}
+
+/// What routes that expose adapters may be called besides: `ROUTE:ADAPTER`, for each that their only model has now. Nothing
+/// shadows such a call, since it is no variant of the route's.
+fn exposed(spec: &GatewaySpec, parts: &Parts) -> Vec<(RouteName, RouteSpec)> {
+    let mut all = Vec::new();
+    for route in spec.routes.values().filter(|route| route.exposes_adapters) {
+        let [variant] = &route.variants[..] else { continue };
+        let backend = spec.models.get(&variant.model).and_then(|model| parts.backend(model));
+        let Some(adapters) = backend.and_then(|backend| backend.adapters()) else { continue };
+        for status in adapters.list().into_iter().filter(|status| status.state != AdapterState::Draining) {
+            // A name that is too long together with the route's cannot be called.
+            let Ok(called) = format!("{}:{}", route.name, status.name).parse() else { continue };
+            let variant = VariantSpec { adapter: status.name.parse().ok(), ..variant.clone() };
+            all.push((called, RouteSpec { variants: vec![variant], shadows: Vec::new(), ..route.clone() }));
+        }
+    }
+    all
 }
 
 /// Whether the prompts of routes are there. One that a route had before is no reason to refuse: its label may have been

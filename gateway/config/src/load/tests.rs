@@ -271,7 +271,11 @@ fn models() {
         ("{provider: here, source: {uris: [\"file:x\"], sha256: abc}}", "not a sha256"),
         ("{provider: p, price: {input: -1, output: 2}}", "negative"),
         ("{provider: p, price: {input: 1}}", "`output` is missing"),
-        ("{provider: p, adapters: {}}", "not available in this version"),
+        ("{provider: p, adapters: {x: y}}", "its provider `p` is not local"),
+        ("{provider: here, source: minilm, adapters: {x: nowhere}}", "no adapter_config.json"),
+        ("{provider: here, source: minilm, adapters: {x: \"hf://a/b\"}}", "no place of an adapter"),
+        ("{provider: here, source: minilm, adapters: {x: \"models:/a\"}}", "no model of the registry"),
+        ("{provider: here, source: minilm, adapters: {x: \"models:/a/1\"}}", "adapter comes from the registry"),
         ("{provider: p, context_length: 4k}", "not a whole number"),
     ] {
         each("models", &[(&format!("{{a: {a}, {others}}}"), fault)]);

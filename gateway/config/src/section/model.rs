@@ -4,16 +4,17 @@ use super::Desk;
 use crate::CATALOGUE;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Money, Text};
-use crate::shape::{Item, Placed, Read, mismatch, record};
+use crate::shape::{Item, Map, Placed, Read, mismatch, record};
 use crate::suggest::nearest;
 use crate::tree::{Kind, Node};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use tidegate_core::Price;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
-use tidegate_core::spec::{ModelSpec, Source, SourceUri};
-use tidegate_core::{ModelName, ProviderName};
+use tidegate_core::spec::{AdapterSource, ModelSpec, Source, SourceUri};
+use tidegate_core::{AdapterName, ModelName, ProviderName};
 
 record! {
     /// A name bound to a provider and the model there.
@@ -34,8 +35,11 @@ record! {
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
             context_length: At<Count>,
+            /// LoRA adapters on it, for a local provider: a folder as PEFT writes it (also as `file:FOLDER`), or a version of
+            /// the registry (`models:/NAME@ALIAS`, followed as the alias moves, or `models:/NAME/VERSION`).
+            adapters: Map<At<Text>>,
         }
-        later { "adapters", "defaults", "parameters", "capabilities", "signature" }
+        later { "defaults", "parameters", "capabilities", "signature" }
     }
 }
 
@@ -107,15 +111,56 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
     let name = super::name::<ModelName>(&item.name, &item.at, desk);
     let raw = item.value?;
     let source = raw.source.and_then(|source| source_spec(source, desk));
+    let adapters = raw.adapters.map_or_else(|| Some(BTreeMap::new()), |adapters| adapters_of(adapters, desk));
     Some(ModelSpec {
         name: name?,
         provider: raw.provider?.value,
         upstream: raw.model.map_or(item.name, |model| model.value.0),
         source,
         input: raw.input.map(|input| input.value.0),
+        adapters: adapters?,
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),
     })
+}
+
+/// The adapters of a model.
+fn adapters_of(raw: Map<At<Text>>, desk: &mut Desk<'_>) -> Option<BTreeMap<AdapterName, AdapterSource>> {
+    let one = |item: Item<At<Text>>, desk: &mut Desk<'_>| {
+        let name = super::name::<AdapterName>(&item.name, &item.at, desk);
+        let source = adapter_source(&item.value?, desk);
+        Some((name?, source?))
+    };
+    let all: Vec<_> = raw.0.into_iter().map(|item| one(item, desk)).collect();
+    all.into_iter().collect()
+}
+
+fn adapter_source(given: &At<Text>, desk: &mut Desk<'_>) -> Option<AdapterSource> {
+    let text = given.value.0.as_str();
+    if text.starts_with("models:") {
+        return match text.parse::<ModelRef>() {
+            Ok(reference) => Some(AdapterSource::Registry(reference)),
+            Err(why) => {
+                desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string());
+                None
+            }
+        };
+    }
+    let path = text.strip_prefix("file:").map_or(text, |path| path.strip_prefix("//").unwrap_or(path));
+    if path.is_empty() || path.contains("://") {
+        desk.notes
+            .fault(&given.at, "this is no place of an adapter")
+            .remedy("write a folder, `models:/NAME@ALIAS` or `models:/NAME/VERSION`");
+        return None;
+    }
+    let folder = desk.base.join(path);
+    if !folder.join("adapter_config.json").is_file() {
+        desk.notes
+            .fault(&given.at, format!("{} is no folder of an adapter: it has no adapter_config.json", folder.display()))
+            .remedy("name the folder into which PEFT's `save_pretrained` wrote");
+        return None;
+    }
+    Some(AdapterSource::Folder(folder))
 }
 
 fn price(raw: PriceFile) -> Option<Price> {

@@ -166,6 +166,9 @@ record! {
             max_batch: At<Count>,
             /// The most calls that wait for one model; 64 by default.
             queue: At<Count>,
+            /// Memory for LoRA adapters of each model; 256MiB by default. Beyond it, those that are idle longest go, and are
+            /// read again when a call needs them.
+            adapter_memory: At<Size>,
         }
     }
 }
@@ -280,6 +283,7 @@ fn local(raw: &LocalFile) -> LocalSpec {
         threads: count(&raw.threads),
         max_batch: count(&raw.max_batch).unwrap_or(16),
         queue: count(&raw.queue).unwrap_or(64),
+        adapter_memory: raw.adapter_memory.as_ref().map_or(256 << 20, |size| size.value.0),
     }
 }
 

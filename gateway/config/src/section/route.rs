@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidegate_core::spec::{
     Condition, FallbackSpec, Implicit, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
 };
-use tidegate_core::{FaultKind, ModelName, PromptRef, RouteName, VariantName};
+use tidegate_core::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
 record! {
     /// What callers name as `model`.
@@ -50,6 +50,9 @@ record! {
             /// Which forms of answers are looked at and recorded, beside what the policy learns from: `valid_json`,
             /// `valid_tool_call`.
             checks: Vec<At<Implicit>>,
+            /// What callers may name beside the route itself: `adapters` lets them name one of its only model's, as
+            /// `ROUTE:ADAPTER`.
+            expose: Vec<ExposeFile>,
         }
         later { "cache", "match", "description" }
     }
@@ -67,8 +70,21 @@ record! {
             prompt: At<PromptRef>,
             /// How its model generates where the caller does not say.
             parameters: ParametersFile,
+            /// The LoRA adapter on its model, one of the model's `adapters`.
+            adapter: At<AdapterName>,
         }
-        later { "adapter", "weight" }
+        later { "weight" }
+    }
+}
+
+choice! {
+    /// What callers may name beside a route.
+    ExposeFile {
+        words {
+            /// The adapters of its model.
+            Adapters = "adapters",
+        }
+        maps {}
     }
 }
 
@@ -255,8 +271,20 @@ pub(crate) fn check(
         check: raw.checks.iter().flatten().map(|check| check.value).collect(),
         filters: filter::check(raw.filters.as_deref(), desk.notes),
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
+        exposes_adapters: exposes_adapters(raw.expose.as_deref(), &arms, &at, desk.notes),
         variants: arms.specs?,
     })
+}
+
+/// Whether callers may name adapters. A caller who does takes the place of the policy, so there must be nothing to pick.
+fn exposes_adapters(raw: Option<&[ExposeFile]>, arms: &Arms, at: &Place, notes: &mut Notes) -> bool {
+    let exposes = raw.is_some_and(|raw| !raw.is_empty());
+    if exposes && arms.names.len() > 1 {
+        notes
+            .fault(at, "this route exposes adapters and has several variants, so it is not clear which model is meant")
+            .remedy("expose them by a route of one variant, or make each adapter a variant of its own");
+    }
+    exposes
 }
 
 /// How an arm is picked: by a policy, or by a rollout.
@@ -335,7 +363,8 @@ impl Arms {
             let raw = item.value.as_ref()?;
             let parameters = parameters::check(raw.parameters.as_ref(), desk.notes);
             let model = raw.model.as_ref()?.value.clone();
-            Some(VariantSpec { adapter: None, name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
+            let adapter = raw.adapter.as_ref().map(|adapter| adapter.value.clone());
+            Some(VariantSpec { adapter, name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
         };
         let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
         let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());

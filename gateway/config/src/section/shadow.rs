@@ -6,7 +6,7 @@ use super::route::Arms;
 use crate::scalar::{At, Count, Money, Share};
 use crate::shape::{choice, record};
 use tidegate_core::spec::{CompareSpec, ShadowSpec, VariantSpec};
-use tidegate_core::{ModelName, PromptRef, VariantName};
+use tidegate_core::{AdapterName, ModelName, PromptRef, VariantName};
 
 const CONCURRENCY: u32 = 4;
 const QUEUE: u32 = 64;
@@ -45,8 +45,10 @@ record! {
         optional {
             /// The prompt that stands before what callers say.
             prompt: At<PromptRef>,
+            /// The LoRA adapter on its model, one of the model's `adapters`.
+            adapter: At<AdapterName>,
         }
-        later { "adapter", "parameters" }
+        later { "parameters" }
     }
 }
 
@@ -125,7 +127,7 @@ pub(crate) fn check(raw: &ShadowFile, arms: &Arms, desk: &mut Desk<'_>) -> Optio
     });
     Some(ShadowSpec {
         variant: VariantSpec {
-            adapter: None,
+            adapter: variant.adapter.as_ref().map(|adapter| adapter.value.clone()),
             name: name?,
             model: model.value.clone(),
             prompt: variant.prompt.as_ref().map(|prompt| prompt.value.clone()),
@@ -149,6 +151,12 @@ impl ShadowFile {
         let embedding = compare.and_then(|compare| compare.embedding.as_ref()).and_then(|by| by.model.as_ref());
         let judge = compare.and_then(|compare| compare.judge.as_ref()).and_then(|by| by.model.as_ref());
         own.into_iter().chain(embedding).chain(judge)
+    }
+
+    /// The adapter that it names, and on which model.
+    pub(crate) fn adapter(&self) -> Option<(&At<ModelName>, &At<AdapterName>)> {
+        let variant = self.variant.as_ref()?;
+        Some((variant.model.as_ref()?, variant.adapter.as_ref()?))
     }
 
     /// The prompt that it names.

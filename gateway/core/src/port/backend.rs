@@ -2,6 +2,7 @@
 //! what comes in can go out as it is. Classic models get and give tensors, whatever wire they came by.
 
 use super::BoxFuture;
+use super::adapters::Adapters;
 use crate::tensor::ModelMeta;
 use crate::{AdapterName, Api, EndpointName, Fault, FaultKind, ModelName, PredictAnswer, PredictRequest, Usage};
 use bytes::Bytes;
@@ -36,6 +37,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// What a classic model says of itself, by its name there.
     fn describe<'a>(&'a self, _model: &'a str) -> BoxFuture<'a, Result<ModelMeta, Fault>> {
         Box::pin(async { Err(Fault::new(FaultKind::NotFound, "this is no classic model")) })
+    }
+
+    /// The adapters of what it runs, where that takes any.
+    fn adapters(&self) -> Option<Arc<dyn Adapters>> {
+        None
     }
 
     /// How its endpoints stand; none of what runs here.

@@ -2,7 +2,9 @@
 
 use crate::digest::Digest;
 use crate::model_ref::ModelRef;
-use crate::{ModelName, Price, ProviderName};
+use crate::{AdapterName, ModelName, Price, ProviderName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A name bound to a provider and the model there.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,10 +19,30 @@ pub struct ModelSpec {
     pub source: Option<Source>,
     /// The name of its input, where a classic model in process has one input and its file does not name it.
     pub input: Option<String>,
+    /// LoRA adapters on it, for a local provider: variants and callers name them.
+    pub adapters: BTreeMap<AdapterName, AdapterSource>,
     /// What it costs.
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together: shown to callers, and kept to by the local engine.
     pub context_length: Option<u32>,
+}
+
+/// Where an adapter's files come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdapterSource {
+    /// A folder of this machine, as PEFT writes it.
+    Folder(PathBuf),
+    /// A version of the registry of models.
+    Registry(ModelRef),
+}
+
+impl std::fmt::Display for AdapterSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "file:{}", folder.display()),
+            Self::Registry(reference) => write!(f, "{reference}"),
+        }
+    }
 }
 
 /// Where weights come from.

@@ -173,6 +173,8 @@ pub struct LocalSpec {
     pub max_batch: usize,
     /// The most calls that wait for one model.
     pub queue: usize,
+    /// Memory for LoRA adapters, in bytes for each model; those that are idle longest are read again when they are needed.
+    pub adapter_memory: u64,
 }
 
 /// Where a local model runs.

@@ -38,6 +38,8 @@ pub struct RouteSpec {
     pub shadows: Vec<ShadowSpec>,
     /// Which forms of answers are looked at, beside what the policy learns from.
     pub check: Vec<Implicit>,
+    /// Whether callers may name an adapter of its only model, as `ROUTE:ADAPTER`.
+    pub exposes_adapters: bool,
 }
 
 impl RouteSpec {

@@ -5,12 +5,13 @@ mod attention;
 mod layer;
 
 use super::activation::soft_cap;
-use super::description::Description;
+use super::description::{Description, Pairing};
 use super::part::Part;
 use super::projection::{Compute, Projection};
 use super::rotary::{Rotary, Turns};
 use super::source::Source;
 use super::{CausalModel, Logits, StepBatch, StepError, add};
+use crate::adapter::{BaseShape, Worn};
 use crate::error::LoadError;
 use crate::kv::{KvPool, KvShape};
 use crate::matrix::{Activations, Matrix};
@@ -46,6 +47,8 @@ struct Room {
     turns: Turns,
     local_turns: Turns,
     wanted: Vec<f32>,
+    /// The adapters of the rows.
+    worn: Worn,
 }
 
 impl Decoder {
@@ -104,18 +107,24 @@ impl Decoder {
     }
 
     /// A product of a layer: the one way from activations to a layer's outputs.
-    fn project(&self, projection: &Projection, input: &mut Activations, tokens: usize, out: &mut Vec<f32>) {
+    fn project(
+        &self,
+        projection: &Projection,
+        input: (&mut Activations, &mut Worn),
+        tokens: usize,
+        out: &mut Vec<f32>,
+    ) {
         projection.apply(&self.compute, input, tokens, out);
     }
 
     fn feed_forward(&self, layer: &Layer, room: &mut Room) {
         let tokens = room.x.len() / self.shape.width;
         self.normalise(&layer.feed_norm, room);
-        self.project(&layer.gate, &mut room.input, tokens, &mut room.gate);
-        self.project(&layer.up, &mut room.input, tokens, &mut room.up);
+        self.project(&layer.gate, (&mut room.input, &mut room.worn), tokens, &mut room.gate);
+        self.project(&layer.up, (&mut room.input, &mut room.worn), tokens, &mut room.up);
         self.shape.activation.gate(self.compute.isa, &mut room.gate, &room.up);
         room.input.set(self.compute.isa, &room.gate, self.shape.hidden);
-        self.project(&layer.down, &mut room.input, tokens, &mut room.normed);
+        self.project(&layer.down, (&mut room.input, &mut room.worn), tokens, &mut room.normed);
         self.normalise_in_place(layer.post_feed_norm.as_ref(), &mut room.normed, &mut room.up);
         add(&mut room.x, &room.normed);
     }
@@ -164,6 +173,13 @@ impl CausalModel for Decoder {
         KvShape { layers: self.shape.layers, heads: self.shape.kv_heads, dim: self.shape.dim }
     }
 
+    fn base(&self) -> BaseShape {
+        // Files that keep the rows of a pair beside each other have them otherwise than what adapters are trained on.
+        let paired = (self.shape.rotary.pairing == Pairing::Interleaved).then_some(self.shape.dim);
+        let layers = self.layers.iter().map(|layer| layer.projections().map(Projection::size)).collect();
+        BaseShape { layers, paired, fused: self.shape.fused }
+    }
+
     fn step(&mut self, batch: &StepBatch, kv: &mut KvPool, out: &mut Logits) -> Result<(), StepError> {
         let vocabulary = self.vocabulary();
         if let Some(token) = batch.tokens.iter().find(|t| **t as usize >= vocabulary) {
@@ -171,6 +187,7 @@ impl CausalModel for Decoder {
         }
         let mut room = std::mem::take(&mut self.room);
         self.embed(&batch.tokens, &mut room.x);
+        room.worn.plan(&batch.sequences);
         self.rotary.turns(&batch.positions, &mut room.turns);
         if let Some(local) = &self.local_rotary {
             local.turns(&batch.positions, &mut room.local_turns);
@@ -179,6 +196,7 @@ impl CausalModel for Decoder {
             self.attention(i, layer, batch, kv, &mut room);
             self.feed_forward(layer, &mut room);
         }
+        room.worn.clear();
         self.logits(batch, &mut room, out);
         self.room = room;
         Ok(())

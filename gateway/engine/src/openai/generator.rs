@@ -1,5 +1,7 @@
 //! A language model behind the port `Backend`: chat and text completions, whole and streamed.
 
+use crate::adapter::AdapterHandle;
+use crate::openai::adapters::LocalAdapters;
 use crate::openai::completion::{Column, Head};
 use crate::openai::request::{self, ChatBody, CompletionBody, MessageBody, Piece, Sampling as SamplingBody};
 use crate::openai::{chat, completion};
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
+use tidegate_core::port::adapters::Adapters;
 use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
 use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, Usage};
 
@@ -41,17 +44,25 @@ impl LocalGenerator {
         Self { engine, clock, dice }
     }
 
+    fn adapters(&self) -> LocalAdapters {
+        LocalAdapters(Arc::clone(self.engine.adapters()))
+    }
+
     /// Begins a call.
     async fn begin(&self, call: Call) -> Result<Work, Fault> {
+        let adapter = match &call.adapter {
+            Some(name) => Some(self.adapters().worn(name).await?),
+            None => None,
+        };
         if call.body.len() <= SMALL {
-            return self.submit(&call);
+            return self.submit(&call, adapter);
         }
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.submit(&call)).await.map_err(Fault::internal)?
+        tokio::task::spawn_blocking(move || this.submit(&call, adapter)).await.map_err(Fault::internal)?
     }
 
     /// Reads a call into jobs and submits them.
-    fn submit(&self, call: &Call) -> Result<Work, Fault> {
+    fn submit(&self, call: &Call, adapter: Option<AdapterHandle>) -> Result<Work, Fault> {
         let mut plan = match call.api {
             Api::ChatCompletions => chat_plan(&call.body)?,
             Api::Completions => completion_plan(&call.body)?,
@@ -72,6 +83,7 @@ impl LocalGenerator {
         let mut generations = VecDeque::new();
         for request in &mut plan.requests {
             request.caller = call.caller;
+            request.adapter.clone_from(&adapter);
             generations.push_back(self.engine.submit(request.clone()).map_err(refused)?);
         }
         Ok(Work { head, chat: plan.chat, logprobs: plan.logprobs, n: plan.n, running: generations, prompt: 0 })
@@ -104,6 +116,10 @@ impl Backend for LocalGenerator {
 
     fn ready(&self) -> bool {
         true
+    }
+
+    fn adapters(&self) -> Option<Arc<dyn Adapters>> {
+        Some(Arc::new(self.adapters()))
     }
 }
 
@@ -236,6 +252,7 @@ fn generation(
         .collect();
     Ok(GenerateRequest {
         caller: 0,
+        adapter: None,
         prompt,
         n: body.n.unwrap_or(1) as usize,
         max_tokens,

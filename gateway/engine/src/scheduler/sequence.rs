@@ -1,6 +1,7 @@
 //! One answer in work: its tokens, how many of them are computed, its sampler and its text; and the request from which
 //! it is made.
 
+use crate::adapter::AdapterHandle;
 use crate::error::GenerateError;
 use crate::generation::{Alternative, FinishReason, GenerationEvent, PromptToken, TokenLogprob};
 use crate::kernel::Isa;
@@ -66,6 +67,8 @@ pub(super) struct Sequence {
     pub(super) blocks: Vec<BlockId>,
     /// Other answers to the same prompt, which wait for it to be computed.
     pub(super) siblings: Vec<Sequence>,
+    /// What the model wears for it; its generation is in the keys of what is cached.
+    pub(super) adapter: Option<AdapterHandle>,
     index: usize,
     isa: Isa,
     max_tokens: usize,
@@ -86,6 +89,7 @@ impl Sequence {
             computed: 0,
             blocks: Vec::new(),
             siblings: Vec::new(),
+            adapter: job.request.adapter.clone(),
             index,
             isa,
             max_tokens: job.max_tokens,

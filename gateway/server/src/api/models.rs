@@ -10,7 +10,7 @@ use tidegate_core::{Caller, Fault, FaultKind, RouteName};
 /// The routes that `caller` may call, by name.
 #[must_use]
 pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> {
-    let mut routes: Vec<_> = snapshot.routes.iter().filter(|(name, _)| caller.may_call(name)).collect();
+    let mut routes: Vec<_> = snapshot.routes.iter().filter(|(_, route)| caller.may_call(&route.spec.name)).collect();
     routes.sort_by_key(|(name, _)| *name);
     let data: Vec<Value> = routes.iter().map(|(name, route)| entry(name, route, snapshot.loaded)).collect();
     reply::json(StatusCode::OK, &json!({"object": "list", "data": data}))
@@ -21,7 +21,7 @@ pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Response<ReplyBody> 
 /// # Errors
 /// The same for an unknown and a forbidden one, so that nobody learns which exist.
 pub(crate) async fn one(snapshot: &Snapshot, caller: &Caller, path: &str) -> Result<Response<ReplyBody>, Fault> {
-    let find = |name: &str| snapshot.routes.get_key_value(name).filter(|(name, _)| caller.may_call(name));
+    let find = |name: &str| snapshot.routes.get_key_value(name).filter(|(_, route)| caller.may_call(&route.spec.name));
     if let Some((found, route)) = find(path) {
         return Ok(reply::json(StatusCode::OK, &entry(found, route, snapshot.loaded)));
     }
@@ -56,6 +56,9 @@ fn entry(name: &RouteName, route: &Route, created: u64) -> Value {
         (route.is_classic(), status(name.as_str(), route), entry.as_object_mut())
     {
         entry.extend(more);
+    }
+    if *name != route.spec.name {
+        entry["parent"] = json!(route.spec.name);
     }
     entry
 }

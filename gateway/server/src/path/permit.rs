@@ -40,8 +40,10 @@ pub(crate) async fn admit(
     ledger: &mut Ledger,
 ) -> Result<Admitted, Fault> {
     let name = arrived.route();
-    let found = snapshot.routes.get_key_value(&*name).filter(|(name, _)| caller.may_call(name));
-    let (name, route) = found.ok_or_else(|| models::unknown(&name))?;
+    // What a route exposes is called by another name, and is the route's all the same.
+    let found = snapshot.routes.get(&*name).filter(|route| caller.may_call(&route.spec.name));
+    let route = found.ok_or_else(|| models::unknown(&name))?;
+    let name = &route.spec.name;
     ledger.note(|event| event.route = Some(name.clone()));
     suits(&arrived, route)?;
     let call = Demand { caller: &caller, route: name, amounts: estimate(&arrived, route) };

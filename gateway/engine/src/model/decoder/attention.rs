@@ -24,9 +24,9 @@ impl Decoder {
     pub(super) fn attention(&self, index: usize, layer: &Layer, batch: &StepBatch, kv: &mut KvPool, room: &mut Room) {
         let (tokens, dim) = (batch.tokens.len(), self.shape.dim);
         self.normalise(&layer.attention_norm, room);
-        self.project(&layer.query, &mut room.input, tokens, &mut room.query);
-        self.project(&layer.key, &mut room.input, tokens, &mut room.key);
-        self.project(&layer.value, &mut room.input, tokens, &mut room.value);
+        self.project(&layer.query, (&mut room.input, &mut room.worn), tokens, &mut room.query);
+        self.project(&layer.key, (&mut room.input, &mut room.worn), tokens, &mut room.key);
+        self.project(&layer.value, (&mut room.input, &mut room.worn), tokens, &mut room.value);
         self.normalise_in_place(layer.query_norm.as_ref(), &mut room.query, &mut room.attended);
         self.normalise_in_place(layer.key_norm.as_ref(), &mut room.key, &mut room.attended);
         let (rotary, turns) = match &self.local_rotary {
@@ -38,7 +38,7 @@ impl Decoder {
         self.remember(index, batch, kv, room);
         self.attend(index, layer, batch, kv, room);
         room.input.set(self.compute.isa, &room.attended, self.shape.queries());
-        self.project(&layer.output, &mut room.input, tokens, &mut room.normed);
+        self.project(&layer.output, (&mut room.input, &mut room.worn), tokens, &mut room.normed);
         self.normalise_in_place(layer.post_attention_norm.as_ref(), &mut room.normed, &mut room.up);
         add(&mut room.x, &room.normed);
     }

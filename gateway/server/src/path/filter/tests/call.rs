@@ -328,6 +328,7 @@ impl Case {
             filters: self.filters.iter().map(|(_, failure)| spec(*failure)).collect(),
             shadows: Vec::new(),
             check: Vec::new(),
+            exposes_adapters: false,
         };
         let filter = |(fake, failure): &(Arc<Fake>, OnFailure)| RouteFilter {
             plugin: super::fakes::plugin(),

@@ -1,0 +1,90 @@
+//! Which rows of a step wear which adapter: rows of one adapter are worked on together, up to four at a time. A row's sums
+//! do not depend on the others.
+
+use super::Adapter;
+use crate::kernel::{Isa, TILE};
+use crate::model::StepSequence;
+use crate::threads::Threads;
+use std::sync::Arc;
+
+/// Up to four rows of one adapter.
+struct Tile {
+    adapter: Arc<Adapter>,
+    rows: [usize; TILE],
+    count: usize,
+}
+
+/// The adapters of a step, and the room that their differences take.
+#[derive(Default)]
+pub(crate) struct Worn {
+    tiles: Vec<Tile>,
+    spare: Vec<f32>,
+}
+
+impl Worn {
+    /// Groups the rows of a step.
+    pub(crate) fn plan(&mut self, sequences: &[StepSequence]) {
+        self.tiles.clear();
+        let mut row = 0;
+        for sequence in sequences {
+            if let Some(adapter) = &sequence.adapter {
+                (row..row + sequence.tokens).for_each(|row| self.wear(adapter, row));
+            }
+            row += sequence.tokens;
+        }
+    }
+
+    fn wear(&mut self, adapter: &Arc<Adapter>, row: usize) {
+        let fits = |tile: &&mut Tile| tile.count < TILE && Arc::ptr_eq(&tile.adapter, adapter);
+        match self.tiles.iter_mut().rev().find(fits) {
+            Some(tile) => {
+                tile.rows[tile.count] = row;
+                tile.count += 1;
+            }
+            None => self.tiles.push(Tile { adapter: Arc::clone(adapter), rows: [row; TILE], count: 1 }),
+        }
+    }
+
+    /// Lets go of the adapters, which may then be dropped.
+    pub(crate) fn clear(&mut self) {
+        self.tiles.clear();
+    }
+
+    /// Adds the differences of a product to `out`, whose rows belong to those of `x`.
+    pub(crate) fn add(
+        &mut self,
+        (isa, threads): (Isa, &Threads),
+        (layer, slot): (usize, usize),
+        (x, cols): (&[f32], usize),
+        (out, rows): (&mut [f32], usize),
+    ) {
+        if self.tiles.is_empty() {
+            return;
+        }
+        let padded = rows.next_multiple_of(crate::kernel::lora::WIDTH);
+        let share = TILE * padded;
+        self.spare.resize(self.tiles.len() * share, 0.0);
+        let tiles = &self.tiles;
+        let work = |i: usize, piece: &mut [f32]| {
+            let tile = &tiles[i];
+            let Some(pair) = tile.adapter.pair(layer, slot) else { return };
+            let input = tile.rows.map(|row| &x[row * cols..][..cols]);
+            pair.apply(isa, &input[..tile.count], &mut piece[..tile.count * padded]);
+        };
+        match self.tiles.len() {
+            // Waking others costs more than one tile takes.
+            1 => work(0, &mut self.spare),
+            _ => threads.chunks(&mut self.spare, share, work),
+        }
+        for (tile, piece) in self.tiles.iter().zip(self.spare.chunks_exact(share)) {
+            if tile.adapter.pair(layer, slot).is_none() {
+                continue;
+            }
+            for (row, piece) in tile.rows.iter().take(tile.count).zip(piece.chunks_exact(padded)) {
+                for (o, d) in out[row * rows..][..rows].iter_mut().zip(piece) {
+                    *o += d;
+                }
+            }
+        }
+    }
+}
