@@ -15,6 +15,7 @@ mod kv;
 mod matrix;
 mod model;
 pub mod openai;
+mod probe;
 mod request;
 mod sample;
 mod scheduler;
@@ -27,4 +28,5 @@ pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Em
 pub use engine::{Engine, EngineOptions, LoadProgress};
 pub use error::{GenerateError, LoadError, SubmitError};
 pub use generation::{Alternative, FinishReason, Generation, GenerationEvent, PromptToken, TokenLogprob};
+pub use probe::{Probe, ProbeError, ProbeInput};
 pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, ToolCall};

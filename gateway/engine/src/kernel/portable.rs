@@ -1,7 +1,8 @@
 //! The portable twins: what every processor runs, and what the fast functions are compared with bit for bit. Sums are
 //! kept in eight lanes and fused multiply-adds are used in the same places as there.
 
-use super::{BLOCK, LANES, PAGE, Q4_BYTES, Q8_BYTES, QuantTile, Tile};
+use super::format::{HALVES, NIBBLES, Q4K_PART, Q6K_PART};
+use super::{BLOCK, Format, LANES, PAGE, QuantRow, QuantTile, SUMS, Tile, byte_at, nibble_at, pair_at};
 use half::f16;
 
 pub(super) const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -15,19 +16,19 @@ pub(super) const EXP_HIGH: f32 = 88.0;
 pub(super) const EXP_POLY: [f32; 6] =
     [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
-pub(super) fn quantize(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
-    let blocks = x.chunks_exact(BLOCK).zip(q.chunks_exact_mut(BLOCK));
-    for ((x, q), (d, s)) in blocks.zip(d.iter_mut().zip(s.iter_mut())) {
+pub(super) fn quantize(x: &[f32], to: QuantRow<'_>) {
+    for (b, (x, q)) in x.chunks_exact(BLOCK).zip(to.q.chunks_exact_mut(BLOCK)).enumerate() {
         let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let mut sum = 0i32;
-        for (q, x) in q.iter_mut().zip(x) {
+        let mut sums = [0i32; 2];
+        for (j, (q, x)) in q.iter_mut().zip(x).enumerate() {
             let v = (x * inverse).round_ties_even() as i32;
             *q = v as i8;
-            sum += v;
+            sums[j / 16] += v;
         }
-        *d = largest / 127.0;
-        *s = *d * sum as f32;
+        to.d[b] = largest / 127.0;
+        to.s[b] = to.d[b] * (sums[0] + sums[1]) as f32;
+        to.n[b] = sums.map(|sum| sum * -8);
     }
 }
 
@@ -35,53 +36,88 @@ fn half_at(bytes: &[u8], index: usize) -> f32 {
     f16::from_le_bytes([bytes[index * 2], bytes[index * 2 + 1]]).to_f32()
 }
 
-pub(super) fn q4_tile(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
+/// One activation block: its values, scale, and scale times sum.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    q: &'a [i8],
+    d: f32,
+    s: f32,
+}
+
+impl Piece<'_> {
+    /// The whole-number sum over some columns of `weight(column)` times the values.
+    fn sum(self, columns: std::ops::Range<usize>, weight: impl Fn(usize) -> i32) -> f32 {
+        columns.map(|j| weight(j) * i32::from(self.q[j])).sum::<i32>() as f32
+    }
+}
+
+pub(super) fn product(format: Format, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
     *out = Tile::default();
-    let blocks = x.cols / BLOCK;
-    for (b, w) in weights.chunks_exact(Q4_BYTES).enumerate() {
+    let (blocks, parts) = (x.cols / BLOCK, format.columns() / BLOCK);
+    for (b, w) in weights.chunks_exact(format.bytes()).enumerate() {
         for (t, out) in out.iter_mut().enumerate().take(x.rows) {
-            let q = &x.q[t * x.cols + b * BLOCK..][..BLOCK];
-            let (d, s) = (x.d[t * blocks + b], x.s[t * blocks + b]);
-            for (r, out) in out.iter_mut().enumerate() {
-                let mut sum = 0i32;
-                for j in 0..BLOCK / 2 {
-                    let byte = w[32 + (j / 4) * 32 + r * 4 + j % 4];
-                    sum += i32::from(byte & 15) * i32::from(q[j]) + i32::from(byte >> 4) * i32::from(q[j + 16]);
+            for part in 0..parts {
+                let at = t * blocks + b * parts + part;
+                let piece = Piece { q: &x.q[at * BLOCK..][..BLOCK], d: x.d[at], s: x.s[at] };
+                for (lane, out) in out.iter_mut().enumerate() {
+                    *out = accumulate(format, w, part, lane, piece, *out);
                 }
-                *out = (half_at(w, r) * d).mul_add(sum as f32, *out);
-                *out = half_at(w, LANES + r).mul_add(s, *out);
             }
         }
     }
 }
 
-pub(super) fn q8_tile(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    *out = Tile::default();
-    let blocks = x.cols / BLOCK;
-    for (b, w) in weights.chunks_exact(Q8_BYTES).enumerate() {
-        for (t, out) in out.iter_mut().enumerate().take(x.rows) {
-            let q = &x.q[t * x.cols + b * BLOCK..][..BLOCK];
-            for (r, out) in out.iter_mut().enumerate() {
-                let mut sum = 0i32;
-                for (j, q) in q.iter().enumerate() {
-                    sum += i32::from(w[16 + (j / 4) * 32 + r * 4 + j % 4] as i8) * i32::from(*q);
-                }
-                *out = (half_at(w, r) * x.d[t * blocks + b]).mul_add(sum as f32, *out);
-            }
+/// Adds 32 columns of one row to its sum, in the one order that every set keeps.
+fn accumulate(format: Format, w: &[u8], part: usize, lane: usize, x: Piece<'_>, sum: f32) -> f32 {
+    let nibble = |w: &[u8], j: usize| {
+        let (at, shift) = nibble_at(j, lane);
+        i32::from(w[at] >> shift & 15)
+    };
+    match format {
+        Format::Q40 => {
+            let n = x.sum(0..BLOCK, |j| nibble(&w[HALVES..], j) - 8);
+            (half_at(w, lane) * x.d).mul_add(n, sum)
+        }
+        Format::Q41 => {
+            let n = x.sum(0..BLOCK, |j| nibble(&w[2 * HALVES..], j));
+            let sum = (half_at(w, lane) * x.d).mul_add(n, sum);
+            half_at(w, LANES + lane).mul_add(x.s, sum)
+        }
+        Format::Q80 => {
+            let n = x.sum(0..BLOCK, |j| i32::from(w[HALVES + byte_at(j, lane)]) - 128);
+            (half_at(w, lane) * x.d).mul_add(n, sum)
+        }
+        Format::Q4K => {
+            let v = &w[2 * HALVES + part * Q4K_PART..][..Q4K_PART];
+            let (scale, minimum) =
+                (half_at(w, lane) * f32::from(v[lane]), half_at(w, LANES + lane) * f32::from(v[LANES + lane]));
+            let n = x.sum(0..BLOCK, |j| nibble(&v[2 * LANES..], j));
+            let sum = (scale * x.d).mul_add(n, sum);
+            (-minimum).mul_add(x.s, sum)
+        }
+        Format::Q6K => {
+            let v = &w[HALVES + part * Q6K_PART..][..Q6K_PART];
+            let six = |j: usize| {
+                let (at, shift) = pair_at(j, lane);
+                nibble(&v[2 * LANES..], j) + i32::from(v[2 * LANES + NIBBLES + at] >> shift & 3) * 16 - 32
+            };
+            let scale = |half: usize| half_at(w, lane) * f32::from(v[half * LANES + lane] as i8) * x.d;
+            let sum = scale(0).mul_add(x.sum(0..16, six), sum);
+            scale(1).mul_add(x.sum(16..BLOCK, six), sum)
         }
     }
 }
 
 /// Adds eight lanes in the order of the fast code: halves, quarters, pairs.
 #[inline(always)]
-pub(super) fn fold_lanes(lanes: &[f32; LANES]) -> f32 {
+pub(super) fn fold_lanes(lanes: &[f32; SUMS]) -> f32 {
     let [a, b, c, d, e, f, g, h] = *lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+    let mut lanes = [0.0f32; SUMS];
+    for (a, b) in a.chunks(SUMS).zip(b.chunks(SUMS)) {
         for (l, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
             *l = a.mul_add(*b, *l);
         }
@@ -150,8 +186,8 @@ pub(super) fn values(p: &[f32], stride: usize, values: &[u16], tokens: usize, di
 }
 
 pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for x in x.chunks_mut(LANES) {
+    let mut lanes = [0.0f32; SUMS];
+    for x in x.chunks_mut(SUMS) {
         for (l, x) in lanes.iter_mut().zip(x) {
             *x = exp(*x - top);
             *l += *x;
@@ -161,8 +197,8 @@ pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
 }
 
 pub(super) fn sum_exp(x: &[f32], top: f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    for x in x.chunks(LANES) {
+    let mut lanes = [0.0f32; SUMS];
+    for x in x.chunks(SUMS) {
         for (l, x) in lanes.iter_mut().zip(x) {
             *l += exp(*x - top);
         }
