@@ -185,6 +185,12 @@ impl Isa {
         dispatch!(self, values(p, stride, values, tokens, dim, out));
     }
 
+    /// Asks for a page of keys or values that is soon to be read: pages lie far apart, so that the processor does not
+    /// foresee them by itself.
+    pub(crate) fn ahead(self, page: &[u16]) {
+        dispatch!(but 512: self, ahead(page));
+    }
+
     /// `x = exp(x - max(x))`; returns the sum.
     pub(crate) fn exp_sum(self, x: &mut [f32]) -> f32 {
         let top = self.max(x);

@@ -2,7 +2,7 @@
 //! kept in eight lanes and fused multiply-adds are used in the same places as there.
 
 use super::format::{HALVES, NIBBLES, Q4K_PART, Q6K_PART};
-use super::{BLOCK, Format, LANES, PAGE, QuantRow, QuantTile, SUMS, Tile, byte_at, nibble_at, pair_at};
+use super::{BLOCK, Format, LANES, PAGE, QuantRow, QuantTile, SUMS, Tile, byte_at, pair_at};
 use half::f16;
 
 pub(super) const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -36,74 +36,107 @@ fn half_at(bytes: &[u8], index: usize) -> f32 {
     f16::from_le_bytes([bytes[index * 2], bytes[index * 2 + 1]]).to_f32()
 }
 
-/// One activation block: its values, scale, and scale times sum.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    q: &'a [i8],
-    d: f32,
-    s: f32,
+/// 32 columns of sixteen rows, unpacked once for all tokens.
+struct Part {
+    /// Four columns of each row side by side, as they are packed; offsets are taken off.
+    weights: [i16; BLOCK * LANES],
+    /// Scales of each half of the columns; only Q6_K has two.
+    scales: [[f32; LANES]; 2],
+    minima: [f32; LANES],
 }
 
-impl Piece<'_> {
-    /// The whole-number sum over some columns of `weight(column)` times the values.
-    fn sum(self, columns: std::ops::Range<usize>, weight: impl Fn(usize) -> i32) -> f32 {
-        columns.map(|j| weight(j) * i32::from(self.q[j])).sum::<i32>() as f32
+impl Part {
+    /// The sums of one half of the columns with one activation block.
+    fn sums(&self, half: usize, q: &[i8]) -> [i32; LANES] {
+        let mut sums = [0i32; LANES];
+        let groups = self.weights[half * BLOCK / 2 * LANES..].chunks_exact(4 * LANES);
+        for (w, q) in groups.zip(q[half * BLOCK / 2..].chunks_exact(4)).take(BLOCK / 8) {
+            for (sum, w) in sums.iter_mut().zip(w.chunks_exact(4)) {
+                let product = |k: usize| i32::from(w[k]) * i32::from(q[k]);
+                *sum += product(0) + product(1) + product(2) + product(3);
+            }
+        }
+        sums
     }
-}
 
-pub(super) fn product(format: Format, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    *out = Tile::default();
-    let (blocks, parts) = (x.cols / BLOCK, format.columns() / BLOCK);
-    for (b, w) in weights.chunks_exact(format.bytes()).enumerate() {
-        for (t, out) in out.iter_mut().enumerate().take(x.rows) {
-            for part in 0..parts {
-                let at = t * blocks + b * parts + part;
-                let piece = Piece { q: &x.q[at * BLOCK..][..BLOCK], d: x.d[at], s: x.s[at] };
-                for (lane, out) in out.iter_mut().enumerate() {
-                    *out = accumulate(format, w, part, lane, piece, *out);
+    fn unpack(&mut self, format: Format, w: &[u8], part: usize) {
+        let Self { weights, scales, minima } = self;
+        let halves = |index: usize, lane: usize| half_at(w, index * LANES + lane);
+        match format {
+            Format::Q40 => unpack_nibbles(&w[HALVES..], 8, weights),
+            Format::Q41 => unpack_nibbles(&w[2 * HALVES..], 0, weights),
+            Format::Q80 => {
+                for (weight, byte) in weights.iter_mut().zip(&w[HALVES..]) {
+                    *weight = i16::from(*byte) - 128;
+                }
+            }
+            Format::Q4K => unpack_nibbles(&w[2 * HALVES + part * Q4K_PART + 2 * LANES..], 0, weights),
+            Format::Q6K => {
+                let w = &w[HALVES + part * Q6K_PART + 2 * LANES..][..NIBBLES + NIBBLES / 2];
+                unpack_nibbles(w, 32, weights);
+                for j in 0..BLOCK {
+                    for lane in 0..LANES {
+                        let (at, shift) = pair_at(j, lane);
+                        weights[byte_at(j, lane)] += i16::from(w[NIBBLES + at] >> shift & 3) * 16;
+                    }
+                }
+            }
+        }
+        for lane in 0..LANES {
+            let scale = halves(0, lane);
+            match format {
+                Format::Q40 | Format::Q80 => scales[0][lane] = scale,
+                Format::Q41 => (scales[0][lane], minima[lane]) = (scale, halves(1, lane)),
+                Format::Q4K => {
+                    let factors = &w[2 * HALVES + part * Q4K_PART..];
+                    scales[0][lane] = scale * f32::from(factors[lane]);
+                    minima[lane] = -(halves(1, lane) * f32::from(factors[LANES + lane]));
+                }
+                Format::Q6K => {
+                    let factors = &w[HALVES + part * Q6K_PART..];
+                    scales[0][lane] = scale * f32::from(factors[lane] as i8);
+                    scales[1][lane] = scale * f32::from(factors[LANES + lane] as i8);
                 }
             }
         }
     }
 }
 
-/// Adds 32 columns of one row to its sum, in the one order that every set keeps.
-fn accumulate(format: Format, w: &[u8], part: usize, lane: usize, x: Piece<'_>, sum: f32) -> f32 {
-    let nibble = |w: &[u8], j: usize| {
-        let (at, shift) = nibble_at(j, lane);
-        i32::from(w[at] >> shift & 15)
-    };
-    match format {
-        Format::Q40 => {
-            let n = x.sum(0..BLOCK, |j| nibble(&w[HALVES..], j) - 8);
-            (half_at(w, lane) * x.d).mul_add(n, sum)
+fn unpack_nibbles(w: &[u8], offset: i16, out: &mut [i16; BLOCK * LANES]) {
+    let (early, late) = out.split_at_mut(NIBBLES);
+    for ((w, early), late) in w.iter().zip(early).zip(late) {
+        *early = i16::from(w & 15) - offset;
+        *late = i16::from(w >> 4) - offset;
+    }
+}
+
+pub(super) fn product(format: Format, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
+    *out = Tile::default();
+    let (blocks, parts) = (x.cols / BLOCK, format.columns() / BLOCK);
+    let mut part = Part { weights: [0; BLOCK * LANES], scales: [[0.0; LANES]; 2], minima: [0.0; LANES] };
+    for (b, w) in weights.chunks_exact(format.bytes()).enumerate() {
+        for p in 0..parts {
+            part.unpack(format, w, p);
+            for (t, out) in out.iter_mut().enumerate().take(x.rows) {
+                accumulate(format, &part, &x, t * blocks + b * parts + p, out);
+            }
         }
-        Format::Q41 => {
-            let n = x.sum(0..BLOCK, |j| nibble(&w[2 * HALVES..], j));
-            let sum = (half_at(w, lane) * x.d).mul_add(n, sum);
-            half_at(w, LANES + lane).mul_add(x.s, sum)
+    }
+}
+
+/// Adds 32 columns to the sums of sixteen rows, in the one order that every set keeps.
+fn accumulate(format: Format, part: &Part, x: &QuantTile<'_>, at: usize, out: &mut [f32; LANES]) {
+    let q = &x.q[at * BLOCK..][..BLOCK];
+    let (early, late) = (part.sums(0, q), part.sums(1, q));
+    for (lane, out) in out.iter_mut().enumerate() {
+        if format == Format::Q6K {
+            *out = (part.scales[0][lane] * x.d[at]).mul_add(early[lane] as f32, *out);
+            *out = (part.scales[1][lane] * x.d[at]).mul_add(late[lane] as f32, *out);
+        } else {
+            *out = (part.scales[0][lane] * x.d[at]).mul_add((early[lane] + late[lane]) as f32, *out);
         }
-        Format::Q80 => {
-            let n = x.sum(0..BLOCK, |j| i32::from(w[HALVES + byte_at(j, lane)]) - 128);
-            (half_at(w, lane) * x.d).mul_add(n, sum)
-        }
-        Format::Q4K => {
-            let v = &w[2 * HALVES + part * Q4K_PART..][..Q4K_PART];
-            let (scale, minimum) =
-                (half_at(w, lane) * f32::from(v[lane]), half_at(w, LANES + lane) * f32::from(v[LANES + lane]));
-            let n = x.sum(0..BLOCK, |j| nibble(&v[2 * LANES..], j));
-            let sum = (scale * x.d).mul_add(n, sum);
-            (-minimum).mul_add(x.s, sum)
-        }
-        Format::Q6K => {
-            let v = &w[HALVES + part * Q6K_PART..][..Q6K_PART];
-            let six = |j: usize| {
-                let (at, shift) = pair_at(j, lane);
-                nibble(&v[2 * LANES..], j) + i32::from(v[2 * LANES + NIBBLES + at] >> shift & 3) * 16 - 32
-            };
-            let scale = |half: usize| half_at(w, lane) * f32::from(v[half * LANES + lane] as i8) * x.d;
-            let sum = scale(0).mul_add(x.sum(0..16, six), sum);
-            scale(1).mul_add(x.sum(16..BLOCK, six), sum)
+        if matches!(format, Format::Q41 | Format::Q4K) {
+            *out = part.minima[lane].mul_add(x.s[at], *out);
         }
     }
 }
@@ -184,6 +217,9 @@ pub(super) fn values(p: &[f32], stride: usize, values: &[u16], tokens: usize, di
         }
     }
 }
+
+/// There is no portable way to ask.
+pub(super) fn ahead(_page: &[u16]) {}
 
 pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
     let mut lanes = [0.0f32; SUMS];

@@ -110,7 +110,7 @@ impl Llama {
             done += 1;
             progress(done, total);
         };
-        let embedding = matrix(file, "token_embd.weight", None, shape.width)?;
+        let mut embedding = matrix(file, "token_embd.weight", None, shape.width)?;
         tick();
         let mut layers = Vec::with_capacity(shape.layers);
         for i in 0..shape.layers {
@@ -119,10 +119,11 @@ impl Llama {
         let norm = file.plain("output_norm.weight", shape.width)?;
         tick();
         let rows = embedding.rows();
-        let head =
+        let mut head =
             file.has("output.weight").then(|| matrix(file, "output.weight", Some(rows), shape.width)).transpose()?;
         tick();
         let frequencies = frequencies(file, shape.dim)?;
+        Matrix::gather(layers.iter_mut().flat_map(Layer::matrices).chain([&mut embedding]).chain(&mut head));
         Ok(Self { isa, threads, shape, frequencies, embedding, layers, norm, head, room: Room::default() })
     }
 }
@@ -146,6 +147,14 @@ impl Layer {
         let feed_norm = file.plain(&name("ffn_norm"), width)?;
         tick();
         Ok(Self { attention_norm, query, key, value, output, feed_norm, gate, up, down })
+    }
+}
+
+impl Layer {
+    /// In the order in which a step reads them.
+    fn matrices(&mut self) -> [&mut Matrix; 7] {
+        let Self { query, key, value, output, gate, up, down, .. } = self;
+        [query, key, value, output, gate, up, down]
     }
 }
 
@@ -303,6 +312,9 @@ impl Llama {
         let mut scores = vec![0.0; stride * (query.len() / dim)];
         for (p, block) in pages.blocks.iter().take(stride / PAGE).enumerate() {
             let (keys, _) = pages.kv.page(*block, pages.layer, pages.head);
+            if let Some(next) = pages.blocks.get(p + 1) {
+                self.isa.ahead(pages.kv.page(*next, pages.layer, pages.head).0);
+            }
             self.isa.scores(&scaled, dim, keys, &mut scores[p * PAGE..], stride);
         }
         let mut sums = [0.0f32; 64];
@@ -312,6 +324,9 @@ impl Llama {
         out.fill(0.0);
         for (p, block) in pages.blocks.iter().take(stride / PAGE).enumerate() {
             let (_, values) = pages.kv.page(*block, pages.layer, pages.head);
+            if let Some(next) = pages.blocks.get(p + 1) {
+                self.isa.ahead(pages.kv.page(*next, pages.layer, pages.head).1);
+            }
             let tokens = PAGE.min(pages.length - p * PAGE);
             self.isa.values(&scores[p * PAGE..], stride, values, tokens, dim, out);
         }
