@@ -155,7 +155,8 @@ impl Matrix {
     }
 }
 
-/// Walks sixteen rows at a time (they stay in the first cache) over all tokens, eight at a time.
+/// Walks as many rows as stay in the second cache over all tokens, eight tokens at a time: these stay in the first cache,
+/// and what they give is written side by side.
 fn tiles(
     weights: &[u8],
     group: usize,
@@ -166,17 +167,26 @@ fn tiles(
     product: impl Fn(&[u8], QuantTile<'_>, &mut Tile),
 ) {
     let mut tile = Tile::default();
-    for (g, w) in weights[first / LANES * group..].chunks_exact(group).take(rows.div_ceil(LANES)).enumerate() {
-        let width = LANES.min(rows - g * LANES);
+    let together = (CACHED / group.max(1)).max(1);
+    let weights = &weights[first / LANES * group..][..rows.div_ceil(LANES) * group];
+    for (part, weights) in weights.chunks(together * group).enumerate() {
         for t in (0..x.rows()).step_by(TILE) {
             let count = TILE.min(x.rows() - t);
-            product(w, x.tile(t, count), &mut tile);
-            for (i, sums) in tile.iter().enumerate().take(count) {
-                out[(t + i) * rows + g * LANES..][..width].copy_from_slice(&sums[..width]);
+            let x = x.tile(t, count);
+            for (g, w) in weights.chunks_exact(group).enumerate() {
+                let row = (part * together + g) * LANES;
+                let width = LANES.min(rows - row);
+                product(w, x, &mut tile);
+                for (i, sums) in tile.iter().enumerate().take(count) {
+                    out[(t + i) * rows + row..][..width].copy_from_slice(&sums[..width]);
+                }
             }
         }
     }
 }
+
+/// Bytes of weights that are worked on together: a part of the second cache.
+const CACHED: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -299,7 +299,8 @@ impl Llama {
         self.threads.chunks(attended, piece, |i, out| {
             let (token, head) = (i / self.shape.kv_heads, i % self.shape.kv_heads);
             let length = batch.positions[token] as usize + 1;
-            let pages = Pages { kv, blocks: blocks[token], layer, head, length };
+            let alone = batch.sequences.len() == batch.tokens.len();
+            let pages = Pages { kv, blocks: blocks[token], layer, head, length, alone };
             self.attend_one(&query[i * piece..][..piece], &pages, out);
         });
     }
@@ -312,7 +313,7 @@ impl Llama {
         let mut scores = vec![0.0; stride * (query.len() / dim)];
         for (p, block) in pages.blocks.iter().take(stride / PAGE).enumerate() {
             let (keys, _) = pages.kv.page(*block, pages.layer, pages.head);
-            if let Some(next) = pages.blocks.get(p + 1) {
+            if let Some(next) = pages.blocks.get(p + 1).filter(|_| pages.alone) {
                 self.isa.ahead(pages.kv.page(*next, pages.layer, pages.head).0);
             }
             self.isa.scores(&scaled, dim, keys, &mut scores[p * PAGE..], stride);
@@ -324,7 +325,7 @@ impl Llama {
         out.fill(0.0);
         for (p, block) in pages.blocks.iter().take(stride / PAGE).enumerate() {
             let (_, values) = pages.kv.page(*block, pages.layer, pages.head);
-            if let Some(next) = pages.blocks.get(p + 1) {
+            if let Some(next) = pages.blocks.get(p + 1).filter(|_| pages.alone) {
                 self.isa.ahead(pages.kv.page(*next, pages.layer, pages.head).1);
             }
             let tokens = PAGE.min(pages.length - p * PAGE);
@@ -372,4 +373,6 @@ struct Pages<'a> {
     layer: usize,
     head: usize,
     length: usize,
+    /// No other token of the step has just read them.
+    alone: bool,
 }
