@@ -6,28 +6,31 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod format;
 pub(crate) mod lora;
 mod portable;
 #[cfg(test)]
 mod tests;
 
-/// Rows interleaved in a packed matrix: one 256-bit register of f32.
-pub(crate) const LANES: usize = 8;
-/// Weights under one scale.
+pub(crate) use format::{Format, byte_at, nibble_at, pair_at};
+
+/// Rows interleaved in a packed matrix: one 512-bit register of f32.
+pub(crate) const LANES: usize = 16;
+/// Weights under one scale, and activations under one.
 pub(crate) const BLOCK: usize = 32;
 /// Tokens worked on together in a matrix product.
-pub(crate) const TILE: usize = 4;
-/// Bytes of one packed 8 × 32 block of Q4_1: eight f16 scales, eight f16 minima, 128 bytes of nibbles.
-pub(crate) const Q4_BYTES: usize = 160;
-/// Bytes of one packed 8 × 32 block of Q8_0: eight f16 scales, 256 weights.
-pub(crate) const Q8_BYTES: usize = 272;
+pub(crate) const TILE: usize = 8;
 /// Tokens in one page of the KV cache; a page of keys is stored transposed, this many tokens side by side.
 pub(crate) const PAGE: usize = 32;
+/// Partial sums of a row function, whatever the registers' width.
+pub(crate) const SUMS: usize = 8;
 
 /// The sums of one tile: `[token][row]`.
 pub(crate) type Tile = [[f32; LANES]; TILE];
 
-/// One to four quantised activation rows, as a tile product reads them.
+/// One to eight quantised activation rows, as a tile product reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct QuantTile<'a> {
     /// 8-bit values, `rows` × `cols`.
@@ -36,13 +39,23 @@ pub(crate) struct QuantTile<'a> {
     pub(crate) d: &'a [f32],
     /// Scale times the sum of the block's values.
     pub(crate) s: &'a [f32],
+    /// -8 times the sum of each half of the block: what an offset of 8 in the weights adds up to.
+    pub(crate) n: &'a [[i32; 2]],
     /// Values in a row.
     pub(crate) cols: usize,
     /// Rows, at most `TILE`.
     pub(crate) rows: usize,
 }
 
-/// The instruction set in use. `Avx2` exists only where the processor was asked and has it.
+/// Where a quantised row goes; the fields are as in `QuantTile`.
+pub(crate) struct QuantRow<'a> {
+    pub(crate) q: &'a mut [i8],
+    pub(crate) d: &'a mut [f32],
+    pub(crate) s: &'a mut [f32],
+    pub(crate) n: &'a mut [[i32; 2]],
+}
+
+/// The instruction set in use. A fast one exists only where the processor was asked and has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Isa(Set);
 
@@ -51,16 +64,25 @@ enum Set {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
+/// Calls a function of the set in use; with `but 512:` the 512-bit set has none of its own.
 macro_rules! dispatch {
-    ($isa:expr, $name:ident ( $($arg:expr),* )) => {
+    (but 512: $isa:expr, $name:ident ( $($arg:expr),* )) => { dispatch!(@ $isa, avx2, $name($($arg),*)) };
+    ($isa:expr, $name:ident ( $($arg:expr),* )) => { dispatch!(@ $isa, avx512, $name($($arg),*)) };
+    (@ $isa:expr, $widest:ident, $name:ident ( $($arg:expr),* )) => {
         match $isa.0 {
             Set::Portable => portable::$name($($arg),*),
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function compiled for AVX2, FMA and F16C")]
-            // SAFETY: `Set::Avx2` is made only by `Isa::detect`, which saw AVX2, FMA and F16C on this processor.
+            // SAFETY: `Set::Avx2` is made only by `Isa::all`, which saw AVX2, FMA and F16C on this processor.
             Set::Avx2 => unsafe { avx2::$name($($arg),*) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function compiled for AVX-512")]
+            // SAFETY: `Set::Avx512` is made only by `Isa::all`, which saw AVX-512 (F, BW, VL, VNNI), AVX2, FMA and F16C.
+            Set::Avx512 => unsafe { $widest::$name($($arg),*) },
         }
     };
 }
@@ -68,11 +90,25 @@ macro_rules! dispatch {
 impl Isa {
     /// The best set that this processor has.
     pub(crate) fn detect() -> Self {
+        Self::all().next().unwrap_or(Self(Set::Portable))
+    }
+
+    /// Every set that this processor has, the best first, the portable one last.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
-            return Self(Set::Avx2);
-        }
-        Self(Set::Portable)
+        let fast = {
+            let avx2 =
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+            let avx512 = avx2
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni");
+            [avx512.then_some(Set::Avx512), avx2.then_some(Set::Avx2)]
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let fast: [Option<Set>; 0] = [];
+        fast.into_iter().flatten().chain([Set::Portable]).map(Self)
     }
 
     /// The slow set that runs anywhere, to compare with.
@@ -87,38 +123,38 @@ impl Isa {
             Set::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512-vnni",
         }
     }
 
-    /// Quantises one row to 8 bits in blocks of 32 (`d`: scales, `s`: scale times sum).
-    pub(crate) fn quantize(self, x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
+    /// Quantises one row to 8 bits in blocks of 32.
+    pub(crate) fn quantize(self, x: &[f32], to: QuantRow<'_>) {
         let blocks = x.len() / BLOCK;
-        assert!(x.len().is_multiple_of(BLOCK) && q.len() == x.len() && d.len() == blocks && s.len() == blocks);
-        dispatch!(self, quantize(x, q, d, s));
+        assert!(x.len().is_multiple_of(BLOCK) && to.q.len() == x.len());
+        assert!(to.d.len() == blocks && to.s.len() == blocks && to.n.len() == blocks);
+        dispatch!(self, quantize(x, to));
     }
 
-    /// Eight packed Q4_1 rows times up to four activation rows.
-    pub(crate) fn q4_tile(self, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-        check_tile(weights.len(), Q4_BYTES, &x);
-        dispatch!(self, q4_tile(weights, x, out));
-    }
-
-    /// Eight packed Q8_0 rows times up to four activation rows.
-    pub(crate) fn q8_tile(self, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-        check_tile(weights.len(), Q8_BYTES, &x);
-        dispatch!(self, q8_tile(weights, x, out));
+    /// Sixteen packed rows times up to eight activation rows.
+    pub(crate) fn product(self, format: Format, weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
+        let blocks = x.cols / BLOCK;
+        assert!(x.cols.is_multiple_of(format.columns()) && weights.len() == x.cols / format.columns() * format.bytes());
+        assert!((1..=TILE).contains(&x.rows) && x.q.len() == x.rows * x.cols);
+        assert!([x.d.len(), x.s.len(), x.n.len()].iter().all(|len| *len == x.rows * blocks));
+        dispatch!(self, product(format, weights, x, out));
     }
 
     /// The dot product of two f32 rows.
     pub(crate) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len());
-        dispatch!(self, dot(a, b))
+        dispatch!(but 512: self, dot(a, b))
     }
 
     /// `out = x / rms(x) * weight`.
     pub(crate) fn rms_norm(self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         assert!(x.len() == weight.len() && x.len() == out.len());
-        dispatch!(self, rms_norm(x, weight, eps, out));
+        dispatch!(but 512: self, rms_norm(x, weight, eps, out));
     }
 
     /// `gate = silu(gate) * up`.
@@ -145,9 +181,15 @@ impl Isa {
     /// Adds `p[h] · values` of one page (`PAGE` × `dim`, half precision, the first `tokens` rows) to each head of `out`.
     pub(crate) fn values(self, p: &[f32], stride: usize, values: &[u16], tokens: usize, dim: usize, out: &mut [f32]) {
         let heads = out.len() / dim;
-        assert!(heads > 0 && out.len() == heads * dim && dim.is_multiple_of(LANES));
+        assert!(heads > 0 && out.len() == heads * dim && dim.is_multiple_of(SUMS));
         assert!(tokens <= PAGE && values.len() == PAGE * dim && p.len() >= (heads - 1) * stride + tokens);
         dispatch!(self, values(p, stride, values, tokens, dim, out));
+    }
+
+    /// Asks for a page of keys or values that is soon to be read: pages lie far apart, so that the processor does not
+    /// foresee them by itself.
+    pub(crate) fn ahead(self, page: &[u16]) {
+        dispatch!(but 512: self, ahead(page));
     }
 
     /// `x = exp(x - max(x))`; returns the sum.
@@ -159,12 +201,12 @@ impl Isa {
     /// `ln Σ exp(x)`.
     pub(crate) fn log_sum_exp(self, x: &[f32]) -> f32 {
         let top = self.max(x);
-        top + dispatch!(self, sum_exp(x, top)).ln()
+        top + dispatch!(but 512: self, sum_exp(x, top)).ln()
     }
 
     /// The largest value.
     pub(crate) fn max(self, x: &[f32]) -> f32 {
-        dispatch!(self, max(x))
+        dispatch!(but 512: self, max(x))
     }
 
     /// The first index of the largest value.
@@ -172,11 +214,4 @@ impl Isa {
         let top = self.max(x);
         x.iter().position(|&v| v == top).unwrap_or(0)
     }
-}
-
-fn check_tile(bytes: usize, block: usize, x: &QuantTile<'_>) {
-    let blocks = x.cols / BLOCK;
-    assert!(x.cols.is_multiple_of(BLOCK) && bytes == blocks * block);
-    assert!((1..=TILE).contains(&x.rows) && x.q.len() == x.rows * x.cols);
-    assert!(x.d.len() == x.rows * blocks && x.s.len() == x.rows * blocks);
 }

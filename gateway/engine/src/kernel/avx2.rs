@@ -1,18 +1,19 @@
-//! The functions for x86-64 with AVX2, FMA and F16C. The only unsafe code of the crate: pointer loads within slices whose
-//! lengths `Isa`'s methods checked. Each is compared with its twin in `portable` bit for bit.
+//! The functions for x86-64 with AVX2, FMA and F16C: pointer loads within slices whose lengths `Isa`'s methods checked. Each
+//! is compared with its twin in `portable` bit for bit. Products are in `product`.
 #![expect(unsafe_code, reason = "vector loads and stores go through pointers")]
 #![expect(clippy::needless_range_loop, reason = "indices tie registers of several arrays together")]
 
+mod product;
+
+pub(super) use product::{product, quantize};
+
 use super::portable::{self, EXP_HIGH, EXP_LOW, EXP_POLY, LN2_HIGH, LN2_LOW, LOG2_E, fold_lanes};
-use super::{BLOCK, LANES, PAGE, Q4_BYTES, Q8_BYTES, QuantTile, TILE, Tile};
+use super::{PAGE, SUMS};
 use core::arch::x86_64::{
-    __m256, __m256i, _mm_loadu_si128, _mm_packs_epi16, _mm_packs_epi32, _mm_storeu_si128, _mm256_abs_epi8,
-    _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_andnot_ps, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
-    _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps, _mm256_fmadd_ps,
+    _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_round_ps, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 /// Round to nearest, ties to even, without raising.
@@ -21,7 +22,7 @@ const NEAREST: i32 = 0x08;
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn load(x: &[f32]) -> __m256 {
-    debug_assert!(x.len() >= LANES);
+    debug_assert!(x.len() >= SUMS);
     // SAFETY: eight floats are there.
     unsafe { _mm256_loadu_ps(x.as_ptr()) }
 }
@@ -29,15 +30,15 @@ fn load(x: &[f32]) -> __m256 {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn store(x: &mut [f32], v: __m256) {
-    debug_assert!(x.len() >= LANES);
+    debug_assert!(x.len() >= SUMS);
     // SAFETY: there is room for eight floats.
     unsafe { _mm256_storeu_ps(x.as_mut_ptr(), v) }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn lanes(v: __m256) -> [f32; LANES] {
-    let mut out = [0.0; LANES];
+fn lanes(v: __m256) -> [f32; SUMS] {
+    let mut out = [0.0; SUMS];
     store(&mut out, v);
     out
 }
@@ -53,141 +54,10 @@ unsafe fn halves(at: *const u8) -> __m256 {
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(at.cast())) }
 }
 
-/// Four activation bytes in every lane.
-///
-/// # Safety
-/// 4 bytes must be readable at `at`.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn four(at: *const i8) -> __m256i {
-    // SAFETY: the caller vouches for 4 bytes.
-    unsafe { _mm256_set1_epi32(at.cast::<i32>().read_unaligned()) }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn quantize(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
-    let sign = _mm256_set1_ps(-0.0);
-    for (b, (x, q)) in x.chunks_exact(BLOCK).zip(q.chunks_exact_mut(BLOCK)).enumerate() {
-        let v = [load(x), load(&x[8..]), load(&x[16..]), load(&x[24..])];
-        let mut top = _mm256_setzero_ps();
-        for v in v {
-            top = _mm256_max_ps(top, _mm256_andnot_ps(sign, v));
-        }
-        let largest = portable::max(&lanes(top));
-        let inverse = _mm256_set1_ps(if largest > 0.0 { 127.0 / largest } else { 0.0 });
-        let n = v.map(|v| _mm256_cvtps_epi32(_mm256_round_ps::<NEAREST>(_mm256_mul_ps(v, inverse))));
-        let sum = _mm256_add_epi32(_mm256_add_epi32(n[0], n[1]), _mm256_add_epi32(n[2], n[3]));
-        let mut sums = [0i32; LANES];
-        // SAFETY: `sums` holds 32 bytes.
-        unsafe { core::arch::x86_64::_mm256_storeu_si256(sums.as_mut_ptr().cast(), sum) };
-        for (half, n) in q.chunks_exact_mut(16).zip([[n[0], n[1]], [n[2], n[3]]]) {
-            let words = n.map(|n| _mm_packs_epi32(_mm256_castsi256_si128(n), _mm256_extracti128_si256::<1>(n)));
-            // SAFETY: `half` holds 16 bytes.
-            unsafe { _mm_storeu_si128(half.as_mut_ptr().cast(), _mm_packs_epi16(words[0], words[1])) };
-        }
-        d[b] = largest / 127.0;
-        s[b] = d[b] * sums.iter().sum::<i32>() as f32;
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn q4_tile(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    match x.rows {
-        1 => q4_rows::<1>(weights, x, out),
-        2 => q4_rows::<2>(weights, x, out),
-        3 => q4_rows::<3>(weights, x, out),
-        _ => q4_rows::<TILE>(weights, x, out),
-    }
-}
-
-/// Unpacks each weight once for all `T` tokens. Sixteen-bit sums cannot overflow: 8 × 2 × 15 × 127 < 2^15.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn q4_rows<const T: usize>(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    let blocks = x.cols / BLOCK;
-    let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
-    let mut acc = [_mm256_setzero_ps(); T];
-    for (b, w) in weights.chunks_exact(Q4_BYTES).enumerate() {
-        let w = w.as_ptr();
-        let mut sums = [_mm256_setzero_si256(); T];
-        for g in 0..4 {
-            // SAFETY: `w` has 160 bytes: 32 of scales, then four groups of 32.
-            let packed = unsafe { _mm256_loadu_si256(w.add(32 + g * 32).cast()) };
-            let (first, second) =
-                (_mm256_and_si256(packed, low), _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low));
-            for t in 0..T {
-                // SAFETY: `q` has T rows of `cols` bytes, and block `b` lies within each.
-                let (a, c) = unsafe {
-                    let q = x.q.as_ptr().add(t * x.cols + b * BLOCK + g * 4);
-                    (four(q), four(q.add(16)))
-                };
-                let both = _mm256_add_epi16(_mm256_maddubs_epi16(first, a), _mm256_maddubs_epi16(second, c));
-                sums[t] = _mm256_add_epi16(sums[t], both);
-            }
-        }
-        // SAFETY: the first 32 bytes are sixteen half-precision numbers.
-        let (scale, minimum) = unsafe { (halves(w), halves(w.add(16))) };
-        for t in 0..T {
-            let sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(sums[t], ones));
-            // SAFETY: `d` and `s` have T rows of `blocks` numbers.
-            let (d, s) = unsafe { (*x.d.get_unchecked(t * blocks + b), *x.s.get_unchecked(t * blocks + b)) };
-            acc[t] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(d)), sum, acc[t]);
-            acc[t] = _mm256_fmadd_ps(minimum, _mm256_set1_ps(s), acc[t]);
-        }
-    }
-    for (out, acc) in out.iter_mut().zip(acc) {
-        store(out, acc);
-    }
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn q8_tile(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    match x.rows {
-        1 => q8_rows::<1>(weights, x, out),
-        2 => q8_rows::<2>(weights, x, out),
-        3 => q8_rows::<3>(weights, x, out),
-        _ => q8_rows::<TILE>(weights, x, out),
-    }
-}
-
-/// The weight's sign is moved to the activation, since the product wants one side unsigned.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn q8_rows<const T: usize>(weights: &[u8], x: QuantTile<'_>, out: &mut Tile) {
-    let blocks = x.cols / BLOCK;
-    let ones = _mm256_set1_epi16(1);
-    let mut acc = [_mm256_setzero_ps(); T];
-    for (b, w) in weights.chunks_exact(Q8_BYTES).enumerate() {
-        let w = w.as_ptr();
-        let mut sums = [_mm256_setzero_si256(); T];
-        for g in 0..8 {
-            // SAFETY: `w` has 272 bytes: 16 of scales, then eight groups of 32.
-            let signed = unsafe { _mm256_loadu_si256(w.add(16 + g * 32).cast()) };
-            let size = _mm256_abs_epi8(signed);
-            for t in 0..T {
-                // SAFETY: `q` has T rows of `cols` bytes, and block `b` lies within each.
-                let a = unsafe { four(x.q.as_ptr().add(t * x.cols + b * BLOCK + g * 4)) };
-                let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(a, signed));
-                sums[t] = _mm256_add_epi32(sums[t], _mm256_madd_epi16(pairs, ones));
-            }
-        }
-        // SAFETY: the first 16 bytes are eight half-precision numbers.
-        let scale = unsafe { halves(w) };
-        for t in 0..T {
-            // SAFETY: `d` has T rows of `blocks` numbers.
-            let d = unsafe { *x.d.get_unchecked(t * blocks + b) };
-            acc[t] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(d)), _mm256_cvtepi32_ps(sums[t]), acc[t]);
-        }
-    }
-    for (out, acc) in out.iter_mut().zip(acc) {
-        store(out, acc);
-    }
-}
-
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut acc = _mm256_setzero_ps();
-    let (wide_a, wide_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (wide_a, wide_b) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
     let (rest_a, rest_b) = (wide_a.remainder(), wide_b.remainder());
     for (a, b) in wide_a.zip(wide_b) {
         acc = _mm256_fmadd_ps(load(a), load(b), acc);
@@ -227,8 +97,8 @@ fn exp(x: __m256) -> __m256 {
 pub(super) fn silu_mul(gate: &mut [f32], up: &[f32]) {
     let one = _mm256_set1_ps(1.0);
     let zero = _mm256_set1_ps(-0.0);
-    let mut wide = gate.chunks_exact_mut(LANES);
-    let wide_up = up.chunks_exact(LANES);
+    let mut wide = gate.chunks_exact_mut(SUMS);
+    let wide_up = up.chunks_exact(SUMS);
     let rest_up = wide_up.remainder();
     for (g, u) in wide.by_ref().zip(wide_up) {
         let x = load(g);
@@ -241,8 +111,8 @@ pub(super) fn silu_mul(gate: &mut [f32], up: &[f32]) {
 
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn to_f16(x: &[f32], out: &mut [u16]) {
-    let mut wide = out.chunks_exact_mut(LANES);
-    let wide_x = x.chunks_exact(LANES);
+    let mut wide = out.chunks_exact_mut(SUMS);
+    let wide_x = x.chunks_exact(SUMS);
     let rest_x = wide_x.remainder();
     for (o, x) in wide.by_ref().zip(wide_x) {
         // SAFETY: `o` holds 16 bytes.
@@ -269,15 +139,15 @@ pub(super) fn scores(q: &[f32], dim: usize, keys: &[u16], out: &mut [f32], strid
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn score_heads<const H: usize>(q: &[f32], dim: usize, keys: &[u16], out: &mut [f32], stride: usize) {
-    let mut acc = [[_mm256_setzero_ps(); PAGE / LANES]; H];
+    let mut acc = [[_mm256_setzero_ps(); PAGE / SUMS]; H];
     for (j, keys) in keys.chunks_exact(PAGE).enumerate() {
         let mut query = [_mm256_setzero_ps(); H];
         for h in 0..H {
             query[h] = _mm256_set1_ps(q[h * dim + j]);
         }
-        for part in 0..PAGE / LANES {
+        for part in 0..PAGE / SUMS {
             // SAFETY: `keys` holds 64 bytes, four parts of 16.
-            let k = unsafe { halves(keys.as_ptr().add(part * LANES).cast()) };
+            let k = unsafe { halves(keys.as_ptr().add(part * SUMS).cast()) };
             for h in 0..H {
                 acc[h][part] = _mm256_fmadd_ps(query[h], k, acc[h][part]);
             }
@@ -285,7 +155,7 @@ fn score_heads<const H: usize>(q: &[f32], dim: usize, keys: &[u16], out: &mut [f
     }
     for (h, acc) in acc.iter().enumerate() {
         for (part, acc) in acc.iter().enumerate() {
-            store(&mut out[h * stride + part * LANES..], *acc);
+            store(&mut out[h * stride + part * SUMS..], *acc);
         }
     }
 }
@@ -309,13 +179,13 @@ pub(super) fn values(p: &[f32], stride: usize, values: &[u16], tokens: usize, di
 #[target_feature(enable = "avx2,fma,f16c")]
 fn value_heads<const H: usize>(p: &[f32], stride: usize, values: &[u16], tokens: usize, dim: usize, out: &mut [f32]) {
     let mut column = 0;
-    while dim - column >= 4 * LANES {
+    while dim - column >= 4 * SUMS {
         value_columns::<H, 4>(p, stride, values, tokens, dim, &mut out[column..], column);
-        column += 4 * LANES;
+        column += 4 * SUMS;
     }
     while column < dim {
         value_columns::<H, 1>(p, stride, values, tokens, dim, &mut out[column..], column);
-        column += LANES;
+        column += SUMS;
     }
 }
 
@@ -333,15 +203,15 @@ fn value_columns<const H: usize, const C: usize>(
     let mut acc = [[_mm256_setzero_ps(); C]; H];
     for h in 0..H {
         for c in 0..C {
-            acc[h][c] = load(&out[h * dim + c * LANES..]);
+            acc[h][c] = load(&out[h * dim + c * SUMS..]);
         }
     }
     for t in 0..tokens {
-        let row = &values[t * dim + column..][..C * LANES];
+        let row = &values[t * dim + column..][..C * SUMS];
         let mut v = [_mm256_setzero_ps(); C];
         for (c, v) in v.iter_mut().enumerate() {
             // SAFETY: `row` holds C groups of 16 bytes.
-            *v = unsafe { halves(row.as_ptr().add(c * LANES).cast()) };
+            *v = unsafe { halves(row.as_ptr().add(c * SUMS).cast()) };
         }
         for h in 0..H {
             let weight = _mm256_set1_ps(p[h * stride + t]);
@@ -352,8 +222,15 @@ fn value_columns<const H: usize, const C: usize>(
     }
     for h in 0..H {
         for c in 0..C {
-            store(&mut out[h * dim + c * LANES..], acc[h][c]);
+            store(&mut out[h * dim + c * SUMS..], acc[h][c]);
         }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn ahead(page: &[u16]) {
+    for line in page.chunks(32) {
+        _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
     }
 }
 
@@ -361,7 +238,7 @@ fn value_columns<const H: usize, const C: usize>(
 pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
     let shift = _mm256_set1_ps(top);
     let mut acc = _mm256_setzero_ps();
-    let mut wide = x.chunks_exact_mut(LANES);
+    let mut wide = x.chunks_exact_mut(SUMS);
     for x in wide.by_ref() {
         let e = exp(_mm256_sub_ps(load(x), shift));
         store(x, e);
@@ -379,7 +256,7 @@ pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
 pub(super) fn sum_exp(x: &[f32], top: f32) -> f32 {
     let shift = _mm256_set1_ps(top);
     let mut acc = _mm256_setzero_ps();
-    let wide = x.chunks_exact(LANES);
+    let wide = x.chunks_exact(SUMS);
     let rest = wide.remainder();
     for x in wide {
         acc = _mm256_add_ps(acc, exp(_mm256_sub_ps(load(x), shift)));
@@ -394,7 +271,7 @@ pub(super) fn sum_exp(x: &[f32], top: f32) -> f32 {
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn max(x: &[f32]) -> f32 {
     let mut top = _mm256_set1_ps(f32::NEG_INFINITY);
-    let wide = x.chunks_exact(LANES);
+    let wide = x.chunks_exact(SUMS);
     let rest = wide.remainder();
     for x in wide {
         // The second operand wins where one is not a number, as in the twin.

@@ -65,7 +65,7 @@ impl Decoder {
             done += 1;
             progress(done, total);
         };
-        let embedding = layer::matrix(source, Part::Embedding, None, shape.width)?;
+        let mut embedding = layer::matrix(source, Part::Embedding, None, shape.width)?;
         tick();
         let mut layers = Vec::with_capacity(shape.layers);
         for i in 0..shape.layers {
@@ -77,11 +77,12 @@ impl Decoder {
         tick();
         let rows = Some(embedding.rows());
         let own_head = source.has(Part::Head);
-        let head = own_head.then(|| layer::matrix(source, Part::Head, rows, shape.width)).transpose()?;
+        let mut head = own_head.then(|| layer::matrix(source, Part::Head, rows, shape.width)).transpose()?;
         tick();
         let rotary = Rotary::new(&shape.rotary, source)?;
         let local = shape.local.as_ref().and_then(|local| local.rotary.as_ref());
         let local_rotary = local.map(|spec| Rotary::new(spec, source)).transpose()?;
+        Matrix::gather(layers.iter_mut().flat_map(Layer::matrices).chain([&mut embedding]).chain(&mut head));
         let room = Room::default();
         Ok(Self { compute, shape, rotary, local_rotary, embedding, layers, norm, head, room })
     }

@@ -5,7 +5,7 @@ mod config;
 mod gguf;
 
 use crate::error::LoadError;
-use crate::kernel::LANES;
+use crate::kernel::SUMS;
 
 /// More than any model that exists has; what is above is a damaged file.
 const MOST_LAYERS: usize = 1024;
@@ -125,7 +125,7 @@ impl Description {
         if self.kv_heads == 0 || !self.heads.is_multiple_of(self.kv_heads) || self.heads / self.kv_heads > MOST_GROUP {
             return unfit("heads that cannot share keys evenly");
         }
-        if !self.dim.is_multiple_of(LANES) {
+        if !self.dim.is_multiple_of(SUMS) {
             return unfit("heads whose size is not a multiple of eight");
         }
         let rotaries = std::iter::once(&self.rotary).chain(self.local.iter().filter_map(|l| l.rotary.as_ref()));

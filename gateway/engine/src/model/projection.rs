@@ -48,6 +48,11 @@ impl Projection {
         self.matrix.cols()
     }
 
+    /// Its weights, to be moved.
+    pub(crate) fn matrix(&mut self) -> &mut Matrix {
+        &mut self.matrix
+    }
+
     /// Its size, as adapters must fit it.
     pub(crate) fn size(&self) -> Size {
         Size { rows: self.rows(), cols: self.cols() }

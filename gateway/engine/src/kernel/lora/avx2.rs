@@ -4,7 +4,7 @@
 #![expect(clippy::needless_range_loop, reason = "indices tie registers of several arrays together")]
 
 use super::WIDTH;
-use crate::kernel::LANES;
+use crate::kernel::SUMS;
 use crate::kernel::portable::fold_lanes;
 use core::arch::x86_64::{
     __m256, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
@@ -16,7 +16,7 @@ use half::f16;
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn halves(from: &[u16], at: usize) -> __m256 {
-    debug_assert!(from.len() >= at + LANES);
+    debug_assert!(from.len() >= at + SUMS);
     // SAFETY: the callers stay within the lengths that `Isa` checked: 16 bytes are there.
     unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(at).cast())) }
 }
@@ -33,7 +33,7 @@ fn ahead(from: &[u16], at: usize) {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn floats(from: &[f32], at: usize) -> __m256 {
-    debug_assert!(from.len() >= at + LANES);
+    debug_assert!(from.len() >= at + SUMS);
     // SAFETY: as above, 32 bytes.
     unsafe { _mm256_loadu_ps(from.as_ptr().add(at)) }
 }
@@ -41,7 +41,7 @@ fn floats(from: &[f32], at: usize) -> __m256 {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn store(to: &mut [f32], at: usize, v: __m256) {
-    debug_assert!(to.len() >= at + LANES);
+    debug_assert!(to.len() >= at + SUMS);
     // SAFETY: as above, 32 bytes.
     unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(at), v) }
 }
@@ -77,15 +77,15 @@ fn shrink_rows<const R: usize, const T: usize>(a: &[u16], rank: usize, x: [&[f32
 #[target_feature(enable = "avx2,fma,f16c")]
 fn dots<const R: usize, const T: usize>(a: &[u16], x: [&[f32]; T], h: &mut [f32], rank: usize) {
     let cols = x[0].len();
-    let wide = cols / LANES * LANES;
+    let wide = cols / SUMS * SUMS;
     let mut acc = [[_mm256_setzero_ps(); T]; R];
-    for at in (0..wide).step_by(LANES) {
+    for at in (0..wide).step_by(SUMS) {
         let mut row = [_mm256_setzero_ps(); T];
         for t in 0..T {
             row[t] = floats(x[t], at);
         }
         for r in 0..R {
-            if at.is_multiple_of(4 * LANES) {
+            if at.is_multiple_of(4 * SUMS) {
                 // The rows that come next: each is too short for the processor to see where this leads.
                 ahead(a, (r + R) * cols + at);
             }
@@ -97,7 +97,7 @@ fn dots<const R: usize, const T: usize>(a: &[u16], x: [&[f32]; T], h: &mut [f32]
     }
     for r in 0..R {
         for t in 0..T {
-            let mut lanes = [0.0; LANES];
+            let mut lanes = [0.0; SUMS];
             store(&mut lanes, 0, acc[r][t]);
             for (lane, at) in lanes.iter_mut().zip(wide..cols) {
                 *lane = f16::from_bits(a[r * cols + at]).to_f32().mul_add(x[t][at], *lane);
@@ -123,12 +123,12 @@ pub(super) fn expand(b: &[u16], rank: usize, h: &[f32], out: &mut [f32]) {
 fn expand_rows<const T: usize, const C: usize>(b: &[u16], rank: usize, h: &[f32], out: &mut [f32]) {
     let cols = b.len() / rank;
     for (block, b) in b.chunks_exact(rank * WIDTH).enumerate() {
-        for first in (0..WIDTH).step_by(C * LANES) {
+        for first in (0..WIDTH).step_by(C * SUMS) {
             let mut acc = [[_mm256_setzero_ps(); C]; T];
             for r in 0..rank {
                 let mut weights = [_mm256_setzero_ps(); C];
                 for c in 0..C {
-                    weights[c] = halves(b, r * WIDTH + first + c * LANES);
+                    weights[c] = halves(b, r * WIDTH + first + c * SUMS);
                 }
                 for t in 0..T {
                     let factor = _mm256_set1_ps(h[t * rank + r]);
@@ -139,7 +139,7 @@ fn expand_rows<const T: usize, const C: usize>(b: &[u16], rank: usize, h: &[f32]
             }
             for t in 0..T {
                 for c in 0..C {
-                    store(out, t * cols + block * WIDTH + first + c * LANES, acc[t][c]);
+                    store(out, t * cols + block * WIDTH + first + c * SUMS, acc[t][c]);
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! The portable twins of an adapter's products.
 
 use super::WIDTH;
-use crate::kernel::LANES;
+use crate::kernel::SUMS;
 use crate::kernel::portable::fold_lanes;
 use half::f16;
 
 pub(super) fn shrink(a: &[u16], rank: usize, x: &[&[f32]], h: &mut [f32]) {
     for (x, h) in x.iter().zip(h.chunks_exact_mut(rank)) {
         for (a, h) in a.chunks_exact(x.len()).zip(h) {
-            let mut lanes = [0.0f32; LANES];
-            for (a, x) in a.chunks(LANES).zip(x.chunks(LANES)) {
+            let mut lanes = [0.0f32; SUMS];
+            for (a, x) in a.chunks(SUMS).zip(x.chunks(SUMS)) {
                 for (lane, (a, x)) in lanes.iter_mut().zip(a.iter().zip(x)) {
                     *lane = f16::from_bits(*a).to_f32().mul_add(*x, *lane);
                 }

@@ -18,6 +18,8 @@ struct Pages<'a> {
     first: usize,
     /// The position after the last.
     length: usize,
+    /// No other token of the step has just read them.
+    is_alone: bool,
 }
 
 impl Decoder {
@@ -67,7 +69,8 @@ impl Decoder {
             let (token, head) = (i / kv_heads, i % kv_heads);
             let length = batch.positions[token] as usize + 1;
             let first = layer.window.map_or(0, |window| length.saturating_sub(window));
-            let pages = Pages { kv, blocks: blocks[token], layer: index, head, first, length };
+            let is_alone = batch.sequences.len() == batch.tokens.len();
+            let pages = Pages { kv, blocks: blocks[token], layer: index, head, first, length, is_alone };
             self.attend_one(&query[i * piece..][..piece], &pages, out);
         });
     }
@@ -83,6 +86,9 @@ impl Decoder {
         let mut scores = vec![0.0; stride * (query.len() / dim)];
         for (p, block) in blocks.iter().enumerate() {
             let (keys, _) = pages.kv.page(*block, pages.layer, pages.head);
+            if let Some(next) = blocks.get(p + 1).filter(|_| pages.is_alone) {
+                isa.ahead(pages.kv.page(*next, pages.layer, pages.head).0);
+            }
             isa.scores(&scaled, dim, keys, &mut scores[p * PAGE..], stride);
         }
         let mut sums = [0.0f32; MOST_GROUP];
@@ -94,6 +100,9 @@ impl Decoder {
         out.fill(0.0);
         for (p, block) in blocks.iter().enumerate() {
             let (_, values) = pages.kv.page(*block, pages.layer, pages.head);
+            if let Some(next) = blocks.get(p + 1).filter(|_| pages.is_alone) {
+                isa.ahead(pages.kv.page(*next, pages.layer, pages.head).1);
+            }
             let tokens = PAGE.min(length - p * PAGE);
             isa.values(&scores[p * PAGE..], stride, values, tokens, dim, out);
         }

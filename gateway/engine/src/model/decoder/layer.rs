@@ -91,6 +91,12 @@ impl Layer {
         })
     }
 
+    /// Its matrices, in the order in which a step reads them.
+    pub(super) fn matrices(&mut self) -> [&mut Matrix; 7] {
+        let Self { query, key, value, output, gate, up, down, .. } = self;
+        [query, key, value, output, gate, up, down].map(Projection::matrix)
+    }
+
     /// All its products.
     pub(crate) fn projections(&self) -> [&Projection; 7] {
         [&self.query, &self.key, &self.value, &self.output, &self.gate, &self.up, &self.down]

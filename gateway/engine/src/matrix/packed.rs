@@ -1,0 +1,78 @@
+//! The memory of packed weights: a matrix's own while a model loads, then all of a model's in one mapping of huge pages,
+//! since a step reads every byte once and pays for each page that it enters.
+
+use memmap2::MmapMut;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Packed bytes that begin on a cache line.
+pub(super) enum Packed {
+    /// A little more than is needed, so that a line begins within; the bytes of it that count.
+    Own(Vec<u8>, Range<usize>),
+    Shared(Arc<MmapMut>, Range<usize>),
+}
+
+impl Packed {
+    /// Zeroes, and what `fill` makes of them.
+    pub(super) fn new(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut bytes = vec![0; len + LINE];
+        let start = bytes.as_ptr().align_offset(LINE).min(LINE);
+        fill(&mut bytes[start..start + len]);
+        Self::Own(bytes, start..start + len)
+    }
+
+    pub(super) fn get(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes, range) => &bytes[range.clone()],
+            Self::Shared(map, range) => &map[range.clone()],
+        }
+    }
+
+    /// Moves all into one mapping, each freed as soon as it is copied. Where the system gives no such memory, all stays as
+    /// it is: only speed is lost.
+    pub(super) fn gather(mut all: Vec<&mut Self>) {
+        let total = all.iter().map(|packed| packed.get().len().next_multiple_of(LINE)).sum();
+        let Some(mut map) = MmapMut::map_anon(total).ok().filter(|_| total > 0) else { return };
+        #[cfg(target_os = "linux")]
+        if let Err(error) = map.advise(memmap2::Advice::HugePage) {
+            tracing::debug!(%error, "the system has no huge pages for the weights");
+        }
+        let mut ranges = Vec::with_capacity(all.len());
+        let mut start = 0;
+        for packed in &mut all {
+            let bytes = packed.get();
+            let range = start..start + bytes.len();
+            map[range.clone()].copy_from_slice(bytes);
+            start = range.end.next_multiple_of(LINE);
+            **packed = Self::Own(Vec::new(), 0..0);
+            ranges.push(range);
+        }
+        let map = Arc::new(map);
+        for (packed, range) in all.into_iter().zip(ranges) {
+            *packed = Self::Shared(Arc::clone(&map), range);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_weights_begin_on_a_cache_line_and_survive_being_gathered() {
+        let mut all: Vec<Packed> =
+            [1usize, 320, 4096, 0].iter().map(|len| Packed::new(*len, |bytes| bytes.fill(*len as u8 + 1))).collect();
+        for _ in 0..2 {
+            for (packed, len) in all.iter().zip([1, 320, 4096, 0]) {
+                assert_eq!(packed.get(), vec![len as u8 + 1; len]);
+                assert!(len == 0 || packed.get().as_ptr().align_offset(LINE) == 0);
+            }
+            Packed::gather(all.iter_mut().collect());
+        }
+        assert!(all.iter().all(|packed| matches!(packed, Packed::Shared(..))));
+        Packed::gather(Vec::new());
+    }
+}
