@@ -16,7 +16,7 @@ use tidegate_core::spec::{
     HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure, OpenAiSpec,
     OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate, Requirement,
     RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec, ShadowSpec, Source,
-    SourceUri, StickyBy, SubjectSpec, Timing,
+    SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -181,6 +181,11 @@ fn provider(kind: &ProviderKind) -> Value {
             "threads": spec.threads,
             "max_batch": spec.max_batch,
             "queue": spec.queue,
+            "speculate": match spec.speculate {
+                Speculation::Off => "off",
+                Speculation::PromptLookup => "prompt_lookup",
+            },
+            "nice": spec.nice,
         }}),
     }
 }
@@ -306,6 +311,7 @@ fn route(spec: &RouteSpec) -> Value {
             "when": fallback.when.iter().map(|when| condition(*when)).collect::<Vec<_>>(),
             "to": {"variant": name_of(fallback.to)},
         })).collect::<Vec<_>>(),
+        "priority": spec.priority.as_str(),
         "retry": {"attempts": spec.retry.attempts, "backoff": seconds(spec.retry.backoff), "budget": spec.retry.budget},
         "hedge": spec.hedge.as_ref().map(hedge),
         "timeouts": {

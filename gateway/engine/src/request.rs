@@ -1,6 +1,9 @@
 //! What a caller asks of a language model, as types: the engine knows no wire format.
 
 use crate::error::SubmitError;
+use std::time::Instant;
+use tidegate_core::Tenant;
+use tidegate_core::spec::Priority;
 
 /// Choices that one request may ask for.
 const MOST_CHOICES: usize = 128;
@@ -12,6 +15,12 @@ const MOST_ALTERNATIVES: usize = 20;
 pub struct GenerateRequest {
     /// Whom it is for: callers take turns by this number.
     pub caller: u64,
+    /// For which tenant: what is remembered of a prompt serves no other.
+    pub tenant: Option<Tenant>,
+    /// Before whom its turn comes.
+    pub priority: Priority,
+    /// Until when its turn must have come; after that nothing is computed for it.
+    pub deadline: Option<Instant>,
     /// What to continue.
     pub prompt: Prompt,
     /// How many answers.
@@ -32,6 +41,9 @@ impl Default for GenerateRequest {
     fn default() -> Self {
         Self {
             caller: 0,
+            tenant: None,
+            priority: Priority::Normal,
+            deadline: None,
             prompt: Prompt::Text(String::new()),
             n: 1,
             max_tokens: None,

@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub(crate) mod endpoints;
+pub(crate) mod engines;
 pub mod exposition;
 pub mod histogram;
 pub mod learning;

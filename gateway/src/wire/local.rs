@@ -4,7 +4,7 @@ use crate::pull::{ModelFiles, ModelKind};
 use anyhow::Context as _;
 use std::sync::Arc;
 use tidegate_core::port::backend::Backend;
-use tidegate_core::spec::{LocalSpec, ModelSpec};
+use tidegate_core::spec::{LocalSpec, ModelSpec, Speculation};
 use tidegate_core::{Clock, Dice};
 use tidegate_engine::openai::{LocalEmbedder, LocalGenerator};
 use tidegate_engine::{EmbedOptions, Embedder, Engine, EngineOptions};
@@ -50,7 +50,10 @@ fn build(
                 threads,
                 max_batch: local.max_batch,
                 queue_len: local.queue,
+                nice: local.nice,
+                prompt_lookup: local.speculate == Speculation::PromptLookup,
                 entropy: dice.next_u64(),
+                clock: Arc::clone(&clock),
                 ..EngineOptions::new(path)
             };
             let engine = Engine::load(&options, &mut |_| {})?;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
-use tidegate_core::port::backend::{Backend, Call, Deadlines};
+use tidegate_core::port::backend::{Backend, Call, Deadlines, Turn};
 use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, OutlierSpec, ProxySpec};
 use tidegate_core::{Api, Secret};
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
@@ -49,7 +49,7 @@ fn call(is_stream: bool) -> Call {
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
         taken: None,
-        caller: 0,
+        turn: Turn::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 use tidegate_core::spec::{
     AuthSpec, Balance, Device, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind, ProviderSpec, ProxySpec,
+    Speculation,
 };
 use tidegate_core::{EndpointName, Secret};
 
@@ -152,7 +153,43 @@ record! {
             max_batch: At<Count>,
             /// The most calls that wait for one model; 64 by default.
             queue: At<Count>,
+            /// How tokens are guessed ahead, several of which are then computed at once; `off` by default. Answers stay
+            /// the same, and those that repeat their prompt come sooner.
+            speculate: SpeculateFile,
+            /// How far its threads stand behind those that serve calls, where both want one core: 0 (not at all) to 19;
+            /// 10 by default.
+            nice: At<Nice>,
         }
+    }
+}
+
+choice! {
+    /// How tokens are guessed ahead.
+    SpeculateFile {
+        words {
+            /// Not at all.
+            Off = "off",
+            /// What followed the last words where they stood before, in the prompt or the answer.
+            PromptLookup = "prompt_lookup",
+        }
+    }
+}
+
+/// A niceness of threads, 0 to 19.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nice(u8);
+
+impl Scalar for Nice {
+    const WHAT: &'static str = "a whole number from 0 to 19";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let given = text.parse().ok().filter(|nice| *nice <= 19);
+        given.map(Self).ok_or_else(|| Flaw::default().mend("19 stands farthest behind"))
+    }
+
+    fn schema() -> schemars::Schema {
+        let number = schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 19});
+        schemars::json_schema!({"anyOf": [number, {"type": "string", "pattern": "^\\$\\{"}]})
     }
 }
 
@@ -255,6 +292,11 @@ fn local(raw: &LocalFile) -> LocalSpec {
         threads: count(&raw.threads),
         max_batch: count(&raw.max_batch).unwrap_or(16),
         queue: count(&raw.queue).unwrap_or(64),
+        speculate: match raw.speculate {
+            None | Some(SpeculateFile::Off) => Speculation::Off,
+            Some(SpeculateFile::PromptLookup) => Speculation::PromptLookup,
+        },
+        nice: raw.nice.as_ref().map_or(10, |nice| nice.value.0),
     }
 }
 

@@ -145,6 +145,20 @@ pub struct LocalSpec {
     pub max_batch: usize,
     /// The most calls that wait for one model.
     pub queue: usize,
+    /// How tokens are guessed ahead.
+    pub speculate: Speculation,
+    /// How far its threads stand behind those of the same processor that serve calls: 0 (not at all) to 19.
+    pub nice: u8,
+}
+
+/// How a local model guesses tokens ahead, to compute several at once; answers stay the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Speculation {
+    /// Not at all.
+    #[default]
+    Off,
+    /// What followed the last words where they stood before, in the prompt or the answer.
+    PromptLookup,
 }
 
 /// Where a local model runs.
