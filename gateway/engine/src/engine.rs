@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use tidegate_core::port::backend::EngineReport;
 use tidegate_core::clock::SystemClock;
+use tidegate_core::port::backend::EngineReport;
 use tidegate_core::{Clock, Tenant};
 use tokio::sync::mpsc::unbounded_channel;
 

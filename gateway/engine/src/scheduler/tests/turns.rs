@@ -2,9 +2,9 @@
 
 use super::*;
 use std::time::{Duration, SystemTime};
-use tidegate_core::spec::Priority;
 use tidegate_core::Clock;
 use tidegate_core::clock::ManualClock;
+use tidegate_core::spec::Priority;
 
 fn of(priority: Priority, caller: u64, tokens: usize) -> GenerateRequest {
     GenerateRequest { priority, caller, ..greedy(tokens) }
