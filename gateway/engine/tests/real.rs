@@ -211,6 +211,27 @@ fn steps_go_into_the_model() {
 
 #[test]
 #[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
+fn an_answer_that_repeats_its_prompt_comes_sooner_by_guesses() {
+    let list = "apples, pears, plums, cherries, grapes, lemons, oranges, figs, dates, melons, ".repeat(3);
+    let run = |prompt_lookup: bool| {
+        let engine = load(|o| o.prompt_lookup = prompt_lookup);
+        let request = GenerateRequest { prompt: Prompt::Text(list.clone()), ..chat("", 120) };
+        let answer = collect(engine.submit(request).unwrap());
+        (answer, engine.report())
+    };
+    let (plain, before) = run(false);
+    let (guessed, after) = run(true);
+    assert_eq!(plain, guessed);
+    let ratio = before.step_time.as_secs_f64() / after.step_time.as_secs_f64();
+    println!(
+        "figure: {} steps, by guesses {} ({} of {} right): {ratio:.2} times as fast",
+        before.steps, after.steps, after.accepted, after.drafted
+    );
+    assert!(after.steps * 2 < before.steps && ratio > 1.0);
+}
+
+#[test]
+#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
 fn every_position_agrees_with_candles_llama() {
     let text = "The quick brown fox jumps over the lazy dog. In 1969, two astronauts walked on the Moon; their names were \
                 Neil Armstrong and Buzz Aldrin. fn main() { println!(\"hello\"); } Zwölf Boxkämpfer jagen Viktor.";

@@ -103,7 +103,10 @@ impl<M: CausalModel> Bench<M> {
     fn add(&mut self, prompt: &str, request: GenerateRequest) -> UnboundedReceiver<GenerationEvent> {
         let (events, receiver) = unbounded_channel();
         let tokens: Vec<u32> = prompt.bytes().map(u32::from).collect();
-        let mut prefix = PrefixChain::new(Salt { tenant: request.tenant.as_ref().map(|t| t.as_str()), adapter: None });
+        let mut prefix = PrefixChain::new(Salt {
+            tenant: request.tenant.as_ref().map(tidegate_core::Tenant::as_str),
+            adapter: None,
+        });
         prefix.cover(&tokens);
         self.scheduler.add(Job {
             caller: request.caller,
