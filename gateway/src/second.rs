@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::port::backend::{Backend, Call, Deadlines};
+use tidegate_core::port::backend::{Backend, Call, Deadlines, Turn};
 use tidegate_core::{Api, Fault, ModelName, Said};
 
 /// How much of a text is shown to a model, in characters.
@@ -83,7 +83,7 @@ impl Second {
             adapter: None,
             body: body.to_string().into(),
             headers: Arc::new(HeaderMap::new()),
-            caller: 0,
+            turn: Turn::default(),
             deadlines: Deadlines { connect: total.min(Duration::from_secs(5)), first_token: total, idle: total, total },
             avoid: None,
             taken: None,

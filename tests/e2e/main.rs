@@ -60,6 +60,8 @@ mod limits;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod local_queue;
+#[cfg(test)]
 mod monitors;
 #[cfg(test)]
 mod multipart;

@@ -10,7 +10,7 @@ async fn quickstart(test: &str) -> Option<(Home, Gateway)> {
 }
 
 /// The same with `from` in its configuration replaced by `to`.
-async fn quickstart_with(test: &str, from: &str, to: &str) -> Option<(Home, Gateway)> {
+pub(crate) async fn quickstart_with(test: &str, from: &str, to: &str) -> Option<(Home, Gateway)> {
     let is_there = models().is_some_and(|folder| {
         let mut files = std::fs::read_dir(folder)
             .unwrap()
@@ -37,7 +37,7 @@ async fn quickstart_with(test: &str, from: &str, to: &str) -> Option<(Home, Gate
     Some((home, gateway))
 }
 
-fn ask(text: &str, tokens: u64) -> Value {
+pub(crate) fn ask(text: &str, tokens: u64) -> Value {
     json!({"model": "smollm2", "messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0})
 }
 

@@ -16,7 +16,7 @@ use tidegate_core::spec::{
     GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
     OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
     Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
-    ShadowSpec, Source, SourceUri, StickyBy, SubjectSpec, Timing,
+    ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -183,6 +183,11 @@ fn provider(kind: &ProviderKind) -> Value {
             "max_batch": spec.max_batch,
             "queue": spec.queue,
             "adapter_memory": format!("{}B", spec.adapter_memory),
+            "speculate": match spec.speculate {
+                Speculation::Off => "off",
+                Speculation::PromptLookup => "prompt_lookup",
+            },
+            "nice": spec.nice,
         }}),
     }
 }
@@ -322,6 +327,7 @@ fn route(spec: &RouteSpec) -> Value {
             "when": fallback.when.iter().map(|when| condition(*when)).collect::<Vec<_>>(),
             "to": {"variant": name_of(fallback.to)},
         })).collect::<Vec<_>>(),
+        "priority": spec.priority.as_str(),
         "retry": {"attempts": spec.retry.attempts, "backoff": seconds(spec.retry.backoff), "budget": spec.retry.budget},
         "hedge": spec.hedge.as_ref().map(hedge),
         "timeouts": {

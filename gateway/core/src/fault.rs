@@ -64,7 +64,7 @@ pub enum FaultKind {
     Filtered,
     /// A limit of the gateway is reached (429).
     RateLimited,
-    /// Our queue for this work is full (503).
+    /// Our queue for this work is full (503; 429 where it is a local model's, which `upstream_status` then says).
     Overloaded,
     /// We are stopping or not ready yet (503).
     Unavailable,

@@ -46,14 +46,14 @@ pub use plugin::{FilterSpec, PluginLimits, PluginSpec, WasiGrant};
 pub use prompts::{PromptsSpec, RemoteSpec};
 pub use provider::{
     AuthSpec, Balance, ClassicSpec, Device, Dialect, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind,
-    ProviderSpec, ProxySpec,
+    ProviderSpec, ProxySpec, Speculation,
 };
 pub use registry::{ArtifactsSpec, DatabaseSpec, RegistrySpec, S3Key, S3Spec};
 pub use reward::{Goal, Implicit, RewardKind, RewardLevel, RewardSource, RewardSpec};
 pub use rollout::{AnalysisSpec, Measure, RolloutKind, RolloutSpec, Timing};
 pub use route::{
-    Condition, CostShareSpec, FallbackSpec, LearnedSpec, ParameterSpec, PolicySpec, RetrySpec, RouteSpec, RuleSpec,
-    StickyBy, TimeoutSpec, VariantSpec,
+    Condition, CostShareSpec, FallbackSpec, LearnedSpec, ParameterSpec, PolicySpec, Priority, RetrySpec, RouteSpec,
+    RuleSpec, StickyBy, TimeoutSpec, VariantSpec,
 };
 pub use rule::{Match, RuleOfRoute, RulesSpec, When};
 pub use shadow::{CompareSpec, ShadowSpec};

@@ -1,24 +1,27 @@
 //! A loaded language model with a thread of its own. Owns loading, taking requests in, and stopping; what is computed
 //! when is `scheduler`'s.
 
-use crate::adapter::AdapterStore;
+use crate::adapter::{AdapterHandle, AdapterStore};
 use crate::error::{LoadError, SubmitError};
 use crate::generation::Generation;
 use crate::kernel::Isa;
-use crate::kv::{BLOCK_TOKENS, KvPool};
+use crate::kv::{BLOCK_TOKENS, KvPool, PrefixChain, Salt};
 use crate::model::{CausalModel, Compute, Decoder, ModelFiles, Precision};
 use crate::request::{GenerateRequest, Prompt};
 use crate::sample::SplitMix;
-use crate::scheduler::{Job, Limits, Permit, Scheduler};
+use crate::scheduler::{Job, Limits, Pace, Permit, Places, Scheduler};
 use crate::template::ChatTemplate;
-use crate::threads::{Threads, default_threads};
+use crate::threads::{self, Threads, default_threads};
 use crate::vocabulary::Vocabulary;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use tidegate_core::clock::SystemClock;
+use tidegate_core::port::backend::EngineReport;
+use tidegate_core::{Clock, Tenant};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// How a model is loaded and run.
@@ -36,6 +39,8 @@ pub struct EngineOptions {
     pub context: Option<usize>,
     /// Threads that compute; 0 = cores less one.
     pub threads: usize,
+    /// How far these threads stand behind others of the processor, 0 to 19 (on Linux).
+    pub nice: u8,
     /// Answers in work at once.
     pub max_batch: usize,
     /// Requests that may wait.
@@ -44,8 +49,12 @@ pub struct EngineOptions {
     pub step_tokens: usize,
     /// Memory for adapters.
     pub adapter_bytes: usize,
+    /// Whether tokens are guessed ahead from the prompt and the answer so far: the answers stay the same.
+    pub prompt_lookup: bool,
     /// Where the seeds of requests without a seed come from.
     pub entropy: u64,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl EngineOptions {
@@ -59,11 +68,14 @@ impl EngineOptions {
             kv_cache_bytes: 256 << 20,
             context: None,
             threads: 0,
+            nice: 0,
             max_batch: 16,
             queue_len: 64,
             step_tokens: 128,
             adapter_bytes: 256 << 20,
+            prompt_lookup: false,
             entropy: 0,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -82,14 +94,22 @@ pub struct Engine {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     stopping: Arc<AtomicBool>,
-    waiting: Arc<AtomicUsize>,
-    queue_len: usize,
+    places: Arc<Places>,
+    refused: AtomicU64,
+    told: Arc<Mutex<Told>>,
+    clock: Arc<dyn Clock>,
     vocabulary: Arc<Vocabulary>,
     adapters: Arc<AdapterStore>,
     template: Option<ChatTemplate>,
     limit: usize,
     entropy: Mutex<SplitMix>,
-    steps: Arc<AtomicU64>,
+}
+
+/// What the thread tells of itself, after each step.
+#[derive(Default)]
+struct Told {
+    report: EngineReport,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Engine {
@@ -107,7 +127,7 @@ impl Engine {
         let template = files.template(&vocabulary)?;
         let isa = Isa::detect();
         let count = if options.threads == 0 { default_threads() } else { options.threads };
-        let threads = Threads::new(count).map_err(|e| LoadError::Threads(e.to_string()))?;
+        let threads = Threads::standing_back(count, options.nice).map_err(|e| LoadError::Threads(e.to_string()))?;
         let compute = Compute { isa, threads };
         let mut tell = |done, total| progress(LoadProgress { done, total });
         let model = Decoder::load(shape, files.source(), compute, &mut tell)?;
@@ -137,16 +157,22 @@ impl Engine {
         let context = options.context.map_or(model.context_length(), |wanted| wanted.min(model.context_length()));
         let limit = context.min(kv.capacity() * BLOCK_TOKENS);
         let adapters = Arc::new(AdapterStore::new(model.base(), options.adapter_bytes));
-        let limits = Limits { max_batch: options.max_batch.max(1), step_tokens: options.step_tokens.max(2) };
+        let limits = Limits {
+            max_batch: options.max_batch.max(1),
+            step_tokens: options.step_tokens.max(2),
+            guesses: options.prompt_lookup,
+        };
         let vocabulary = Arc::new(vocabulary);
         let (jobs, inbox) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let steps = Arc::new(AtomicU64::new(0));
+        let told = Arc::new(Mutex::new(Told::default()));
         let worker = Worker {
             scheduler: Scheduler::new(model, Arc::clone(&vocabulary), isa, kv, limits),
             inbox,
             stopping: Arc::clone(&stopping),
-            steps: Arc::clone(&steps),
+            told: Arc::clone(&told),
+            clock: Arc::clone(&options.clock),
+            nice: options.nice,
         };
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -156,21 +182,46 @@ impl Engine {
             jobs: Some(jobs),
             thread: Some(thread),
             stopping,
-            waiting: Arc::new(AtomicUsize::new(0)),
-            queue_len: options.queue_len,
+            places: Places::new(options.queue_len),
+            refused: AtomicU64::new(0),
+            told,
+            clock: Arc::clone(&options.clock),
             vocabulary,
             adapters,
             template,
             limit,
             entropy: Mutex::new(SplitMix(options.entropy)),
-            steps,
         })
     }
 
     /// Takes a request in: checks it, tokenises the prompt on this thread, and queues it. Never waits.
     pub fn submit(&self, request: GenerateRequest) -> Result<Generation, SubmitError> {
-        let permit =
-            Permit::take(&self.waiting, self.queue_len).map_err(|waiting| SubmitError::QueueFull { waiting })?;
+        let mut all = self.submit_all(vec![request])?;
+        all.pop().ok_or(SubmitError::Stopped)
+    }
+
+    /// Takes the requests of one call in, all or none; together they have one place in the queue, that of the first's
+    /// caller, until the turn of the last has come.
+    pub fn submit_all(&self, requests: Vec<GenerateRequest>) -> Result<Vec<Generation>, SubmitError> {
+        let caller = requests.first().map_or(0, |request| request.caller);
+        let permit = Arc::new(self.places.take(caller).map_err(|waiting| self.full(waiting))?);
+        let made = requests.into_iter().map(|request| self.prepare(request, &permit));
+        let made = made.collect::<Result<Vec<_>, SubmitError>>()?;
+        let jobs = self.jobs.as_ref().ok_or(SubmitError::Stopped)?;
+        let mut generations = Vec::with_capacity(made.len());
+        for (job, generation) in made {
+            jobs.send(job).map_err(|_| SubmitError::Stopped)?;
+            generations.push(generation);
+        }
+        Ok(generations)
+    }
+
+    fn full(&self, waiting: usize) -> SubmitError {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        SubmitError::QueueFull { waiting, wait: self.told().pace.wait(self.clock.now()) }
+    }
+
+    fn prepare(&self, request: GenerateRequest, permit: &Arc<Permit>) -> Result<(Job, Generation), SubmitError> {
         request.check(self.vocabulary.len())?;
         let tokens = self.tokenize(&request.prompt)?;
         // One position is left for an answer, unless none is wanted.
@@ -179,6 +230,12 @@ impl Engine {
             let limit = self.limit - room;
             return Err(SubmitError::PromptTooLong { tokens: tokens.len(), at_least: false, limit });
         }
+        let salt = Salt {
+            tenant: request.tenant.as_ref().map(Tenant::as_str),
+            adapter: request.adapter.as_ref().map(AdapterHandle::generation),
+        };
+        let mut prefix = PrefixChain::new(salt);
+        prefix.cover(&tokens);
         let echo = request.echo.then(|| self.text_of(&request.prompt, &tokens));
         let (events, receiver) = unbounded_channel();
         let generation = Generation::new(receiver, tokens.len(), request.n);
@@ -190,10 +247,11 @@ impl Engine {
             request,
             echo,
             events,
-            permit: Some(permit),
+            since: self.clock.now(),
+            prefix,
+            permit: Some(Arc::clone(permit)),
         };
-        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(SubmitError::Stopped)?;
-        Ok(generation)
+        Ok((job, generation))
     }
 
     /// The tokens of a prompt, as `submit` counts them.
@@ -257,16 +315,21 @@ impl Engine {
         self.vocabulary.len()
     }
 
-    /// Requests whose turn has not come.
+    /// Calls whose turn has not come.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+        self.places.waiting()
     }
 
-    /// Steps computed since the load.
+    /// How it stands, and what it did since the load.
     #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
+    pub fn report(&self) -> EngineReport {
+        let refused = self.refused.load(Ordering::Relaxed);
+        EngineReport { waiting: self.places.waiting(), refused, ..self.told().report }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its thread is alive and takes requests.
@@ -293,13 +356,16 @@ struct Worker<M> {
     scheduler: Scheduler<M>,
     inbox: Receiver<Job>,
     stopping: Arc<AtomicBool>,
-    steps: Arc<AtomicU64>,
+    told: Arc<Mutex<Told>>,
+    clock: Arc<dyn Clock>,
+    nice: u8,
 }
 
 impl<M: CausalModel> Worker<M> {
     /// Until the engine is dropped. What is unfinished then is dropped with its channels, which its callers see as a
     /// failure.
     fn run(mut self) {
+        threads::stand_back(self.nice);
         while !self.stopping.load(Ordering::Acquire) {
             if self.scheduler.is_idle() {
                 // Asleep until there is work.
@@ -313,8 +379,9 @@ impl<M: CausalModel> Worker<M> {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            self.scheduler.step();
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.scheduler.step(&*self.clock);
+            let (report, pace) = self.scheduler.report();
+            *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told { report, pace };
         }
     }
 }

@@ -70,10 +70,12 @@ pub enum LoadError {
 #[non_exhaustive]
 pub enum SubmitError {
     /// Too many wait already; the caller may come again soon.
-    #[error("the model's queue is full ({waiting} requests wait); try again later")]
+    #[error("the model's queue is full ({waiting} calls wait); try again in {} s", wait.as_secs_f64().ceil())]
     QueueFull {
         /// How many wait.
         waiting: usize,
+        /// When a place is likely to be free.
+        wait: std::time::Duration,
     },
     /// The prompt does not fit.
     #[error("the prompt has {tokens} tokens{}, but the limit is {limit}; shorten it", if *at_least { " or more" } else { "" })]
@@ -111,6 +113,12 @@ pub enum GenerateError {
     /// The step failed.
     #[error("{0}")]
     Step(String),
+    /// Its deadline passed before its turn came: nothing was computed for it.
+    #[error("the model is busy: the call waited {} s, and its turn did not come in time; try again later", waited.as_secs())]
+    Late {
+        /// How long it waited.
+        waited: std::time::Duration,
+    },
     /// The model's scores were not numbers.
     #[error("the model gave scores that are not numbers; its file may be damaged")]
     NotFinite,

@@ -13,6 +13,8 @@ pub enum GenerationEvent {
     Started {
         /// Tokens of the prompt.
         prompt_tokens: usize,
+        /// Those of them whose keys and values the cache had.
+        cached_tokens: usize,
     },
     /// The prompt given back, once, before any text.
     Prompt {

@@ -1,7 +1,12 @@
 //! The key and value cache: blocks of 32 tokens, allocated once, counted by reference so that several answers to one
-//! prompt share it. Owns the memory and who holds what; which block belongs to which sequence is the scheduler's.
+//! prompt share it, and kept when nobody holds them until the room is needed, for prompts that begin alike (`prefix`).
+//! Owns the memory and who holds what; which block belongs to which sequence is the scheduler's.
+
+mod prefix;
 
 use crate::kernel::{Isa, PAGE};
+use prefix::Prefixes;
+pub(crate) use prefix::{PrefixChain, PrefixKey, Salt};
 
 /// Tokens in a block.
 pub(crate) const BLOCK_TOKENS: usize = PAGE;
@@ -42,6 +47,7 @@ pub(crate) struct KvPool {
     data: Vec<u16>,
     holders: Vec<u32>,
     free: Vec<BlockId>,
+    prefixes: Prefixes,
 }
 
 impl KvPool {
@@ -49,7 +55,13 @@ impl KvPool {
     pub(crate) fn new(shape: KvShape, bytes: usize) -> Self {
         let blocks = (bytes / shape.block_bytes().max(1)).min(u32::MAX as usize);
         let ids = (0..blocks).rev().map(|i| BlockId(i as u32)).collect();
-        Self { shape, data: vec![0; blocks * shape.block()], holders: vec![0; blocks], free: ids }
+        Self {
+            shape,
+            data: vec![0; blocks * shape.block()],
+            holders: vec![0; blocks],
+            free: ids,
+            prefixes: Prefixes::new(blocks),
+        }
     }
 
     /// Blocks in all.
@@ -57,16 +69,52 @@ impl KvPool {
         self.holders.len()
     }
 
-    /// Blocks that nobody holds.
+    /// Blocks that nobody holds, kept ones among them.
     pub(crate) fn available(&self) -> usize {
-        self.free.len()
+        self.free.len() + self.prefixes.idle()
     }
 
-    /// Takes a block.
+    /// Blocks that nobody holds and that are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.prefixes.idle()
+    }
+
+    /// Takes a block; one that is kept only where no other is left, and then the one let go longest ago.
     pub(crate) fn take(&mut self) -> Option<BlockId> {
-        let block = self.free.pop()?;
+        let block = self.free.pop().or_else(|| self.prefixes.forget_oldest())?;
         self.holders[block.0 as usize] = 1;
         Some(block)
+    }
+
+    /// Holds the block that stands for a beginning, if there is one.
+    pub(crate) fn find(&mut self, key: PrefixKey) -> Option<BlockId> {
+        let block = self.prefixes.find(key)?;
+        if self.holders[block.0 as usize] == 0 {
+            self.prefixes.woken(block);
+        }
+        self.holders[block.0 as usize] += 1;
+        Some(block)
+    }
+
+    /// How many of these beginnings, one after another, need no room: somebody holds their blocks already.
+    pub(crate) fn shareable(&self, keys: &[PrefixKey]) -> usize {
+        let found = keys.iter().map_while(|key| self.prefixes.find(*key));
+        found.filter(|block| self.holders[block.0 as usize] > 0).count()
+    }
+
+    /// Lets a full block, held by the caller, stand for a beginning. Where another one does already, which then has the
+    /// same numbers, the hold goes over to that one.
+    pub(crate) fn publish(&mut self, block: BlockId, key: PrefixKey) -> BlockId {
+        match self.find(key) {
+            Some(known) => {
+                self.release(block);
+                known
+            }
+            None => {
+                self.prefixes.name(key, block);
+                block
+            }
+        }
     }
 
     /// Holds a block once more.
@@ -74,12 +122,12 @@ impl KvPool {
         self.holders[block.0 as usize] += 1;
     }
 
-    /// Gives up one hold; the last one frees the block.
+    /// Gives up one hold; with the last one the block is kept where it stands for a beginning, and else free.
     pub(crate) fn release(&mut self, block: BlockId) {
         let holders = &mut self.holders[block.0 as usize];
         debug_assert!(*holders > 0, "a block was released that nobody held");
         *holders = holders.saturating_sub(1);
-        if *holders == 0 {
+        if *holders == 0 && !self.prefixes.let_go(block) {
             self.free.push(block);
         }
     }
@@ -140,6 +188,32 @@ mod tests {
         assert_eq!(pool.available(), 0);
         pool.release(blocks[1]);
         assert_eq!(pool.available(), 1);
+    }
+
+    #[test]
+    fn full_blocks_are_kept_until_the_room_is_needed_the_oldest_first() {
+        let mut pool = KvPool::new(SHAPE, SHAPE.block_bytes() * 3);
+        let mut chain = PrefixChain::new(Salt::default());
+        chain.cover(&(0..96).collect::<Vec<u32>>());
+        let [a, b, c] = chain.keys() else { panic!("three keys") };
+        let first = pool.take().unwrap();
+        let second = pool.take().unwrap();
+        assert_eq!((pool.publish(first, *a), pool.publish(second, *b)), (first, second));
+        // One block stands for a beginning; a second one with the same numbers is given back.
+        let twin = pool.take().unwrap();
+        assert_eq!((pool.publish(twin, *a), pool.available()), (first, 1));
+        pool.release(first);
+        for block in [second, first] {
+            pool.release(block);
+        }
+        assert_eq!((pool.available(), pool.kept(), pool.shareable(chain.keys())), (3, 2, 0));
+        assert_eq!(pool.find(*a), Some(first));
+        assert_eq!((pool.available(), pool.kept(), pool.shareable(chain.keys())), (2, 1, 1));
+        // The free one goes first, then what was let go longest ago; what is held stays.
+        assert_eq!(pool.take(), Some(twin));
+        assert_eq!((pool.find(*c), pool.take(), pool.find(*b)), (None, Some(second), None));
+        assert!(pool.take().is_none());
+        assert_eq!(pool.find(*a), Some(first));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use crate::adapter::AdapterHandle;
 use crate::error::SubmitError;
+use std::time::Instant;
+use tidegate_core::Tenant;
+use tidegate_core::spec::Priority;
 
 /// Choices that one request may ask for.
 const MOST_CHOICES: usize = 128;
@@ -15,6 +18,12 @@ pub struct GenerateRequest {
     pub caller: u64,
     /// The adapter that the model wears for it.
     pub adapter: Option<AdapterHandle>,
+    /// For which tenant: what is remembered of a prompt serves no other.
+    pub tenant: Option<Tenant>,
+    /// Before whom its turn comes.
+    pub priority: Priority,
+    /// Until when its turn must have come; after that nothing is computed for it.
+    pub deadline: Option<Instant>,
     /// What to continue.
     pub prompt: Prompt,
     /// How many answers.
@@ -36,6 +45,9 @@ impl Default for GenerateRequest {
         Self {
             caller: 0,
             adapter: None,
+            tenant: None,
+            priority: Priority::Normal,
+            deadline: None,
             prompt: Prompt::Text(String::new()),
             n: 1,
             max_tokens: None,

@@ -9,6 +9,9 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotFinite;
 
+/// Tokens that are looked at together for one that is likely enough.
+const LOOKED_AT: usize = 64;
+
 /// Chooses the tokens of one answer.
 pub(crate) struct Sampler {
     isa: Isa,
@@ -91,9 +94,19 @@ impl Sampler {
     /// Puts the tokens that may be drawn, likeliest first, at the front of `order`; says how many they are.
     fn keep(&mut self, total: f32) -> usize {
         let Sampling { top_k, top_p, min_p, .. } = self.options;
-        let (scores, order) = (&self.scores, &mut self.order);
+        let (isa, scores, order) = (self.isa, &self.scores, &mut self.order);
         order.clear();
-        order.extend(0..scores.len() as u32);
+        // Most tokens are so unlikely that all of them together are less than what is left out anyway: not even sorted.
+        let floor = match (top_k, top_p < 1.0) {
+            (0, true) => 0.9 * (1.0 - top_p) * total / scores.len() as f32,
+            (0, false) => min_p,
+            _ => 0.0,
+        };
+        for (first, part) in (0u32..).step_by(LOOKED_AT).zip(scores.chunks(LOOKED_AT)) {
+            if isa.max(part) >= floor {
+                order.extend((first..).zip(part).filter(|(_, score)| **score >= floor).map(|(token, _)| token));
+            }
+        }
         let limit = if top_k == 0 { order.len() } else { top_k.min(order.len()) };
         let mut kept = limit;
         if top_k != 0 {
@@ -120,8 +133,7 @@ impl Sampler {
         }
         // The likeliest weighs exp(0) = 1, so `min_p` is a plain floor.
         if top_k == 0 && top_p >= 1.0 {
-            order.retain(|t| scores[*t as usize] >= min_p);
-            return order.len();
+            return kept;
         }
         order[..kept].partition_point(|t| scores[*t as usize] >= min_p).max(1)
     }

@@ -1,24 +1,37 @@
-//! Who is computed when: admits waiting requests fairly by caller, fills each step with single tokens first and pieces of
-//! prompts after, gives blocks and takes them back. Pure: it is told to step, and owns no thread (that is `engine`).
+//! Who is computed when: admits waiting requests by priority and fairly by caller (`admission`), fills each step with
+//! single tokens first, pieces of prompts after and guesses last, gives blocks and takes them back. Pure: it is told to
+//! step, and owns no thread (that is `engine`).
 
+mod admission;
+mod draft;
+mod pace;
+mod places;
 mod sequence;
 mod waiting;
 
 use crate::error::GenerateError;
 use crate::generation::GenerationEvent;
 use crate::kernel::Isa;
-use crate::kv::{BLOCK_TOKENS, BlockId, KvPool};
+use crate::kv::{BLOCK_TOKENS, KvPool};
 use crate::model::{CausalModel, Logits, StepBatch};
 use crate::vocabulary::Vocabulary;
+pub(crate) use pace::Pace;
+pub(crate) use places::{Permit, Places};
+pub(crate) use sequence::Job;
 use sequence::Sequence;
-pub(crate) use sequence::{Job, Permit};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tidegate_core::Clock;
+use tidegate_core::port::backend::EngineReport;
 use waiting::Waiting;
 
 /// Positions of one sequence in one step whose scores are all wanted (the prompt's log-probabilities): bounds the
 /// memory that the scores take.
 const MOST_SCORED: usize = 32;
+
+/// Tokens of a step that are guesses, at most: they are computed in the hope that they are right, and with many answers
+/// in work the step has better things to do.
+const MOST_GUESSED: usize = 16;
 
 /// Sizes of the steps.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) max_batch: usize,
     /// Tokens in a step while nobody is waiting for a next token; half of it otherwise.
     pub(crate) step_tokens: usize,
+    /// Whether tokens are guessed ahead.
+    pub(crate) guesses: bool,
 }
 
 /// The requests of one model.
@@ -44,25 +59,49 @@ pub(crate) struct Scheduler<M> {
     turn: usize,
     batch: StepBatch,
     logits: Logits,
+    /// What was done so far.
+    counts: EngineReport,
+    pace: Pace,
 }
 
 /// A sequence's part of the step that is being made.
 struct Share {
     index: usize,
+    /// Tokens that it has; guesses come on top.
     tokens: usize,
     /// Rows of scores that it gets.
     rows: usize,
 }
 
+/// Blocks for so many tokens and the next one.
+fn needs(tokens: usize) -> usize {
+    tokens / BLOCK_TOKENS + 1
+}
+
 impl<M: CausalModel> Scheduler<M> {
     pub(crate) fn new(model: M, vocabulary: Arc<Vocabulary>, isa: Isa, kv: KvPool, limits: Limits) -> Self {
-        let (batch, logits) = (StepBatch::default(), Logits::default());
-        let (waiting, preempted, running) = (Waiting::default(), VecDeque::new(), Vec::new());
-        Self { model, vocabulary, isa, kv, limits, waiting, preempted, running, turn: 0, batch, logits }
+        Self {
+            model,
+            vocabulary,
+            isa,
+            kv,
+            limits,
+            waiting: Waiting::default(),
+            preempted: VecDeque::new(),
+            running: Vec::new(),
+            turn: 0,
+            batch: StepBatch::default(),
+            logits: Logits::default(),
+            counts: EngineReport::default(),
+            pace: Pace::default(),
+        }
     }
 
     /// Takes a request in.
     pub(crate) fn add(&mut self, job: Job) {
+        if self.waiting.is_empty() {
+            self.pace.waits(job.since);
+        }
         self.waiting.push(job);
     }
 
@@ -71,68 +110,42 @@ impl<M: CausalModel> Scheduler<M> {
         self.running.is_empty() && self.preempted.is_empty() && self.waiting.is_empty()
     }
 
-    /// One step: drops what was cancelled, admits, computes, and sends what came of it.
-    pub(crate) fn step(&mut self) {
-        self.drop_cancelled();
-        self.admit();
+    /// How it stands, but for what only the queue's places know, and how fast turns come.
+    pub(crate) fn report(&self) -> (EngineReport, Pace) {
+        let (blocks, kept) = (self.kv.capacity(), self.kv.kept());
+        let blocks_held = blocks - self.kv.available();
+        let running = self.running.len() + self.preempted.len();
+        (EngineReport { running, blocks, blocks_held, blocks_kept: kept, ..self.counts }, self.pace)
+    }
+
+    /// One step: drops what was cancelled or is late, admits, computes, and sends what came of it.
+    pub(crate) fn step(&mut self, clock: &dyn Clock) {
+        let began = clock.now();
+        self.drop_departed(began);
+        self.admit(began);
         let shares = self.plan();
         if shares.is_empty() {
             return;
         }
-        match self.model.step(&self.batch, &mut self.kv, &mut self.logits) {
+        let asked = clock.now();
+        let done = self.model.step(&self.batch, &mut self.kv, &mut self.logits);
+        self.counts.model_time += clock.now().saturating_duration_since(asked);
+        match done {
             Ok(()) => self.deliver(&shares),
             Err(error) => {
                 for mut sequence in std::mem::take(&mut self.running) {
                     sequence.send(GenerationEvent::Failed(GenerateError::Step(error.to_string())));
-                    free(&mut self.kv, &mut sequence);
+                    sequence.free(&mut self.kv);
                 }
             }
         }
         // Nothing of it is held while there is nothing to do, adapters least of all.
         self.batch.clear();
+        self.counts.steps += 1;
+        self.counts.step_time += clock.now().saturating_duration_since(began);
     }
 
-    fn drop_cancelled(&mut self) {
-        self.waiting.drop_cancelled();
-        self.preempted.retain(|s| !s.is_cancelled());
-        let kv = &mut self.kv;
-        self.running.retain_mut(|sequence| {
-            let stays = !sequence.is_cancelled();
-            if !stays {
-                free(kv, sequence);
-            }
-            stays
-        });
-    }
-
-    fn admit(&mut self) {
-        while self.running.len() < self.limits.max_batch {
-            let needs = |tokens: usize| tokens / BLOCK_TOKENS + 1;
-            let promised = |s: &Sequence| needs(s.tokens.len()).saturating_sub(s.blocks.len());
-            let room = self.kv.available().saturating_sub(self.running.iter().map(promised).sum());
-            if let Some(first) = self.preempted.front() {
-                // One block more than it needs, so that it is not robbed again at once.
-                if !self.running.is_empty() && needs(first.tokens.len()) + 1 > room {
-                    return;
-                }
-                self.running.extend(self.preempted.pop_front());
-                continue;
-            }
-            let fits = |job: &Job| self.running.is_empty() || needs(job.tokens.len()) < room;
-            let counts = |caller| self.running.iter().filter(|s| s.caller == caller).count();
-            let Some(job) = self.waiting.next(counts, fits) else { return };
-            let begun = Sequence::begin(job, self.isa);
-            begun.send(GenerationEvent::Started { prompt_tokens: begun.prompt });
-            begun.echo_text();
-            if begun.needs_nothing() {
-                begun.finish_empty();
-            } else {
-                self.running.push(begun);
-            }
-        }
-    }
-
-    /// Fills the batch: those that want one token, then pieces of prompts, round by round.
+    /// Fills the batch: those that want one token, then pieces of prompts, round by round, then guesses.
     fn plan(&mut self) -> Vec<Share> {
         self.batch.clear();
         let mut chunks = vec![0; self.running.len()];
@@ -161,37 +174,68 @@ impl<M: CausalModel> Scheduler<M> {
             }
         }
         self.give_blocks(&mut chunks);
+        self.guess(left.min(MOST_GUESSED));
         let mut shares = Vec::new();
         for (index, tokens) in chunks.into_iter().enumerate().filter(|(_, tokens)| *tokens > 0) {
-            let sequence = &self.running[index];
-            let (from, to) = (sequence.computed, sequence.computed + tokens);
-            let (last, scored) = (sequence.tokens.len() - 1, sequence.wants_prompt_scores());
-            let wants = |i: usize| from + i == last || (scored && from + i < sequence.prompt);
-            self.batch.push(&sequence.tokens[from..to], from, &sequence.blocks, wants);
-            self.batch.wear(sequence.adapter.as_ref());
-            shares.push(Share { index, tokens, rows: (0..tokens).filter(|i| wants(*i)).count() });
+            shares.push(self.share(index, tokens));
         }
         shares
     }
 
-    /// Gives every chunk the blocks that it needs, in order of arrival; the latest arrivals lose theirs when there are
-    /// not enough.
+    /// Puts a sequence's part into the batch.
+    fn share(&mut self, index: usize, tokens: usize) -> Share {
+        let sequence = &self.running[index];
+        let (from, to) = (sequence.computed, sequence.computed + tokens);
+        if !sequence.draft.is_empty() {
+            let rows = tokens + sequence.draft.len();
+            let guessed = [&sequence.tokens[from..to], &sequence.draft].concat();
+            self.batch.push(&guessed, from, &sequence.blocks, |_| true);
+            self.batch.wear(sequence.adapter.as_ref());
+            return Share { index, tokens, rows };
+        }
+        let (last, scored) = (sequence.tokens.len() - 1, sequence.wants_prompt_scores());
+        let wants = |i: usize| from + i == last || (scored && from + i < sequence.prompt);
+        self.batch.push(&sequence.tokens[from..to], from, &sequence.blocks, wants);
+        self.batch.wear(sequence.adapter.as_ref());
+        Share { index, tokens, rows: (0..tokens).filter(|i| wants(*i)).count() }
+    }
+
+    /// Guesses ahead where room is left, in the step and in the cache; nobody is robbed for a guess.
+    fn guess(&mut self, mut left: usize) {
+        for sequence in &mut self.running {
+            sequence.draft.clear();
+            let room = sequence.may_guess().min(left);
+            if !self.limits.guesses || room == 0 {
+                continue;
+            }
+            sequence.drafter.guess(&sequence.tokens, room, &mut sequence.draft);
+            let first = sequence.computed + 1;
+            while sequence.blocks.len() * BLOCK_TOKENS < first + sequence.draft.len() {
+                let Some(block) = self.kv.take() else {
+                    sequence.draft.truncate((sequence.blocks.len() * BLOCK_TOKENS).saturating_sub(first));
+                    break;
+                };
+                sequence.blocks.push(block);
+            }
+            left -= sequence.draft.len();
+        }
+    }
+
+    /// Gives every chunk the blocks that it needs, in order of arrival; when there are not enough, those of the lowest
+    /// priority lose theirs, and of these the latest to come.
     fn give_blocks(&mut self, chunks: &mut Vec<usize>) {
         let mut index = 0;
         while index < self.running.len() {
             let needed = (self.running[index].computed + chunks[index]).div_ceil(BLOCK_TOKENS);
-            while index < self.running.len() && self.running[index].blocks.len() < needed {
-                if let Some(block) = self.kv.take() {
-                    self.running[index].blocks.push(block);
-                    continue;
-                }
-                let Some(mut robbed) = self.running.pop() else { return };
-                chunks.truncate(self.running.len());
-                free(&mut self.kv, &mut robbed);
-                robbed.computed = 0;
-                self.preempted.push_front(robbed);
+            if self.running[index].blocks.len() >= needed {
+                index += 1;
+            } else if let Some(block) = self.kv.take() {
+                self.running[index].blocks.push(block);
+            } else if let Some(victim) = self.victim() {
+                self.rob(victim);
+                chunks.remove(victim);
+                index -= usize::from(victim < index);
             }
-            index += 1;
         }
     }
 
@@ -206,13 +250,26 @@ impl<M: CausalModel> Scheduler<M> {
             let rows: Vec<&[f32]> = rows.by_ref().take(share.rows).collect();
             sequence.take_prompt_scores(&rows, &self.vocabulary);
             sequence.computed += share.tokens;
-            let Some(scores) = rows.last().filter(|_| sequence.computed == sequence.tokens.len()) else { continue };
+            sequence.publish(&mut self.kv);
+            if sequence.computed < sequence.tokens.len() {
+                continue;
+            }
             let siblings = std::mem::take(&mut sequence.siblings);
-            let (prompt_blocks, computed) = (sequence.blocks.clone(), sequence.computed);
-            ended[share.index] = sequence.accept(scores, &self.vocabulary);
+            let before = (sequence.blocks.clone(), sequence.computed, sequence.tokens.len());
+            let drafted = sequence.draft.len();
+            ended[share.index] = sequence.accept_all(&rows, &self.vocabulary);
+            let made = sequence.tokens.len() - before.2;
+            if drafted > 0 {
+                sequence.drafter.learn(drafted, sequence.computed - before.1);
+                self.counts.drafted += drafted as u64;
+                self.counts.accepted += (sequence.computed - before.1) as u64;
+                sequence.publish(&mut self.kv);
+            }
+            self.counts.generated_tokens += (made * (1 + siblings.len())) as u64;
+            let Some(scores) = rows.last() else { continue };
             for mut sibling in siblings {
                 if !sibling.accept(scores, &self.vocabulary) {
-                    share_blocks(&mut self.kv, &mut sibling, &prompt_blocks, computed);
+                    sibling.share(&mut self.kv, &before.0, before.1);
                     born.push(sibling);
                 }
             }
@@ -222,7 +279,7 @@ impl<M: CausalModel> Scheduler<M> {
         self.running.retain_mut(|sequence| {
             let stays = !ended.next().unwrap_or(false);
             if !stays {
-                free(kv, sequence);
+                sequence.free(kv);
             }
             stays
         });
@@ -236,34 +293,10 @@ impl<M: CausalModel> Scheduler<M> {
             if sequence.computed > 0 && self.running.len() < self.limits.max_batch {
                 self.running.push(sequence);
             } else {
-                free(&mut self.kv, &mut sequence);
-                sequence.computed = 0;
+                sequence.free(&mut self.kv);
                 self.preempted.push_back(sequence);
             }
         }
-    }
-}
-
-/// Lets a new answer use the prompt's full blocks and a copy of the last, if there is a block for it.
-fn share_blocks(kv: &mut KvPool, sequence: &mut Sequence, blocks: &[BlockId], computed: usize) {
-    let full = computed / BLOCK_TOKENS;
-    let copy = match blocks.get(full) {
-        Some(last) => match kv.copy(*last) {
-            Some(copy) => Some(copy),
-            None => return,
-        },
-        None => None,
-    };
-    for block in &blocks[..full] {
-        kv.share(*block);
-    }
-    sequence.blocks = blocks[..full].iter().copied().chain(copy).collect();
-    sequence.computed = computed;
-}
-
-fn free(kv: &mut KvPool, sequence: &mut Sequence) {
-    for block in sequence.blocks.drain(..) {
-        kv.release(block);
     }
 }
 

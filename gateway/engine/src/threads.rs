@@ -12,10 +12,19 @@ pub(crate) struct Threads {
 
 impl Threads {
     /// `count` threads in all, 0 taken as 1.
+    #[cfg(test)]
     pub(crate) fn new(count: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        Self::standing_back(count, 0)
+    }
+
+    /// `count` threads in all, 0 taken as 1, so far behind others.
+    pub(crate) fn standing_back(count: usize, nice: u8) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = match count {
             0 | 1 => None,
-            n => Some(rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("engine-{i}")).build()?),
+            n => {
+                let builder = rayon::ThreadPoolBuilder::new().num_threads(n).thread_name(|i| format!("engine-{i}"));
+                Some(builder.start_handler(move |_| stand_back(nice)).build()?)
+            }
         };
         Ok(Self { pool, count: count.max(1) })
     }
@@ -36,7 +45,46 @@ impl Threads {
     }
 }
 
+/// Lets this thread stand behind others of the processor, so that who only passes calls on is not kept waiting by who
+/// computes. Where the system does not let it, it stays as it is.
+#[cfg(target_os = "linux")]
+pub(crate) fn stand_back(nice: u8) {
+    if nice == 0 {
+        return;
+    }
+    // On Linux a niceness is a thread's own, and no process at all means the calling thread.
+    if let Err(error) = rustix::process::setpriority_process(None, i32::from(nice)) {
+        tracing::warn!(%error, "the engine's threads cannot stand behind others");
+    }
+}
+
+/// Elsewhere a niceness is the whole process's, which serves calls too.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stand_back(_nice: u8) {}
+
 /// Cores less one, so that the rest of the program keeps its latency; at least one.
 pub(crate) fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().saturating_sub(1).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_engines_own_threads_stand_back() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = nice();
+        let inside = std::thread::spawn(move || {
+            stand_back(7);
+            nice()
+        });
+        assert_eq!((inside.join().unwrap(), nice()), (before.max(7), before));
+        let mut found = vec![0.0; 8];
+        let threads = Threads::standing_back(2, 5).unwrap();
+        threads.chunks(&mut found, 1, |_, out| out[0] = nice() as f32);
+        assert!(found.iter().all(|nice| *nice >= 5.0), "{found:?}");
+        assert_eq!(nice(), before);
+    }
 }

@@ -109,6 +109,129 @@ fn answers_are_bit_for_bit_the_same_alone_batched_and_in_pieces() {
 
 #[test]
 #[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
+fn found_guessed_and_drawn_tokens_are_bit_for_bit_the_same() {
+    let story =
+        "Once upon a time a fox lived by the river, and every morning the fox walked along the river. ".repeat(5);
+    let asks: Vec<GenerateRequest> = (0..6)
+        .map(|i| {
+            let question = ["Repeat the story word by word.", "Who lived where?", "Say it again."][i % 3];
+            let mut request = GenerateRequest { logprobs: Some(0), ..chat(&format!("{story}\n{question}"), 48) };
+            if i % 2 == 1 {
+                request.sampling =
+                    Sampling { temperature: 0.8, top_p: 0.95, seed: Some(i as u64), ..Sampling::default() };
+            }
+            request
+        })
+        .collect();
+    let expected: Vec<Answer> = asks
+        .iter()
+        .map(|ask| {
+            // A new engine for each: nothing is found.
+            let single = load(|o| (o.max_batch, o.step_tokens, o.threads) = (1, 512, 1));
+            collect(single.submit(ask.clone()).unwrap())
+        })
+        .collect();
+    for (max_batch, step_tokens, megabytes, prompt_lookup) in
+        [(6, 128, 256, true), (4, 40, 24, true), (6, 64, 256, false)]
+    {
+        let engine = load(|o| {
+            (o.max_batch, o.step_tokens, o.prompt_lookup) = (max_batch, step_tokens, prompt_lookup);
+            o.kv_cache_bytes = megabytes << 20;
+        });
+        for round in 0..2 {
+            let all: Vec<Generation> = asks.iter().map(|ask| engine.submit(ask.clone()).unwrap()).collect();
+            for (generation, expected) in all.into_iter().zip(&expected) {
+                assert_eq!(
+                    collect(generation),
+                    *expected,
+                    "{max_batch} {step_tokens} {megabytes} {prompt_lookup} {round}"
+                );
+            }
+        }
+        let report = engine.report();
+        println!("{report:?}");
+        assert!(report.cached_tokens > 0 && (report.drafted > 0) == prompt_lookup);
+    }
+}
+
+#[test]
+#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
+fn a_found_prefix_of_512_tokens_is_there_at_once() {
+    let engine = load(|_| {});
+    let clock = tidegate_core::clock::SystemClock;
+    let first_token = |salt: u32, tail: u32| {
+        let tokens: Vec<u32> = (0..512).map(|i| 100 + (i * 7919 + salt * 104_729) % 40_000).chain([tail]).collect();
+        let request = GenerateRequest { prompt: Prompt::Tokens(tokens), ..chat("", 1) };
+        let began = tidegate_core::Clock::now(&clock);
+        let mut generation = engine.submit(request).unwrap();
+        let mut found = 0;
+        while let Some(event) = generation.blocking_next() {
+            if let GenerationEvent::Started { cached_tokens, .. } = event {
+                found = cached_tokens;
+            }
+        }
+        (began.elapsed().as_secs_f64(), found)
+    };
+    let mut ratios: Vec<f64> = (0..7)
+        .map(|salt| {
+            let (cold, none) = first_token(salt, 50);
+            let (found, all) = first_token(salt, 60);
+            assert_eq!((none, all), (0, 512));
+            println!("cold {:.1} ms, found {:.1} ms", cold * 1e3, found * 1e3);
+            found / cold
+        })
+        .collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    println!("figure: found / cold: {:.4} ({:.4} to {:.4})", ratios[3], ratios[0], ratios[6]);
+    assert!(ratios[3] <= 0.05);
+}
+
+#[test]
+#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
+fn steps_go_into_the_model() {
+    for (name, temperature, top_p, streams) in [
+        ("likeliest", 0.0, 1.0, 1),
+        ("drawn", 1.0, 1.0, 1),
+        ("drawn of a nucleus", 0.8, 0.95, 1),
+        ("drawn of a nucleus", 0.8, 0.95, 16),
+    ] {
+        let engine = load(|_| {});
+        let ask = |i: u64| {
+            let sampling = Sampling { temperature, top_p, seed: Some(i), ..Sampling::default() };
+            engine.submit(GenerateRequest { sampling, ..chat("Write a long story.", 100) }).unwrap()
+        };
+        let all: Vec<Generation> = (0..streams).map(ask).collect();
+        all.into_iter().for_each(|generation| drop(collect(generation)));
+        let report = engine.report();
+        let around = 100.0 * (report.step_time - report.model_time).as_secs_f64() / report.step_time.as_secs_f64();
+        println!("figure: {name}, {streams} at once: {around:.2} % of a step is around the model ({report:?})");
+        assert!(around <= 2.0, "{around} %");
+    }
+}
+
+#[test]
+#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
+fn an_answer_that_repeats_its_prompt_comes_sooner_by_guesses() {
+    let list = "apples, pears, plums, cherries, grapes, lemons, oranges, figs, dates, melons, ".repeat(3);
+    let run = |prompt_lookup: bool| {
+        let engine = load(|o| o.prompt_lookup = prompt_lookup);
+        let request = GenerateRequest { prompt: Prompt::Text(list.clone()), ..chat("", 120) };
+        let answer = collect(engine.submit(request).unwrap());
+        (answer, engine.report())
+    };
+    let (plain, before) = run(false);
+    let (guessed, after) = run(true);
+    assert_eq!(plain, guessed);
+    let ratio = before.step_time.as_secs_f64() / after.step_time.as_secs_f64();
+    println!(
+        "figure: {} steps, by guesses {} ({} of {} right): {ratio:.2} times as fast",
+        before.steps, after.steps, after.accepted, after.drafted
+    );
+    assert!(after.steps * 2 < before.steps && ratio > 1.0);
+}
+
+#[test]
+#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
 fn every_position_agrees_with_candles_llama() {
     let text = "The quick brown fox jumps over the lazy dog. In 1969, two astronauts walked on the Moon; their names were \
                 Neil Armstrong and Buzz Aldrin. fn main() { println!(\"hello\"); } Zwölf Boxkämpfer jagen Viktor.";
@@ -210,7 +333,7 @@ fn a_caller_that_leaves_stops_the_work() {
     while !matches!(generation.blocking_next(), Some(GenerationEvent::Text { .. })) {}
     drop(generation);
     collect(engine.submit(chat("Hi", 2)).unwrap());
-    assert!(engine.steps() < 200, "{} steps: the story was told to nobody", engine.steps());
+    assert!(engine.report().steps < 200, "{} steps: the story was told to nobody", engine.report().steps);
 }
 
 #[test]

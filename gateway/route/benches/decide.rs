@@ -110,6 +110,7 @@ fn route(arms: u32) -> RouteSpec {
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
+        priority: tidegate_core::spec::Priority::Normal,
     }
 }
 

@@ -72,6 +72,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
         hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
+        priority: tidegate_core::spec::Priority::Normal,
     };
     let arm = Arm {
         adapter: None,

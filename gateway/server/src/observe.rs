@@ -4,6 +4,7 @@
 pub(crate) mod adapters;
 pub mod alerts;
 pub(crate) mod endpoints;
+pub(crate) mod engines;
 pub mod exposition;
 pub mod histogram;
 pub mod learning;

@@ -24,6 +24,7 @@ pub(super) fn route(variants: &[&str]) -> RouteSpec {
         retry: RetrySpec { attempts: 1, backoff: Duration::ZERO, budget: 0.0 },
         hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },
+        priority: tidegate_core::spec::Priority::Normal,
         shadows: Vec::new(),
         check: Vec::new(),
         exposes_adapters: false,

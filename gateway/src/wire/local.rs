@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_core::port::backend::Backend;
-use tidegate_core::spec::{LocalSpec, ModelSpec};
+use tidegate_core::spec::{LocalSpec, ModelSpec, Speculation};
 use tidegate_core::{Clock, Dice};
 use tidegate_engine::openai::{LocalEmbedder, LocalGenerator, LocalReranker};
 use tidegate_engine::{EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, RerankOptions, Reranker};
@@ -60,7 +60,10 @@ fn build(
             queue_len: local.queue,
             adapter_bytes: usize::try_from(local.adapter_memory)
                 .context("adapter_memory is larger than this machine can address")?,
+            nice: local.nice,
+            prompt_lookup: local.speculate == Speculation::PromptLookup,
             entropy: dice.next_u64(),
+            clock: Arc::clone(&clock),
             ..EngineOptions::new(path)
         };
         Ok(Arc::new(Engine::load(&options, &mut |_| {})?))

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::port::backend::{Backend, Call, Deadlines};
+use tidegate_core::port::backend::{Backend, Call, Deadlines, Turn};
 use tidegate_core::{Api, ModelName};
 
 /// The longest that one token or one vector may take.
@@ -32,7 +32,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         model: model.clone(),
         body: Bytes::from(body.to_string()),
         headers: Arc::default(),
-        caller: 0,
+        turn: Turn::default(),
         deadlines: Deadlines { connect: LONGEST, first_token: LONGEST, idle: LONGEST, total: LONGEST },
         avoid: None,
         taken: None,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
-use tidegate_core::port::backend::{Backend, Call, Deadlines};
+use tidegate_core::port::backend::{Backend, Call, Deadlines, Turn};
 use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, OutlierSpec, ProxySpec};
 use tidegate_core::{Api, Secret};
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
@@ -50,7 +50,7 @@ fn call(is_stream: bool) -> Call {
         avoid: None,
         taken: None,
         predict: None,
-        caller: 0,
+        turn: Turn::default(),
     }
 }
 

@@ -125,7 +125,7 @@ impl ClassicBackend {
             adapter: None,
             body: Bytes::new(),
             headers: Arc::default(),
-            caller: 0,
+            turn: Turn::default(),
             deadlines: Deadlines { connect: PATIENCE, first_token: PATIENCE, idle: PATIENCE, total: PATIENCE },
             avoid: None,
             taken: None,

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 use tidegate_core::spec::{
     AuthSpec, Balance, ClassicSpec, Device, Dialect, EndpointSpec, LocalSpec, OpenAiSpec, OutlierSpec, ProviderKind,
-    ProviderSpec, ProxySpec,
+    ProviderSpec, ProxySpec, Speculation,
 };
 use tidegate_core::{EndpointName, Secret};
 
@@ -169,7 +169,43 @@ record! {
             /// Memory for LoRA adapters of each model; 256MiB by default. Beyond it, those that are idle longest go, and are
             /// read again when a call needs them.
             adapter_memory: At<Size>,
+            /// How tokens are guessed ahead, several of which are then computed at once; `off` by default. Answers stay
+            /// the same, and those that repeat their prompt come sooner.
+            speculate: SpeculateFile,
+            /// How far its threads stand behind those that serve calls, where both want one core: 0 (not at all) to 19;
+            /// 10 by default.
+            nice: At<Nice>,
         }
+    }
+}
+
+choice! {
+    /// How tokens are guessed ahead.
+    SpeculateFile {
+        words {
+            /// Not at all.
+            Off = "off",
+            /// What followed the last words where they stood before, in the prompt or the answer.
+            PromptLookup = "prompt_lookup",
+        }
+    }
+}
+
+/// A niceness of threads, 0 to 19.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nice(u8);
+
+impl Scalar for Nice {
+    const WHAT: &'static str = "a whole number from 0 to 19";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let given = text.parse().ok().filter(|nice| *nice <= 19);
+        given.map(Self).ok_or_else(|| Flaw::default().mend("19 stands farthest behind"))
+    }
+
+    fn schema() -> schemars::Schema {
+        let number = schemars::json_schema!({"type": "integer", "minimum": 0, "maximum": 19});
+        schemars::json_schema!({"anyOf": [number, {"type": "string", "pattern": "^\\$\\{"}]})
     }
 }
 
@@ -284,6 +320,11 @@ fn local(raw: &LocalFile) -> LocalSpec {
         max_batch: count(&raw.max_batch).unwrap_or(16),
         queue: count(&raw.queue).unwrap_or(64),
         adapter_memory: raw.adapter_memory.as_ref().map_or(256 << 20, |size| size.value.0),
+        speculate: match raw.speculate {
+            None | Some(SpeculateFile::Off) => Speculation::Off,
+            Some(SpeculateFile::PromptLookup) => Speculation::PromptLookup,
+        },
+        nice: raw.nice.as_ref().map_or(10, |nice| nice.value.0),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::suggest::nearest;
 use http::HeaderName;
 use std::time::Duration;
 use tidegate_core::spec::{
-    Condition, FallbackSpec, Implicit, PolicySpec, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
+    Condition, FallbackSpec, Implicit, PolicySpec, Priority, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
 };
 use tidegate_core::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
@@ -43,6 +43,9 @@ record! {
             hedge: HedgeFile,
             /// How long things may take.
             timeouts: TimeoutFile,
+            /// How its calls stand in the queue of a local model: those of a higher one come first, always; `normal` by
+            /// default.
+            priority: PriorityFile,
             /// Plugins that look at its calls, in order.
             filters: Vec<FilterFile>,
             /// Variants that get copies of calls, and whose answers nobody gets.
@@ -55,6 +58,20 @@ record! {
             expose: Vec<ExposeFile>,
         }
         later { "cache", "match", "description" }
+    }
+}
+
+choice! {
+    /// How calls stand in the queue of a local model.
+    PriorityFile {
+        words {
+            /// Behind all others.
+            Low = "low",
+            /// As most.
+            Normal = "normal",
+            /// Before all others.
+            High = "high",
+        }
     }
 }
 
@@ -268,6 +285,11 @@ pub(crate) fn check(
         retry: retry(raw.retry),
         hedge,
         timeouts,
+        priority: match raw.priority {
+            Some(PriorityFile::Low) => Priority::Low,
+            None | Some(PriorityFile::Normal) => Priority::Normal,
+            Some(PriorityFile::High) => Priority::High,
+        },
         check: raw.checks.iter().flatten().map(|check| check.value).collect(),
         filters: filter::check(raw.filters.as_deref(), desk.notes),
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),

@@ -3,8 +3,11 @@
 
 use super::BoxFuture;
 use super::adapters::Adapters;
+use crate::spec::Priority;
 use crate::tensor::ModelMeta;
-use crate::{AdapterName, Api, EndpointName, Fault, FaultKind, ModelName, PredictAnswer, PredictRequest, Usage};
+use crate::{
+    AdapterName, Api, EndpointName, Fault, FaultKind, ModelName, PredictAnswer, PredictRequest, Tenant, Usage,
+};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
@@ -48,6 +51,59 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn endpoints(&self) -> Vec<EndpointReport> {
         Vec::new()
     }
+
+    /// How the engine stands that generates here; none of what is elsewhere.
+    fn engine(&self) -> Option<EngineReport> {
+        None
+    }
+}
+
+/// How an engine stands, and what it did since its model was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineReport {
+    /// Answers in work.
+    pub running: usize,
+    /// Calls whose turn has not come.
+    pub waiting: usize,
+    /// Blocks of the cache of keys and values, in all.
+    pub blocks: usize,
+    /// Blocks that answers in work hold.
+    pub blocks_held: usize,
+    /// Blocks that nobody holds, kept for prompts that begin alike.
+    pub blocks_kept: usize,
+    /// Steps computed.
+    pub steps: u64,
+    /// Time of the steps, all of it.
+    pub step_time: Duration,
+    /// Time of the steps that went into the model itself.
+    pub model_time: Duration,
+    /// Tokens of prompts, each prompt once.
+    pub prompt_tokens: u64,
+    /// Those of them that were found in the cache.
+    pub cached_tokens: u64,
+    /// Tokens generated.
+    pub generated_tokens: u64,
+    /// Answers that lost their blocks to others and began again.
+    pub preemptions: u64,
+    /// Calls refused since the queue was full.
+    pub refused: u64,
+    /// Calls whose deadline passed while they waited.
+    pub late: u64,
+    /// Tokens that were guessed ahead.
+    pub drafted: u64,
+    /// Those of them that were right.
+    pub accepted: u64,
+}
+
+/// Whose turn a call is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Whom it is for, as a number: a backend that queues takes turns by it.
+    pub caller: u64,
+    /// For which tenant: what is remembered of its prompts serves no other. Calls of nobody share with one another.
+    pub tenant: Option<Tenant>,
+    /// Before which others it comes.
+    pub priority: Priority,
 }
 
 /// Whether an endpoint takes calls.
@@ -122,8 +178,8 @@ pub struct Call {
     pub body: Bytes,
     /// Headers that go on with it (trace context and what the caller may send through); no hop-by-hop ones, no keys.
     pub headers: Arc<HeaderMap>,
-    /// Whom it is for, as a number: a backend that queues takes turns by it.
-    pub caller: u64,
+    /// Whose turn it is.
+    pub turn: Turn,
     /// Until when what must have happened.
     pub deadlines: Deadlines,
     /// An endpoint that failed this call before, or that is asked already: take another if there is one.

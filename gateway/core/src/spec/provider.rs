@@ -175,6 +175,20 @@ pub struct LocalSpec {
     pub queue: usize,
     /// Memory for LoRA adapters, in bytes for each model; those that are idle longest are read again when they are needed.
     pub adapter_memory: u64,
+    /// How tokens are guessed ahead.
+    pub speculate: Speculation,
+    /// How far its threads stand behind those of the same processor that serve calls: 0 (not at all) to 19.
+    pub nice: u8,
+}
+
+/// How a local model guesses tokens ahead, to compute several at once; answers stay the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Speculation {
+    /// Not at all.
+    #[default]
+    Off,
+    /// What followed the last words where they stood before, in the prompt or the answer.
+    PromptLookup,
 }
 
 /// Where a local model runs.

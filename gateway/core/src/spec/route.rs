@@ -32,6 +32,8 @@ pub struct RouteSpec {
     pub hedge: Option<HedgeSpec>,
     /// How long things may take.
     pub timeouts: TimeoutSpec,
+    /// How its calls stand in the queue of a local model.
+    pub priority: Priority,
     /// Which plugins look at calls and answers, in order.
     pub filters: Vec<FilterSpec>,
     /// What gets copies of calls.
@@ -49,6 +51,36 @@ impl RouteSpec {
         let is_learnt =
             matches!(&self.policy, PolicySpec::Learned(learned) if learned.reward == RewardSource::Call(form));
         is_learnt || self.check.contains(&form)
+    }
+}
+
+/// How calls stand in the queue of a local model: those of a higher one come first, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Nobody waits for it: copies for shadows.
+    Background,
+    /// Behind all other callers.
+    Low,
+    /// As most.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
+}
+
+impl Priority {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Background, Self::Low, Self::Normal, Self::High];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::adapters::Adapters;
-use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
+use tidegate_core::port::backend::{Answer, Backend, Call, EngineReport, Frames};
 use tidegate_core::{Api, Clock, Dice, Fault, FaultKind, Usage};
 
 /// What the old interface produces where the caller names no limit.
@@ -49,20 +49,20 @@ impl LocalGenerator {
     }
 
     /// Begins a call.
-    async fn begin(&self, call: Call) -> Result<Work, Fault> {
+    async fn begin(&self, call: Call, within: Duration) -> Result<Work, Fault> {
         let adapter = match &call.adapter {
             Some(name) => Some(self.adapters().worn(name).await?),
             None => None,
         };
         if call.body.len() <= SMALL {
-            return self.submit(&call, adapter);
+            return self.submit(&call, adapter, within);
         }
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.submit(&call, adapter)).await.map_err(Fault::internal)?
+        tokio::task::spawn_blocking(move || this.submit(&call, adapter, within)).await.map_err(Fault::internal)?
     }
 
-    /// Reads a call into jobs and submits them.
-    fn submit(&self, call: &Call, adapter: Option<AdapterHandle>) -> Result<Work, Fault> {
+    /// Reads a call into jobs and submits them; their turn is to come within so long.
+    fn submit(&self, call: &Call, adapter: Option<AdapterHandle>, within: Duration) -> Result<Work, Fault> {
         let mut plan = match call.api {
             Api::ChatCompletions => chat_plan(&call.body)?,
             Api::Completions => completion_plan(&call.body)?,
@@ -80,13 +80,23 @@ impl LocalGenerator {
             self.dice.next_u64()
         );
         let head = Head { id, created: self.clock.unix_ms() / 1000, model: plan.model, usage: plan.usage };
-        let mut generations = VecDeque::new();
         for request in &mut plan.requests {
-            request.caller = call.caller;
+            request.caller = call.turn.caller;
+            request.tenant.clone_from(&call.turn.tenant);
+            request.priority = call.turn.priority;
+            request.deadline = self.clock.now().checked_add(within);
             request.adapter.clone_from(&adapter);
-            generations.push_back(self.engine.submit(request.clone()).map_err(refused)?);
         }
-        Ok(Work { head, chat: plan.chat, logprobs: plan.logprobs, n: plan.n, running: generations, prompt: 0 })
+        let generations = self.engine.submit_all(plan.requests).map_err(refused)?.into();
+        Ok(Work {
+            head,
+            chat: plan.chat,
+            logprobs: plan.logprobs,
+            n: plan.n,
+            running: generations,
+            prompt: 0,
+            begun: false,
+        })
     }
 }
 
@@ -94,18 +104,19 @@ impl Backend for LocalGenerator {
     fn complete(&self, call: Call) -> BoxFuture<'_, Result<Answer, Fault>> {
         Box::pin(async move {
             let total = call.deadlines.total;
-            let work = self.begin(call).await?;
-            tokio::time::timeout(total, work.whole()).await.map_err(|_| too_slow(total))?
+            let mut work = self.begin(call, total).await?;
+            let done = tokio::time::timeout(total, work.whole()).await;
+            done.unwrap_or_else(|_| Err(too_slow(total, work.begun)))
         })
     }
 
     fn stream(&self, call: Call) -> BoxFuture<'_, Result<Frames, Fault>> {
         Box::pin(async move {
             let limit = call.deadlines.first_token;
-            let mut events = EventFrames::new(self.begin(call).await?);
+            let mut events = EventFrames::new(self.begin(call, limit).await?);
             let first =
                 tokio::time::timeout(limit, std::future::poll_fn(|cx| Pin::new(&mut events).poll_next(cx))).await;
-            match first.map_err(|_| too_slow(limit))? {
+            match first.map_err(|_| too_slow(limit, events.work.begun))? {
                 Some(Ok(first)) => events.first = Some(first),
                 Some(Err(fault)) => return Err(fault),
                 None => return Err(Fault::internal("a generation ended without an event")),
@@ -120,6 +131,10 @@ impl Backend for LocalGenerator {
 
     fn adapters(&self) -> Option<Arc<dyn Adapters>> {
         Some(Arc::new(self.adapters()))
+    }
+
+    fn engine(&self) -> Option<EngineReport> {
+        Some(self.engine.report())
     }
 }
 
@@ -251,8 +266,6 @@ fn generation(
         .filter(|stop| !stop.is_empty())
         .collect();
     Ok(GenerateRequest {
-        caller: 0,
-        adapter: None,
         prompt,
         n: body.n.unwrap_or(1) as usize,
         max_tokens,
@@ -260,13 +273,14 @@ fn generation(
         stop,
         logprobs,
         echo,
+        ..GenerateRequest::default()
     })
 }
 
 fn refused(error: SubmitError) -> Fault {
     match error {
-        SubmitError::QueueFull { .. } => {
-            Fault::new(FaultKind::Overloaded, error.to_string()).after(Duration::from_secs(1))
+        SubmitError::QueueFull { wait, .. } => {
+            Fault::new(FaultKind::Overloaded, error.to_string()).after(wait).with_upstream_status(429)
         }
         SubmitError::PromptTooLong { .. } => {
             Fault { param: Some("messages".into()), ..Fault::new(FaultKind::ContextLength, error.to_string()) }
@@ -278,10 +292,16 @@ fn refused(error: SubmitError) -> Fault {
 }
 
 fn broken(error: &GenerateError) -> Fault {
-    Fault::internal(error)
+    match error {
+        GenerateError::Late { .. } => Fault::new(FaultKind::UpstreamTimeout, error.to_string()),
+        _ => Fault::internal(error),
+    }
 }
 
-fn too_slow(limit: Duration) -> Fault {
+fn too_slow(limit: Duration, begun: bool) -> Fault {
+    if !begun {
+        return broken(&GenerateError::Late { waited: limit });
+    }
     Fault::new(FaultKind::UpstreamTimeout, format!("the local model gave no answer within {} s", limit.as_secs_f64()))
 }
 
@@ -294,11 +314,13 @@ struct Work {
     n: usize,
     running: VecDeque<Generation>,
     prompt: usize,
+    /// Whether its turn has come.
+    begun: bool,
 }
 
 impl Work {
     /// Runs to the end.
-    async fn whole(mut self) -> Result<Answer, Fault> {
+    async fn whole(&mut self) -> Result<Answer, Fault> {
         let mut choices: Vec<Part> = Vec::new();
         let mut usage = Usage::default();
         while let Some(mut generation) = self.running.pop_front() {
@@ -306,7 +328,11 @@ impl Work {
             choices.resize_with(first + self.n, Part::default);
             while let Some(event) = generation.next().await {
                 match event {
-                    GenerationEvent::Started { prompt_tokens } => usage.prompt += prompt_tokens as u64,
+                    GenerationEvent::Started { prompt_tokens, cached_tokens } => {
+                        self.begun = true;
+                        usage.prompt += prompt_tokens as u64;
+                        usage.cached += cached_tokens as u64;
+                    }
                     GenerationEvent::Prompt { text, tokens } => {
                         choices[first..].iter_mut().for_each(|part| part.echo(&text, &tokens));
                     }
@@ -393,8 +419,10 @@ impl EventFrames {
     fn told(&mut self, event: GenerationEvent) -> Result<String, Fault> {
         let base = self.work.prompt * self.work.n;
         Ok(match event {
-            GenerationEvent::Started { prompt_tokens } => {
+            GenerationEvent::Started { prompt_tokens, cached_tokens } => {
+                self.work.begun = true;
                 self.usage.prompt += prompt_tokens as u64;
+                self.usage.cached += cached_tokens as u64;
                 String::new()
             }
             GenerationEvent::Prompt { text, tokens } => (base..base + self.work.n)
@@ -475,7 +503,10 @@ const fn word(reason: FinishReason) -> &'static str {
 }
 
 fn shown(usage: &Usage) -> Value {
-    json!({"prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "total_tokens": usage.total()})
+    json!({
+        "prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "total_tokens": usage.total(),
+        "prompt_tokens_details": {"cached_tokens": usage.cached},
+    })
 }
 
 fn entry(token: &TokenLogprob) -> Value {

@@ -67,7 +67,9 @@ impl Backend for LocalEmbedder {
 
 fn refused(error: EmbedError) -> Fault {
     match error {
-        EmbedError::QueueFull => Fault::new(FaultKind::Overloaded, error.to_string()).after(Duration::from_secs(1)),
+        EmbedError::QueueFull => {
+            Fault::new(FaultKind::Overloaded, error.to_string()).after(Duration::from_secs(1)).with_upstream_status(429)
+        }
         EmbedError::TooLong { .. } => {
             Fault { param: Some("input".into()), ..Fault::new(FaultKind::ContextLength, error.to_string()) }
         }

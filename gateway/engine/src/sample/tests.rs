@@ -68,6 +68,26 @@ fn a_wide_nucleus_is_found_in_a_large_vocabulary() {
 }
 
 #[test]
+fn the_nucleus_is_that_of_sorting_all() {
+    for (scale, top_p) in [(1.0, 0.5), (4.0, 0.1), (4.0, 0.9), (0.2, 0.99), (9.0, 0.9999), (0.01, 0.999)] {
+        let options = Sampling { top_p, ..Sampling::default() };
+        let mut sampler = sampler(options, 1, 0);
+        sampler.scores = wave(5003).iter().map(|v| v * scale).collect();
+        let total = sampler.isa.exp_sum(&mut sampler.scores);
+        let kept = sampler.keep(total);
+        let mut all: Vec<u32> = (0..5003).collect();
+        all.sort_by(|a, b| sampler.scores[*b as usize].total_cmp(&sampler.scores[*a as usize]).then(a.cmp(b)));
+        let mut mass = 0.0;
+        let naive = all.iter().position(|t| {
+            mass += sampler.scores[*t as usize];
+            mass >= top_p * total
+        });
+        let naive = naive.map_or(all.len(), |last| last + 1);
+        assert_eq!(sampler.order[..kept], all[..naive], "{scale} {top_p}");
+    }
+}
+
+#[test]
 fn frequencies_are_those_of_the_model() {
     let logits: Vec<f32> = [0.6f32, 0.3, 0.1].iter().map(|p| p.ln()).collect();
     let tokens = drawn(&Sampling::default(), &logits, 20_000);

@@ -2,34 +2,20 @@
 //! it is made.
 
 use crate::adapter::AdapterHandle;
+use super::draft::Drafter;
+use super::places::Permit;
 use crate::error::GenerateError;
 use crate::generation::{Alternative, FinishReason, GenerationEvent, PromptToken, TokenLogprob};
 use crate::kernel::Isa;
-use crate::kv::BlockId;
+use crate::kv::{BLOCK_TOKENS, BlockId, KvPool, PrefixChain};
 use crate::request::GenerateRequest;
 use crate::sample::{Sampler, logprobs};
 use crate::text::{Delta, TextStream};
 use crate::vocabulary::Vocabulary;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tidegate_core::spec::Priority;
 use tokio::sync::mpsc::UnboundedSender;
-
-/// A place in the queue, given back when the request's turn comes or it is dropped.
-pub(crate) struct Permit(Arc<AtomicUsize>);
-
-impl Permit {
-    /// A place, if fewer than `limit` are taken; else how many are.
-    pub(crate) fn take(waiting: &Arc<AtomicUsize>, limit: usize) -> Result<Self, usize> {
-        let step = |n: usize| (n < limit).then_some(n + 1);
-        waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, step).map(|_| Self(Arc::clone(waiting)))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// A request that was checked and tokenised.
 pub(crate) struct Job {
@@ -42,8 +28,19 @@ pub(crate) struct Job {
     /// What `echo` gives back.
     pub(crate) echo: Option<String>,
     pub(crate) events: UnboundedSender<GenerationEvent>,
+    /// Since when it waits.
+    pub(crate) since: Instant,
+    /// The prompt's full blocks, to be found again.
+    pub(crate) prefix: PrefixChain,
     #[expect(dead_code, reason = "held until the request's turn comes, never looked at")]
-    pub(crate) permit: Option<Permit>,
+    pub(crate) permit: Option<Arc<Permit>>,
+}
+
+impl Job {
+    /// Whether the scores at every position of the prompt are wanted, so that all of it must be computed.
+    pub(super) fn wants_prompt_scores(&self) -> bool {
+        self.echo.is_some() && self.request.logprobs.is_some()
+    }
 }
 
 /// What `echo` wants and has.
@@ -58,6 +55,7 @@ struct Echo {
 /// An answer in work.
 pub(super) struct Sequence {
     pub(super) caller: u64,
+    pub(super) priority: Priority,
     /// Prompt and answer.
     pub(super) tokens: Vec<u32>,
     /// Tokens of the prompt.
@@ -65,6 +63,12 @@ pub(super) struct Sequence {
     /// Tokens whose keys and values are in `blocks`.
     pub(super) computed: usize,
     pub(super) blocks: Vec<BlockId>,
+    /// Tokens guessed ahead for this step.
+    pub(super) draft: Vec<u32>,
+    pub(super) drafter: Drafter,
+    pub(super) prefix: PrefixChain,
+    /// Blocks that others may find already.
+    published: usize,
     /// Other answers to the same prompt, which wait for it to be computed.
     pub(super) siblings: Vec<Sequence>,
     /// What the model wears for it; its generation is in the keys of what is cached.
@@ -84,10 +88,15 @@ impl Sequence {
     pub(super) fn begin(job: Job, isa: Isa) -> Self {
         let make = |index: usize, job: &Job| Self {
             caller: job.caller,
+            priority: job.request.priority,
             tokens: job.tokens.clone(),
             prompt: job.tokens.len(),
             computed: 0,
             blocks: Vec::new(),
+            draft: Vec::new(),
+            drafter: Drafter::default(),
+            prefix: job.prefix.clone(),
+            published: 0,
             siblings: Vec::new(),
             adapter: job.request.adapter.clone(),
             index,
@@ -118,6 +127,82 @@ impl Sequence {
     /// Tokens that must still be computed before the next can be chosen.
     pub(super) fn missing(&self) -> usize {
         self.tokens.len() - self.computed
+    }
+
+    /// Tokens that may be guessed ahead: the last one is never, nor any before the prompt is whole and told.
+    pub(super) fn may_guess(&self) -> usize {
+        let waits = self.missing() != 1 || !self.siblings.is_empty() || self.wants_prompt_scores();
+        let made = self.tokens.len() - self.prompt;
+        if waits { 0 } else { self.max_tokens.saturating_sub(made + 1) }
+    }
+
+    /// Takes over what the cache has of its beginning. One token is always left to compute, since its scores say what
+    /// comes next: where all are there, it gets a copy of the last block to write it into.
+    pub(super) fn adopt(&mut self, kv: &mut KvPool) {
+        if self.wants_prompt_scores() {
+            return;
+        }
+        self.prefix.cover(&self.tokens);
+        for key in self.prefix.keys() {
+            let Some(block) = kv.find(*key) else { break };
+            self.blocks.push(block);
+        }
+        self.published = self.blocks.len();
+        self.computed = self.blocks.len() * BLOCK_TOKENS;
+        if self.computed < self.tokens.len() {
+            return;
+        }
+        self.published -= 1;
+        let Some(last) = self.blocks.pop() else { return };
+        match kv.copy(last) {
+            Some(copy) => {
+                self.blocks.push(copy);
+                self.computed = self.tokens.len() - 1;
+            }
+            None => self.computed -= BLOCK_TOKENS,
+        }
+        kv.release(last);
+    }
+
+    /// Lets others find the blocks that are full by now.
+    pub(super) fn publish(&mut self, kv: &mut KvPool) {
+        let full = self.computed / BLOCK_TOKENS;
+        if full <= self.published {
+            return;
+        }
+        self.prefix.cover(&self.tokens[..self.computed]);
+        let fresh = self.published..full;
+        for (block, key) in self.blocks[fresh.clone()].iter_mut().zip(&self.prefix.keys()[fresh]) {
+            *block = kv.publish(*block, *key);
+        }
+        self.published = full;
+    }
+
+    /// Uses another answer's full blocks and a copy of its last, if there is a block for that.
+    pub(super) fn share(&mut self, kv: &mut KvPool, blocks: &[BlockId], computed: usize) {
+        let full = computed / BLOCK_TOKENS;
+        let copy = match blocks.get(full) {
+            Some(last) => match kv.copy(*last) {
+                Some(copy) => Some(copy),
+                None => return,
+            },
+            None => None,
+        };
+        for block in &blocks[..full] {
+            kv.share(*block);
+        }
+        self.blocks = blocks[..full].iter().copied().chain(copy).collect();
+        (self.computed, self.published) = (computed, full);
+    }
+
+    /// Gives up its blocks, the last ones first: of what is kept they are then forgotten first, and the beginning, which
+    /// more prompts have, last.
+    pub(super) fn free(&mut self, kv: &mut KvPool) {
+        for block in self.blocks.drain(..).rev() {
+            kv.release(block);
+        }
+        self.draft.clear();
+        (self.computed, self.published) = (0, 0);
     }
 
     /// Whether the scores at every position of the prompt are wanted, and not all there.
@@ -168,6 +253,25 @@ impl Sequence {
         let event = GenerationEvent::Prompt { text: echo.text.clone(), tokens: tokens.collect() };
         self.echo = None;
         self.send(event);
+    }
+
+    /// Chooses tokens by the scores at the last token and at each guess behind it, as long as the guesses are right; true
+    /// when the answer is complete. Each token is chosen by the scores and the draw that it would have had without
+    /// guesses.
+    pub(super) fn accept_all(&mut self, rows: &[&[f32]], vocabulary: &Vocabulary) -> bool {
+        let draft = std::mem::take(&mut self.draft);
+        let rows = if draft.is_empty() { &rows[rows.len().saturating_sub(1)..] } else { rows };
+        let mut guesses = draft.iter();
+        for scores in rows {
+            if self.accept(scores, vocabulary) {
+                return true;
+            }
+            if guesses.next() != self.tokens.last() {
+                break;
+            }
+            self.computed += 1;
+        }
+        false
     }
 
     /// Chooses the next token and sends what can be sent; true when the answer is complete.

@@ -1,46 +1,81 @@
-//! Requests whose turn has not come, by caller: the caller with the fewest answers in work is served first, and among
-//! equals they take turns.
+//! Calls whose turn has not come, by priority and by caller: of the highest priority, the caller with the fewest answers
+//! in work is served first, and among equals they take turns; of one caller, what must be answered soonest.
 
 use super::sequence::Job;
 use std::collections::VecDeque;
+use std::time::Instant;
+use tidegate_core::spec::Priority;
 
 /// The queues.
 #[derive(Default)]
 pub(super) struct Waiting {
+    /// One for each priority, the lowest first.
+    lanes: [Lane; Priority::ALL.len()],
+}
+
+/// Those of one priority.
+#[derive(Default)]
+struct Lane {
     /// A queue for each caller that waits, the one served longest ago first.
     callers: VecDeque<(u64, VecDeque<Job>)>,
 }
 
+/// Where the next one stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) priority: Priority,
+    caller: usize,
+}
+
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
-        self.callers.is_empty()
+        self.lanes.iter().all(|lane| lane.callers.is_empty())
     }
 
     pub(super) fn push(&mut self, job: Job) {
-        match self.callers.iter_mut().find(|(caller, _)| *caller == job.caller) {
-            Some((_, queue)) => queue.push_back(job),
-            None => self.callers.push_back((job.caller, VecDeque::from([job]))),
+        let callers = &mut self.lanes[job.request.priority as usize].callers;
+        match callers.iter_mut().find(|(caller, _)| *caller == job.caller) {
+            Some((_, queue)) => {
+                let at = queue.partition_point(|other| due(other) <= due(&job));
+                queue.insert(at, job);
+            }
+            None => callers.push_back((job.caller, VecDeque::from([job]))),
         }
     }
 
-    /// The next request, unless it does not fit yet: then all wait, so that a long prompt is not passed for ever.
-    pub(super) fn next(&mut self, running: impl Fn(u64) -> usize, fits: impl Fn(&Job) -> bool) -> Option<Job> {
-        let (at, _) = self.callers.iter().enumerate().min_by_key(|(i, (caller, _))| (running(*caller), *i))?;
-        if !self.callers[at].1.front().is_some_and(fits) {
-            return None;
-        }
-        let (caller, mut queue) = self.callers.remove(at)?;
+    /// Whose turn is next. Who does not fit yet is not passed, or a long prompt would wait for ever.
+    pub(super) fn next(&self, running: impl Fn(u64) -> usize) -> Option<Place> {
+        let (lane, priority) = self.lanes.iter().zip(Priority::ALL).rev().find(|(lane, _)| !lane.callers.is_empty())?;
+        let least = lane.callers.iter().enumerate().min_by_key(|(i, (caller, _))| (running(*caller), *i));
+        least.map(|(caller, _)| Place { priority, caller })
+    }
+
+    pub(super) fn at(&self, place: Place) -> Option<&Job> {
+        self.lanes[place.priority as usize].callers.get(place.caller)?.1.front()
+    }
+
+    pub(super) fn take(&mut self, place: Place) -> Option<Job> {
+        let callers = &mut self.lanes[place.priority as usize].callers;
+        let (caller, mut queue) = callers.remove(place.caller)?;
         let job = queue.pop_front();
         if !queue.is_empty() {
-            self.callers.push_back((caller, queue));
+            callers.push_back((caller, queue));
         }
         job
     }
 
-    pub(super) fn drop_cancelled(&mut self) {
-        for (_, queue) in &mut self.callers {
-            queue.retain(|job| !job.events.is_closed());
+    /// Keeps those of whom `stays` says so.
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(&Job) -> bool) {
+        for lane in &mut self.lanes {
+            for (_, queue) in &mut lane.callers {
+                queue.retain(&mut stays);
+            }
+            lane.callers.retain(|(_, queue)| !queue.is_empty());
         }
-        self.callers.retain(|(_, queue)| !queue.is_empty());
     }
+}
+
+/// When it must be answered; what never must comes last.
+fn due(job: &Job) -> (bool, Option<Instant>) {
+    (job.request.deadline.is_none(), job.request.deadline)
 }

@@ -37,6 +37,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
         retry: RetrySpec { attempts, backoff: BACKOFF, budget: 0.2 },
         hedge: None,
         timeouts: TimeoutSpec { connect: second, first_token: 10 * second, idle: 10 * second, total: 60 * second },
+        priority: tidegate_core::spec::Priority::Normal,
     }
 }
 

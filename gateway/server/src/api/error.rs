@@ -35,6 +35,10 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
         FaultKind::UpstreamRateLimited => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", Some("upstream_rate_limited"))
         }
+        // A local model's queue: who asks less often is served.
+        FaultKind::Overloaded if fault.upstream_status == Some(429) => {
+            (StatusCode::TOO_MANY_REQUESTS, "overloaded_error", Some("overloaded"))
+        }
         FaultKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("overloaded")),
         FaultKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error", Some("unavailable")),
         FaultKind::NotDurable => (StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("not_durable")),
@@ -200,6 +204,13 @@ mod tests {
         assert_eq!(shown(422), (422, "invalid_request_error".to_owned(), "pii".into()));
         assert_eq!(shown(403), (403, "permission_error".to_owned(), "pii".into()));
         assert_eq!(shown(200).0, 400, "no refusal is a success");
+    }
+
+    #[test]
+    fn a_full_queue_here_is_a_429_and_elsewhere_a_503() {
+        let full = Fault::new(FaultKind::Overloaded, "x");
+        assert_eq!(face(&full).0.as_u16(), 503);
+        assert_eq!(face(&full.with_upstream_status(429)).0.as_u16(), 429);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::port::backend::Call;
+use tidegate_core::port::backend::{Call, Turn};
 use tidegate_core::port::shadow::{Copied, Place, Primary, Shadow};
+use tidegate_core::spec::Priority;
 use tidegate_core::{Dice, Ledger};
 
 /// The most of one answer that is kept to be compared; a longer one is not compared.
@@ -73,7 +74,8 @@ impl Copies {
         }
         let Some(event) = ledger.event() else { return };
         let (answer, us, usd) = (std::mem::take(&mut self.answer), ledger.elapsed_us(), ledger.cost());
-        for (taker, call, place) in self.wanted.drain(..) {
+        for (taker, mut call, place) in self.wanted.drain(..) {
+            call.turn.tenant = event.tenant.clone();
             let primary = Primary { variant: event.variant.clone(), answer: answer.clone(), us, usd };
             taker.take(Copied { of: event.id, call, stream: self.stream, primary }, place);
         }
@@ -95,8 +97,8 @@ fn call(
         adapter: shadow.arm.adapter.clone(),
         body: splice(arrived, &shadow.arm, front.as_ref(), edits).ok()?,
         headers: Arc::clone(headers),
-        // Shadows are one caller: they take turns with callers as one of them.
-        caller: 0,
+        // Shadows are one caller, and behind all who wait for an answer. Whose the prompt is, is known when it goes out.
+        turn: Turn { priority: Priority::Background, ..Turn::default() },
         deadlines: deadlines(route.spec.timeouts, Duration::ZERO),
         avoid: None,
         taken: None,

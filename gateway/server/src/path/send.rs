@@ -27,7 +27,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict};
+use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict, Turn};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
 use tidegate_core::{Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
@@ -203,7 +203,7 @@ impl Tries<'_> {
         let (admitted, left) = (self.admitted, deadlines(self.round.route.spec.timeouts, self.round.spent()));
         let edits = self.filters.as_deref().map_or(&[][..], Filters::edits);
         let call = call(arm, &admitted.arrived, (front, edits), Arc::clone(self.outgoing), left)?;
-        Ok(Call { caller: turn(&admitted.caller), avoid, ..call })
+        Ok(Call { turn: turn(&admitted.caller, &admitted.route.spec), avoid, ..call })
     }
 
     /// What an answer of this arm is looked at with.
@@ -253,7 +253,7 @@ fn call(
         adapter: arm.adapter.clone(),
         body: splice(arrived, arm, put.0, put.1)?,
         headers,
-        caller: 0,
+        turn: Turn::default(),
         deadlines,
         avoid: None,
         taken: None,
@@ -340,9 +340,10 @@ impl Round<'_> {
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
-fn turn(caller: &Caller) -> u64 {
+fn turn(caller: &Caller, route: &RouteSpec) -> Turn {
     let [a, b, c, d, e, f, g, h, ..] = *caller.0.digest.as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    Turn { caller: number, tenant: Some(caller.0.tenant.clone()), priority: route.priority }
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without

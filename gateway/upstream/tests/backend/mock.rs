@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 use tidegate_core::clock::ManualClock;
 use tidegate_core::dice::SplitMix;
-use tidegate_core::port::backend::{Call, Deadlines};
+use tidegate_core::port::backend::{Call, Deadlines, Turn};
 use tidegate_core::spec::provider::{AuthSpec, Balance, EndpointSpec, OpenAiSpec, OutlierSpec, ProxySpec};
 use tidegate_core::{Api, Secret};
 use tidegate_upstream::{OpenAiBackend, TlsRoots};
@@ -231,7 +231,7 @@ pub(crate) fn call() -> Call {
         model: "large".parse().unwrap(),
         body: Bytes::from_static(br#"{"model":"gpt-x","messages":[]}"#),
         headers: headers.into(),
-        caller: 0,
+        turn: Turn::default(),
         deadlines: Deadlines { connect: long, first_token: long, idle: long, total: long },
         avoid: None,
         taken: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tidegate_core::clock::SystemClock;
 use tidegate_core::dice::SplitMix;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::{Answer, Backend, Deadlines, Frames};
+use tidegate_core::port::backend::{Answer, Backend, Deadlines, Frames, Turn};
 use tidegate_core::port::events::{Events, Recorded};
 use tidegate_core::spec::HedgeAfter;
 use tidegate_core::{Api, Event, FaultKind, Price};
@@ -89,7 +89,7 @@ fn call() -> Call {
         model: "m".parse().unwrap(),
         body: Bytes::new(),
         headers: Arc::default(),
-        caller: 0,
+        turn: Turn::default(),
         deadlines: Deadlines { connect: SECOND, first_token: SECOND, idle: SECOND, total: SECOND },
         avoid: None,
         taken: None,

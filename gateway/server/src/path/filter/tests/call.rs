@@ -325,6 +325,7 @@ impl Case {
             retry: RetrySpec { attempts: 2, backoff: Duration::from_millis(1), budget: 1.0 },
             hedge: None,
             timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: 60 * second },
+            priority: tidegate_core::spec::Priority::Normal,
             filters: self.filters.iter().map(|(_, failure)| spec(*failure)).collect(),
             shadows: Vec::new(),
             check: Vec::new(),
