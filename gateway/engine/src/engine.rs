@@ -1,13 +1,14 @@
 //! A loaded language model with a thread of its own. Owns loading, taking requests in, and stopping; what is computed
 //! when is `scheduler`'s.
 
+use crate::constrain::{CallStyle, Grammars, Refusal};
 use crate::error::{LoadError, SubmitError};
 use crate::generation::Generation;
 use crate::gguf::GgufFile;
 use crate::kernel::Isa;
 use crate::kv::{BLOCK_TOKENS, KvPool};
 use crate::model::{CausalModel, Llama};
-use crate::request::{GenerateRequest, Prompt};
+use crate::request::{GenerateRequest, Prompt, ToolChoice, ToolUse};
 use crate::sample::SplitMix;
 use crate::scheduler::{Job, Limits, Permit, Scheduler};
 use crate::template::ChatTemplate;
@@ -76,6 +77,7 @@ pub struct Engine {
     queue_len: usize,
     vocabulary: Arc<Vocabulary>,
     template: Option<ChatTemplate>,
+    grammars: Grammars,
     limit: usize,
     entropy: Mutex<SplitMix>,
     steps: Arc<AtomicU64>,
@@ -154,6 +156,7 @@ impl Engine {
             stopping,
             waiting: Arc::new(AtomicUsize::new(0)),
             queue_len: options.queue_len,
+            grammars: Grammars::new(Arc::clone(&vocabulary)),
             vocabulary,
             template,
             limit,
@@ -162,18 +165,25 @@ impl Engine {
         })
     }
 
-    /// Takes a request in: checks it, tokenises the prompt on this thread, and queues it. Never waits.
+    /// Takes a request in: checks it, tokenises the prompt and compiles the answer's form on this thread, and queues it.
+    /// Never waits for others; a form takes milliseconds, the first of a model a quarter of a second.
     pub fn submit(&self, request: GenerateRequest) -> Result<Generation, SubmitError> {
         let permit =
             Permit::take(&self.waiting, self.queue_len).map_err(|waiting| SubmitError::QueueFull { waiting })?;
         request.check(self.vocabulary.len())?;
-        let tokens = self.tokenize(&request.prompt)?;
+        let tools = request.tools.as_ref().filter(|tools| tools.choice != ToolChoice::None && !tools.tools.is_empty());
+        let tokens = self.tokens_of(&request.prompt, tools)?;
         // One position is left for an answer, unless none is wanted.
         let room = usize::from(request.max_tokens != Some(0));
         if tokens.len() + room > self.limit {
             let limit = self.limit - room;
             return Err(SubmitError::PromptTooLong { tokens: tokens.len(), at_least: false, limit });
         }
+        let held = self.grammars.hold(request.constraint.as_ref(), tools.map(|tools| (tools, self.call_style())));
+        let held = held.map_err(|Refusal { of_tools, problem }| SubmitError::Invalid {
+            field: if of_tools { "tools" } else { "constraint" },
+            problem,
+        })?;
         let echo = request.echo.then(|| self.text_of(&request.prompt, &tokens));
         let (events, receiver) = unbounded_channel();
         let generation = Generation::new(receiver, tokens.len(), request.n);
@@ -184,6 +194,7 @@ impl Engine {
             tokens,
             request,
             echo,
+            held,
             events,
             permit: Some(permit),
         };
@@ -193,6 +204,15 @@ impl Engine {
 
     /// The tokens of a prompt, as `submit` counts them.
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, SubmitError> {
+        self.tokens_of(prompt, None)
+    }
+
+    /// How the model writes calls of tools.
+    pub(crate) fn call_style(&self) -> CallStyle {
+        self.template.as_ref().map_or(CallStyle::Tagged, ChatTemplate::call_style)
+    }
+
+    fn tokens_of(&self, prompt: &Prompt, tools: Option<&ToolUse>) -> Result<Vec<u32>, SubmitError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
             Prompt::Chat(messages) => messages.iter().map(|m| m.content.len()).sum(),
@@ -210,7 +230,8 @@ impl Engine {
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
             Prompt::Chat(messages) => {
                 let template = self.template.as_ref().ok_or(SubmitError::NoTemplate)?;
-                let pieces = template.render(messages).map_err(SubmitError::Template)?;
+                let tools = tools.map_or(&[][..], |tools| &tools.tools);
+                let pieces = template.render_with(messages, tools).map_err(SubmitError::Template)?;
                 let tokens = self.vocabulary.encode_pieces(&pieces).map_err(failed)?;
                 if tokens.is_empty() {
                     return Err(SubmitError::Template("they leave nothing to answer".into()));

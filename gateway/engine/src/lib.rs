@@ -5,6 +5,7 @@
 //! here is typed; the wire format is the adapter's. A request's tokens are the same alone and in any batch: every sum of
 //! a row is made in a fixed order, whatever is computed beside it.
 
+mod constrain;
 mod embed;
 mod engine;
 mod error;
@@ -23,8 +24,9 @@ mod text;
 mod threads;
 mod vocabulary;
 
+pub use constrain::Constraint;
 pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Embedding, Embeddings};
 pub use engine::{Engine, EngineOptions, LoadProgress};
 pub use error::{GenerateError, LoadError, SubmitError};
 pub use generation::{Alternative, FinishReason, Generation, GenerationEvent, PromptToken, TokenLogprob};
-pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, ToolCall};
+pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, Tool, ToolCall, ToolChoice, ToolUse};

@@ -6,6 +6,7 @@
 mod chat;
 mod completion;
 mod embedding;
+mod form;
 mod generator;
 mod request;
 mod vectors;

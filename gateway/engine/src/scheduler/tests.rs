@@ -84,6 +84,7 @@ impl Bench {
             seed: request.sampling.seed.unwrap_or(1),
             echo: request.echo.then(|| prompt.to_owned()),
             request,
+            held: None,
             events,
             permit: None,
         });
