@@ -9,8 +9,8 @@ use crate::constrain::CallStyle;
 use crate::request::{ChatMessage, Tool};
 use crate::vocabulary::Piece;
 use guard::Guard;
-use preamble::Knows;
 use minijinja::{Environment, Error, ErrorKind, Value};
+use preamble::Knows;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -83,7 +83,8 @@ impl ChatTemplate {
         let guard = Guard::new(&names, written()).ok_or("the text cannot be told from markup")?;
         let words: usize = written().map(str::len).sum();
         let values: Vec<Value> = messages.iter().map(|m| self.message(m, &guard)).collect();
-        let kept: Vec<Value> = tools.iter().map(|tool| Value::from_serialize(guarded(&tool.definition, &guard))).collect();
+        let kept: Vec<Value> =
+            tools.iter().map(|tool| Value::from_serialize(guarded(&tool.definition, &guard))).collect();
         let context = minijinja::context! {
             messages => values,
             tools => if kept.is_empty() { Value::from(()) } else { kept.into() },
@@ -154,7 +155,9 @@ fn guarded(value: &serde_json::Value, guard: &Guard) -> serde_json::Value {
     match value {
         Json::String(text) => guard.keep(text).into(),
         Json::Array(items) => items.iter().map(|item| guarded(item, guard)).collect(),
-        Json::Object(members) => members.iter().map(|(k, v)| (guard.keep(k), guarded(v, guard))).collect::<serde_json::Map<_, _>>().into(),
+        Json::Object(members) => {
+            members.iter().map(|(k, v)| (guard.keep(k), guarded(v, guard))).collect::<serde_json::Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }

@@ -1,17 +1,18 @@
 //! Answers of the real small model held to forms. Ignored by default, as in `real.rs`:
 //! `TIDEGATE_TEST_MODELS=… cargo test --release -p tidegate-engine --test forms -- --ignored --nocapture`.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test's helpers may fail it, and figures are told")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's helpers may fail it")]
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
 use tidegate_engine::{
-    ChatMessage, Constraint, Engine, EngineOptions, FinishReason, GenerateRequest, Generation, GenerationEvent, Prompt, Role,
-    Sampling, Tool, ToolChoice, ToolUse,
+    ChatMessage, Constraint, Engine, EngineOptions, FinishReason, GenerateRequest, Generation, GenerationEvent, Prompt,
+    Role, Sampling, Tool, ToolChoice, ToolUse,
 };
 
 fn load(change: impl FnOnce(&mut EngineOptions)) -> Engine {
-    let folder = std::env::var_os("TIDEGATE_TEST_MODELS").expect("set TIDEGATE_TEST_MODELS to the folder of the models");
+    let folder =
+        std::env::var_os("TIDEGATE_TEST_MODELS").expect("set TIDEGATE_TEST_MODELS to the folder of the models");
     let folder = PathBuf::from(folder);
     let name = "SmolLM2-135M-Instruct.Q4_1.gguf";
     // As `pull` lays them out, or flat.
@@ -130,9 +131,16 @@ fn a_tool_is_called_with_valid_arguments() {
 #[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
 fn what_forms_cost_is_told() {
     let engine = load(|o| o.threads = 1);
-    let free = |seed| GenerateRequest { constraint: None, max_tokens: Some(100), ..ask("Write a long story.", Constraint::JsonObject, Some(seed)) };
+    let free = |seed| GenerateRequest {
+        constraint: None,
+        max_tokens: Some(100),
+        ..ask("Write a long story.", Constraint::JsonObject, Some(seed))
+    };
     let long = json!({"type": "object", "properties": {"story": {"type": "string", "minLength": 2000}}, "required": ["story"]});
-    let held = |seed| GenerateRequest { max_tokens: Some(100), ..ask("Write a long story.", Constraint::JsonSchema(long.clone()), Some(seed)) };
+    let held = |seed| GenerateRequest {
+        max_tokens: Some(100),
+        ..ask("Write a long story.", Constraint::JsonSchema(long.clone()), Some(seed))
+    };
     let begun = Instant::now();
     collect(engine.submit(held(0)).unwrap());
     let first = begun.elapsed();
@@ -144,5 +152,10 @@ fn what_forms_cost_is_told() {
             best[i] = best[i].min(begun.elapsed().as_secs_f64() * 1e3 / tokens as f64);
         }
     }
-    println!("ms a token: {:.3} free, {:.3} held ({:+.1} %); the first form of a model: {first:?}", best[0], best[1], (best[1] / best[0] - 1.0) * 100.0);
+    println!(
+        "ms a token: {:.3} free, {:.3} held ({:+.1} %); the first form of a model: {first:?}",
+        best[0],
+        best[1],
+        (best[1] / best[0] - 1.0) * 100.0
+    );
 }

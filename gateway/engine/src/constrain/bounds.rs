@@ -122,7 +122,10 @@ impl Parts<'_> {
 /// The larger number of `3`, `3,` or `3,5`.
 fn largest(count: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(count).ok()?;
-    text.split(',').filter(|n| !n.is_empty()).map(|n| n.trim().parse::<u64>().ok()).try_fold(0, |most, n| Some(most.max(n?)))
+    text.split(',')
+        .filter(|n| !n.is_empty())
+        .map(|n| n.trim().parse::<u64>().ok())
+        .try_fold(0, |most, n| Some(most.max(n?)))
 }
 
 #[cfg(test)]
@@ -131,10 +134,14 @@ mod tests {
 
     #[test]
     fn counts_within_counts_multiply() {
-        for fine in ["a{1000000}", "[a-z]{1,5000}x{3}", "(ab){500}", "(a{50}){50}", r"\({9}[)(]{9}", "(foo|b[]x]{7}){2,9}"] {
+        for fine in
+            ["a{1000000}", "[a-z]{1,5000}x{3}", "(ab){500}", "(a{50}){50}", r"\({9}[)(]{9}", "(foo|b[]x]{7}){2,9}"]
+        {
             assert_eq!(regex(fine), Ok(()), "{fine}");
         }
-        for hostile in ["((((((a{10}){10}){10}){10}){10}){10}){10}", "(ab){1000000}", "((a|b){200}c){200}", "(a{2,}){99999}"] {
+        for hostile in
+            ["((((((a{10}){10}){10}){10}){10}){10}){10}", "(ab){1000000}", "((a|b){200}c){200}", "(a{2,}){99999}"]
+        {
             assert!(regex(hostile).unwrap_err().contains("counts"), "{hostile}");
         }
         assert!(regex(&("(".repeat(70) + "a" + &")".repeat(70))).unwrap_err().contains("nests"));

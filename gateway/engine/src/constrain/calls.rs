@@ -74,7 +74,10 @@ pub(super) fn rules(wanted: &ToolUse, style: CallStyle, content: Option<&str>) -
         (false, Some(content), _) => format!("start: content | next{more}\n{content}"),
         // Up to the opening, which ends the free part wherever it comes: no text can hold it unless a call follows.
         (false, None, CallStyle::Tagged) => {
-            format!("start: | PLAIN | opened body{more}\nPLAIN: /(.|\\n)+/\nopened[lazy]: /(.|\\n)*{}/\n", style.opening())
+            format!(
+                "start: | PLAIN | opened body{more}\nPLAIN: /(.|\\n)+/\nopened[lazy]: /(.|\\n)*{}/\n",
+                style.opening()
+            )
         }
         (false, None, CallStyle::Bare) => "start: | PLAIN | next\nPLAIN: /[^{](.|\\n)*/\n".to_owned(),
     };
@@ -115,5 +118,7 @@ pub(super) fn literal(text: &str) -> String {
 
 /// Whether a name can stand in a call as it is: what OpenAI takes, and the dot.
 pub(super) fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }

@@ -16,7 +16,10 @@ pub(super) enum Form {
 
 impl Form {
     /// What is to hold an answer; `None` where nothing is.
-    pub(super) fn of(constraint: Option<&Constraint>, tools: Option<(&ToolUse, CallStyle)>) -> Result<Option<Self>, Refusal> {
+    pub(super) fn of(
+        constraint: Option<&Constraint>,
+        tools: Option<(&ToolUse, CallStyle)>,
+    ) -> Result<Option<Self>, Refusal> {
         if let Some((wanted, style)) = tools {
             check_names(wanted)?;
             let content = constraint.map(content).transpose()?;
@@ -35,7 +38,9 @@ impl Form {
                 bounds::grammar(text).map_err(Refusal::form)?;
                 Self::Lark(text.clone())
             }
-            Constraint::Regex(_) | Constraint::Choice(_) => Self::Lark(format!("start: content\n{}", content(constraint)?)),
+            Constraint::Regex(_) | Constraint::Choice(_) => {
+                Self::Lark(format!("start: content\n{}", content(constraint)?))
+            }
         })
     }
 
@@ -88,7 +93,8 @@ fn content(constraint: &Constraint) -> Result<String, Refusal> {
 fn check_names(wanted: &ToolUse) -> Result<(), Refusal> {
     for (i, tool) in wanted.tools.iter().enumerate() {
         if !calls::is_plain_name(&tool.name) {
-            let says = format!("`{}` cannot be a tool's name: use letters, digits, `_`, `-` and `.`, at most 128", tool.name);
+            let says =
+                format!("`{}` cannot be a tool's name: use letters, digits, `_`, `-` and `.`, at most 128", tool.name);
             return Err(Refusal::tools(says));
         }
         if wanted.tools[..i].iter().any(|other| other.name == tool.name) {

@@ -156,10 +156,17 @@ impl TokenizerEnv for Tokens {
     }
 }
 
-/// The compiler's own words, without the state that it adds.
+/// The compiler's own words, without the state that it adds, and without advice that callers cannot follow.
 fn first_line(problem: &str) -> String {
     let line = problem.lines().find(|line| !line.trim().is_empty()).unwrap_or("it cannot be kept").trim();
-    let mut line = line.to_owned();
+    let line = line.split_once("failed to compile JSON schema: ").map_or(line, |(_, what)| what);
+    let mut line = if let Some(keys) = line.strip_prefix("Unimplemented keys: ") {
+        format!("an answer cannot be held to the keywords {keys}: leave them out")
+    } else if line.starts_with("oneOf constraints") {
+        "an answer can be held to oneOf only where no two of its branches can both apply: use anyOf".to_owned()
+    } else {
+        line.to_owned()
+    };
     if line.len() > 300 {
         let end = (0..=300).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
         line.truncate(end);

@@ -13,6 +13,10 @@ const OPTIONS: &str = "x-guidance";
 /// Between the parts of an answer: nothing, a blank, or a line break with an indent. Never a run without end.
 const WHITE_SPACE: &str = r" |\r?\n {0,32}|\r?\n\t{0,8}";
 
+/// Formats that have parts of any length (fractions of a second), and characters enough for all that is meant by them: a
+/// small model writes digits without end.
+const LONGEST: [(&str, usize); 3] = [("date-time", 35), ("time", 24), ("duration", 40)];
+
 /// Keywords whose value is a schema.
 const ONE: [&str; 5] = ["items", "additionalProperties", "additionalItems", "unevaluatedProperties", "contains"];
 /// Keywords whose value is a list of schemas.
@@ -28,9 +32,8 @@ pub(super) fn prepared(schema: &Value) -> Result<Value, String> {
     let mut left = MOST_PARTS;
     measure(schema, 0, &mut left)?;
     let mut schema = schema.clone();
-    if !combines(&schema) {
-        close(&mut schema);
-    }
+    let closes = !combines(&schema);
+    narrow(&mut schema, closes);
     if let Some(root) = schema.as_object_mut() {
         root.insert(OPTIONS.into(), json!({"whitespace_pattern": WHITE_SPACE}));
     }
@@ -86,25 +89,29 @@ fn parts(members: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     one.chain(listed).chain(named)
 }
 
-/// Objects that list their properties and are silent about others have no others: so a small model comes to an end, and
-/// the answer holds what was asked for.
-fn close(schema: &mut Value) {
+/// Where that is safe, objects that list their properties and are silent about others have no others, and formats have
+/// an end: so a small model comes to one, and the answer holds what was asked for.
+fn narrow(schema: &mut Value, closes: bool) {
     let Some(members) = schema.as_object_mut() else { return };
+    let format = members.get("format").and_then(Value::as_str);
+    if let Some((_, most)) = LONGEST.iter().find(|(name, _)| closes && Some(*name) == format) {
+        members.entry("maxLength").or_insert_with(|| (*most).into());
+    }
     let silent = !["additionalProperties", "patternProperties", "unevaluatedProperties", "minProperties"]
         .iter()
         .any(|key| members.contains_key(*key));
-    if silent && wants_only_listed(members) {
+    if closes && silent && wants_only_listed(members) {
         members.insert("additionalProperties".into(), Value::Bool(false));
     }
     for key in ONE {
-        members.get_mut(key).into_iter().for_each(close);
+        members.get_mut(key).into_iter().for_each(|part| narrow(part, closes));
     }
     for key in LIST {
-        members.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().for_each(close);
+        members.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten().for_each(|part| narrow(part, closes));
     }
     for key in NAMED {
         let named = members.get_mut(key).and_then(Value::as_object_mut);
-        named.into_iter().flat_map(|named| named.values_mut()).for_each(close);
+        named.into_iter().flat_map(|named| named.values_mut()).for_each(|part| narrow(part, closes));
     }
 }
 
@@ -126,7 +133,8 @@ mod tests {
 
     #[test]
     fn objects_are_closed_where_that_is_safe() {
-        let open = json!({"type": "object", "properties": {"a": {"items": {"properties": {"b": {}}}}}, "required": ["a"]});
+        let open =
+            json!({"type": "object", "properties": {"a": {"items": {"properties": {"b": {}}}}}, "required": ["a"]});
         let shut = json!({"type": "object", "properties": {"a": {"items": {"properties": {"b": {}}, "additionalProperties": false}}},
             "required": ["a"], "additionalProperties": false});
         assert_eq!(closed(open), shut);
@@ -140,6 +148,14 @@ mod tests {
         ] {
             assert_eq!(closed(left.clone()), left);
         }
+    }
+
+    #[test]
+    fn formats_have_an_end() {
+        let open =
+            json!({"anyOf": [{"format": "time"}, {"format": "date-time", "maxLength": 20}, {"format": "email"}]});
+        let shut = json!({"anyOf": [{"format": "time", "maxLength": 24}, {"format": "date-time", "maxLength": 20}, {"format": "email"}]});
+        assert_eq!(closed(open), shut);
     }
 
     #[test]

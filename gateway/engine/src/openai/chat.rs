@@ -39,9 +39,9 @@ fn message(choice: &Choice) -> Value {
     if choice.calls.is_empty() {
         return json!({"role": "assistant", "content": choice.text, "refusal": null});
     }
-    let calls = choice.calls.iter().map(|call| {
-        json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}})
-    });
+    let calls = choice.calls.iter().map(
+        |call| json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}),
+    );
     let text = Some(&choice.text).filter(|text| !text.is_empty());
     json!({"role": "assistant", "content": text, "refusal": null, "tool_calls": calls.collect::<Vec<_>>()})
 }

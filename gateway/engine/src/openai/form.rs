@@ -12,7 +12,9 @@ pub(super) type Form = Option<(&'static str, Constraint)>;
 /// The form of the answer.
 pub(super) fn constraint(body: &ChatBody) -> Result<Form, Fault> {
     let mut asked = Vec::new();
-    asked.extend(body.response_format.as_ref().map(response_format).transpose()?.flatten().map(|c| ("response_format", c)));
+    asked.extend(
+        body.response_format.as_ref().map(response_format).transpose()?.flatten().map(|c| ("response_format", c)),
+    );
     if let Some(wanted) = &body.structured_outputs {
         asked.push(("structured_outputs", structured(wanted, "structured_outputs")?));
     }
@@ -50,10 +52,14 @@ fn response_format(format: &Value) -> Result<Option<Constraint>, Fault> {
             Some(schema) => Ok(Some(Constraint::JsonSchema(schema.clone()))),
         },
         "regex" => text(["pattern", "value"]).map(|t| Some(Constraint::Regex(t))).ok_or_else(|| missing("a `pattern`")),
-        "grammar" => text(["grammar", "value"]).map(|t| Some(Constraint::Grammar(t))).ok_or_else(|| missing("a `grammar`")),
+        "grammar" => {
+            text(["grammar", "value"]).map(|t| Some(Constraint::Grammar(t))).ok_or_else(|| missing("a `grammar`"))
+        }
         other => Err(Fault::field(
             field,
-            format!("this local model knows no response_format of type `{other}`: it knows text, json_object, json_schema, regex and grammar"),
+            format!(
+                "this local model knows no response_format of type `{other}`: it knows text, json_object, json_schema, regex and grammar"
+            ),
         )),
     }
 }
@@ -78,13 +84,16 @@ fn one(field: &'static str, kind: &str, value: &Value) -> Result<Constraint, Fau
     match kind {
         // A schema may come as JSON in a string.
         "json" => match value {
-            Value::String(text) => serde_json::from_str(text).map(Constraint::JsonSchema).map_err(|_| wrong("a JSON schema")),
+            Value::String(text) => {
+                serde_json::from_str(text).map(Constraint::JsonSchema).map_err(|_| wrong("a JSON schema"))
+            }
             _ => Ok(Constraint::JsonSchema(value.clone())),
         },
         "regex" => text().map(Constraint::Regex),
         "grammar" => text().map(Constraint::Grammar),
         _ => {
-            let choices = value.as_array().map(|choices| choices.iter().map(|c| c.as_str().map(str::to_owned)).collect());
+            let choices =
+                value.as_array().map(|choices| choices.iter().map(|c| c.as_str().map(str::to_owned)).collect());
             choices.flatten().map(Constraint::Choice).ok_or_else(|| wrong("a list of strings"))
         }
     }
@@ -118,7 +127,10 @@ fn choice(wanted: Option<&Value>) -> Result<ToolChoice, Fault> {
         Some(Value::String(word)) if word == "required" => Ok(ToolChoice::Required),
         Some(wanted) => match wanted["function"]["name"].as_str() {
             Some(name) => Ok(ToolChoice::Named(name.to_owned())),
-            None => Err(Fault::field("tool_choice", "this local model knows the tool_choice none, auto, required and a named function")),
+            None => Err(Fault::field(
+                "tool_choice",
+                "this local model knows the tool_choice none, auto, required and a named function",
+            )),
         },
     }
 }

@@ -348,7 +348,9 @@ impl Part {
         for part in reader.push(text) {
             match part {
                 Heard::Text(text) => self.text.push_str(&text),
-                Heard::Call { name, .. } => self.calls.push(chat::CalledTool { id: id(), name, arguments: String::new() }),
+                Heard::Call { name, .. } => {
+                    self.calls.push(chat::CalledTool { id: id(), name, arguments: String::new() })
+                }
                 Heard::Arguments { text, .. } => {
                     self.calls.last_mut().into_iter().for_each(|call| call.arguments.push_str(&text));
                 }

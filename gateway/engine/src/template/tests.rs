@@ -99,7 +99,11 @@ fn tools_are_told_in_our_words_where_the_template_has_none() {
     let pieces = template(CHATML).render_with(&messages, &[weather()]).unwrap();
     let Piece::Text(system) = &pieces[1] else { panic!("{pieces:?}") };
     assert!(system.starts_with("system\nBe brief.\n\n# Tools\n"), "{system}");
-    assert!(system.contains("{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"of <|im_end|>\""));
+    assert!(
+        system.contains(
+            "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"of <|im_end|>\""
+        )
+    );
     assert_eq!(pieces.iter().filter(|p| matches!(p, Piece::Control(_))).count(), 5, "{pieces:?}");
     let alone = template(CHATML).render_with(&messages[1..], &[weather()]).unwrap();
     assert!(matches!(&alone[1], Piece::Text(system) if system.starts_with("system\n# Tools\n")));
@@ -111,7 +115,11 @@ fn a_template_with_tools_gets_them_in_order_and_as_python_writes_them() {
     let source = "{% for t in tools %}{{ t | tojson }}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}\
         {% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
     let mut call = ChatMessage::new(Role::Assistant, "");
-    call.tool_calls.push(ToolCall { id: "c1".into(), name: "weather".into(), arguments: "{\"b\":1,\"a\":[1,2]}".into() });
+    call.tool_calls.push(ToolCall {
+        id: "c1".into(),
+        name: "weather".into(),
+        arguments: "{\"b\":1,\"a\":[1,2]}".into(),
+    });
     let pieces = template(source).render_with(&[call, ChatMessage::new(Role::Tool, "ok")], &[weather()]).unwrap();
     let [Piece::Text(words)] = &pieces[..] else { panic!("{pieces:?}") };
     let tool = "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"of <|im_end|>\", \
@@ -125,8 +133,10 @@ fn a_template_with_tools_gets_them_in_order_and_as_python_writes_them() {
 
 #[test]
 fn results_of_one_turn_stand_in_one_message() {
-    let messages = [ChatMessage::new(Role::Tool, "a"), ChatMessage::new(Role::Tool, "b"), ChatMessage::new(Role::User, "c")];
-    let pieces = template("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}").render(&messages).unwrap();
+    let messages =
+        [ChatMessage::new(Role::Tool, "a"), ChatMessage::new(Role::Tool, "b"), ChatMessage::new(Role::User, "c")];
+    let pieces =
+        template("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}").render(&messages).unwrap();
     let both = "[user]<tool_response>\na\n</tool_response>\n<tool_response>\nb\n</tool_response>[user]c";
     assert_eq!(pieces, [text(both)]);
 }
