@@ -33,6 +33,9 @@ pub(super) fn prepared(schema: &Value) -> Result<Value, String> {
     measure(schema, 0, &mut left)?;
     let mut schema = schema.clone();
     let closes = !combines(&schema);
+    if !closes && schema.to_string().matches("\"multipleOf\":").count() > 1 {
+        return Err("multipleOf: it may stand but once in a schema with allOf, oneOf or `$ref` beside properties".into());
+    }
     narrow(&mut schema, closes);
     if let Some(root) = schema.as_object_mut() {
         root.insert(OPTIONS.into(), json!({"whitespace_pattern": WHITE_SPACE}));
@@ -56,6 +59,9 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), String> 
                 if let ("pattern", Value::String(pattern)) = (key.as_str(), value) {
                     bounds::regex(pattern).map_err(|problem| format!("pattern: {problem}"))?;
                 }
+                if let ("multipleOf", Value::Number(number)) = (key.as_str(), value) {
+                    multiple(&number.to_string())?;
+                }
                 if let ("patternProperties", Value::Object(patterns)) = (key.as_str(), value) {
                     for pattern in patterns.keys() {
                         bounds::regex(pattern).map_err(|problem| format!("patternProperties: {problem}"))?;
@@ -71,6 +77,16 @@ fn measure(value: &Value, depth: usize, left: &mut usize) -> Result<(), String> 
         }
         _ => Ok(()),
     }
+}
+
+/// The compiler's automaton has a state for each remainder: too many for a number of many digits.
+fn multiple(number: &str) -> Result<(), String> {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    if digits.trim_matches('0').len() > 4 {
+        return Err(format!("multipleOf: {number} has more than four digits that count"));
+    }
+    Ok(())
 }
 
 /// Whether schemas are laid over one another somewhere: an object that is closed alone would then shut out what the
@@ -175,5 +191,8 @@ mod tests {
         assert!(prepared(&json!({"pattern": "((a{100}){100}){100}"})).unwrap_err().contains("pattern"));
         assert!(prepared(&json!({"patternProperties": {"((a{100}){100}){100}": {}}})).is_err());
         assert!(prepared(&json!([])).is_err());
+        assert!(prepared(&json!({"multipleOf": 99_999_989})).unwrap_err().contains("multipleOf"));
+        assert!(prepared(&json!({"multipleOf": 0.00025})).is_ok() && prepared(&json!({"multipleOf": 7_000_000})).is_ok());
+        assert!(prepared(&json!({"allOf": [{"multipleOf": 9973}, {"multipleOf": 9967}]})).is_err());
     }
 }
