@@ -2,12 +2,13 @@
 //! when is `scheduler`'s.
 
 use crate::adapter::{AdapterHandle, AdapterStore};
+use crate::constrain::{CallStyle, Grammars, Refusal};
 use crate::error::{LoadError, SubmitError};
 use crate::generation::Generation;
 use crate::kernel::Isa;
 use crate::kv::{BLOCK_TOKENS, KvPool, PrefixChain, Salt};
 use crate::model::{CausalModel, Compute, Decoder, ModelFiles, Precision};
-use crate::request::{GenerateRequest, Prompt};
+use crate::request::{GenerateRequest, Prompt, ToolChoice, ToolUse};
 use crate::sample::SplitMix;
 use crate::scheduler::{Job, Limits, Pace, Permit, Places, Scheduler};
 use crate::template::ChatTemplate;
@@ -101,6 +102,7 @@ pub struct Engine {
     vocabulary: Arc<Vocabulary>,
     adapters: Arc<AdapterStore>,
     template: Option<ChatTemplate>,
+    grammars: Grammars,
     limit: usize,
     entropy: Mutex<SplitMix>,
 }
@@ -186,6 +188,7 @@ impl Engine {
             refused: AtomicU64::new(0),
             told,
             clock: Arc::clone(&options.clock),
+            grammars: Grammars::new(Arc::clone(&vocabulary)),
             vocabulary,
             adapters,
             template,
@@ -194,7 +197,8 @@ impl Engine {
         })
     }
 
-    /// Takes a request in: checks it, tokenises the prompt on this thread, and queues it. Never waits.
+    /// Takes a request in: checks it, tokenises the prompt and compiles the answer's form on this thread, and queues it.
+    /// Never waits for others; a form takes milliseconds, the first of a model a quarter of a second.
     pub fn submit(&self, request: GenerateRequest) -> Result<Generation, SubmitError> {
         let mut all = self.submit_all(vec![request])?;
         all.pop().ok_or(SubmitError::Stopped)
@@ -223,7 +227,8 @@ impl Engine {
 
     fn prepare(&self, request: GenerateRequest, permit: &Arc<Permit>) -> Result<(Job, Generation), SubmitError> {
         request.check(self.vocabulary.len())?;
-        let tokens = self.tokenize(&request.prompt)?;
+        let tools = request.tools.as_ref().filter(|tools| tools.choice != ToolChoice::None && !tools.tools.is_empty());
+        let tokens = self.tokens_of(&request.prompt, tools)?;
         // One position is left for an answer, unless none is wanted.
         let room = usize::from(request.max_tokens != Some(0));
         if tokens.len() + room > self.limit {
@@ -236,6 +241,11 @@ impl Engine {
         };
         let mut prefix = PrefixChain::new(salt);
         prefix.cover(&tokens);
+        let held = self.grammars.hold(request.constraint.as_ref(), tools.map(|tools| (tools, self.call_style())));
+        let held = held.map_err(|Refusal { of_tools, problem }| SubmitError::Invalid {
+            field: if of_tools { "tools" } else { "constraint" },
+            problem,
+        })?;
         let echo = request.echo.then(|| self.text_of(&request.prompt, &tokens));
         let (events, receiver) = unbounded_channel();
         let generation = Generation::new(receiver, tokens.len(), request.n);
@@ -246,6 +256,7 @@ impl Engine {
             tokens,
             request,
             echo,
+            held,
             events,
             since: self.clock.now(),
             prefix,
@@ -256,6 +267,15 @@ impl Engine {
 
     /// The tokens of a prompt, as `submit` counts them.
     pub fn tokenize(&self, prompt: &Prompt) -> Result<Vec<u32>, SubmitError> {
+        self.tokens_of(prompt, None)
+    }
+
+    /// How the model writes calls of tools.
+    pub(crate) fn call_style(&self) -> CallStyle {
+        self.template.as_ref().map_or(CallStyle::Tagged, ChatTemplate::call_style)
+    }
+
+    fn tokens_of(&self, prompt: &Prompt, tools: Option<&ToolUse>) -> Result<Vec<u32>, SubmitError> {
         let bytes = match prompt {
             Prompt::Text(text) => text.len(),
             Prompt::Chat(messages) => messages.iter().map(|m| m.content.len()).sum(),
@@ -273,7 +293,8 @@ impl Engine {
             Prompt::Tokens(tokens) => Ok(tokens.clone()),
             Prompt::Chat(messages) => {
                 let template = self.template.as_ref().ok_or(SubmitError::NoTemplate)?;
-                let pieces = template.render(messages).map_err(SubmitError::Template)?;
+                let tools = tools.map_or(&[][..], |tools| &tools.tools);
+                let pieces = template.render_with(messages, tools).map_err(SubmitError::Template)?;
                 let tokens = self.vocabulary.encode_pieces(&pieces).map_err(failed)?;
                 if tokens.is_empty() {
                     return Err(SubmitError::Template("they leave nothing to answer".into()));

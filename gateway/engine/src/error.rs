@@ -122,6 +122,9 @@ pub enum GenerateError {
     /// The model's scores were not numbers.
     #[error("the model gave scores that are not numbers; its file may be damaged")]
     NotFinite,
+    /// What holds the answer to its form gave up.
+    #[error("the answer can be held to its form no further ({0}); ask for a simpler one")]
+    Constraint(String),
     /// The engine stopped.
     #[error("the engine stopped before the answer was complete")]
     Stopped,

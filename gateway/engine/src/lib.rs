@@ -6,6 +6,7 @@
 //! a row is made in a fixed order, whatever is computed beside it.
 
 mod adapter;
+mod constrain;
 mod desk;
 mod embed;
 mod encoder;
@@ -33,13 +34,14 @@ mod threads;
 mod vocabulary;
 
 pub use adapter::{AdapterFault, AdapterHandle, AdapterStore, Prepared, Taken};
+pub use constrain::Constraint;
 pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Embedding, Embeddings};
 pub use encoder::EncoderFiles;
 pub use engine::{Engine, EngineOptions, LoadProgress};
 pub use error::{GenerateError, LoadError, SubmitError};
 pub use generation::{Alternative, FinishReason, Generation, GenerationEvent, PromptToken, TokenLogprob};
 pub use model::Precision;
-pub use quantize::{Quantization, QuantizeError, Quantized, quantize};
 pub use probe::{Probe, ProbeError, ProbeInput};
-pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, ToolCall};
+pub use quantize::{Quantization, QuantizeError, Quantized, quantize};
+pub use request::{ChatMessage, GenerateRequest, Prompt, Role, Sampling, Tool, ToolCall, ToolChoice, ToolUse};
 pub use rerank::{DocumentScore, Ranking, RerankError, RerankOptions, RerankRequest, Reranker};

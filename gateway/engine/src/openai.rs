@@ -7,6 +7,7 @@ mod adapters;
 mod chat;
 mod completion;
 mod embedding;
+mod form;
 mod generator;
 mod ranking;
 mod request;

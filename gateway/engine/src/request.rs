@@ -1,7 +1,9 @@
 //! What a caller asks of a language model, as types: the engine knows no wire format.
 
 use crate::adapter::AdapterHandle;
+use crate::constrain::Constraint;
 use crate::error::SubmitError;
+use serde_json::Value;
 use std::time::Instant;
 use tidegate_core::Tenant;
 use tidegate_core::spec::Priority;
@@ -38,6 +40,45 @@ pub struct GenerateRequest {
     pub logprobs: Option<usize>,
     /// Gives the prompt back first, with log-probabilities where `logprobs` asks for them.
     pub echo: bool,
+    /// The form that the answer must have, where it has one.
+    pub constraint: Option<Constraint>,
+    /// The tools that it may call.
+    pub tools: Option<ToolUse>,
+}
+
+/// Tools that an answer may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolUse {
+    /// The tools.
+    pub tools: Vec<Tool>,
+    /// Which of them.
+    pub choice: ToolChoice,
+    /// Whether one answer may call several.
+    pub parallel: bool,
+}
+
+/// A tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// A JSON schema of its arguments; without it it takes none.
+    pub parameters: Option<Value>,
+    /// All that the model is told about it, as the caller wrote it.
+    pub definition: Value,
+}
+
+/// Which tools an answer calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// None.
+    None,
+    /// As the model thinks fit.
+    Auto,
+    /// At least one.
+    Required,
+    /// This one.
+    Named(String),
 }
 
 impl Default for GenerateRequest {
@@ -55,6 +96,8 @@ impl Default for GenerateRequest {
             stop: Vec::new(),
             logprobs: None,
             echo: false,
+            constraint: None,
+            tools: None,
         }
     }
 }
@@ -132,7 +175,7 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// How tokens are chosen. The order: bias, penalties, temperature, `top_k`, `top_p`, `min_p`, draw.
+/// How tokens are chosen. The order: bias, penalties, form, temperature, `top_k`, `top_p`, `min_p`, draw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
     /// 0 = always the likeliest.
@@ -197,6 +240,9 @@ impl GenerateRequest {
         }
         if self.logprobs.is_some_and(|n| n > MOST_ALTERNATIVES) {
             return invalid("logprobs", format!("at most {MOST_ALTERNATIVES} alternatives can be listed"));
+        }
+        if self.tools.is_some() && !matches!(self.prompt, Prompt::Chat(_)) {
+            return invalid("tools", "can be had in a conversation only".into());
         }
         if let Prompt::Tokens(tokens) = &self.prompt
             && let Some(token) = tokens.iter().find(|t| **t as usize >= vocabulary)

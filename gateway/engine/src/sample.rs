@@ -1,6 +1,7 @@
 //! Choosing the next token from the model's scores, reproducibly: each answer of each request has its own stream of
 //! numbers, made from the seed and the answer's index.
 
+use crate::constrain::allows;
 use crate::kernel::Isa;
 use crate::request::Sampling;
 use std::collections::HashMap;
@@ -31,13 +32,17 @@ impl Sampler {
         Self { isa, options, seen: HashMap::new(), numbers, scores: Vec::new(), order: Vec::new() }
     }
 
-    /// The next token.
-    pub(crate) fn next(&mut self, logits: &[f32]) -> Result<u32, NotFinite> {
+    /// The next token: one of those whose bit is set in `allowed`, where that is given.
+    pub(crate) fn next(&mut self, logits: &[f32], allowed: Option<&[u32]>) -> Result<u32, NotFinite> {
         let top = self.isa.max(logits);
         if !top.is_finite() {
             return Err(NotFinite);
         }
-        let changed = !self.options.logit_bias.is_empty() || self.has_penalties();
+        if let Some(only) = allowed.and_then(only) {
+            self.count(only);
+            return Ok(only);
+        }
+        let changed = !self.options.logit_bias.is_empty() || self.has_penalties() || allowed.is_some();
         if self.options.temperature == 0.0 && !changed {
             let token = self.isa.argmax(logits) as u32;
             self.count(token);
@@ -46,7 +51,14 @@ impl Sampler {
         self.scores.clear();
         self.scores.extend_from_slice(logits);
         self.adjust();
+        if let Some(allowed) = allowed {
+            mask(&mut self.scores, allowed);
+        }
         let token = if self.options.temperature == 0.0 { self.isa.argmax(&self.scores) as u32 } else { self.draw()? };
+        if allowed.is_some_and(|allowed| !allows(allowed, token)) {
+            // All that is allowed has a score of minus infinity.
+            return Err(NotFinite);
+        }
         self.count(token);
         Ok(token)
     }
@@ -136,6 +148,31 @@ impl Sampler {
             return kept;
         }
         order[..kept].partition_point(|t| scores[*t as usize] >= min_p).max(1)
+    }
+}
+
+/// The only token that is allowed, where there is but one.
+fn only(allowed: &[u32]) -> Option<u32> {
+    let mut set = (0u32..).zip(allowed).filter(|(_, word)| **word != 0);
+    let (index, word) = set.next()?;
+    (word.is_power_of_two() && set.next().is_none()).then(|| index * 32 + word.trailing_zeros())
+}
+
+/// Takes what is not allowed out of the draw.
+fn mask(scores: &mut [f32], allowed: &[u32]) {
+    let words = allowed.iter().copied().chain(std::iter::repeat(0));
+    for (scores, word) in scores.chunks_mut(32).zip(words) {
+        match word {
+            u32::MAX => {}
+            0 => scores.fill(f32::NEG_INFINITY),
+            _ => {
+                for (bit, score) in scores.iter_mut().enumerate() {
+                    if word >> bit & 1 == 0 {
+                        *score = f32::NEG_INFINITY;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 //! control tokens. What a caller wrote never becomes a control token: `guard` sees to that.
 
 mod guard;
+mod preamble;
 mod python;
 
-use crate::request::{ChatMessage, Role};
+use crate::constrain::CallStyle;
+use crate::request::{ChatMessage, Tool};
 use crate::vocabulary::Piece;
 use guard::Guard;
 use minijinja::{Environment, Error, ErrorKind, Value};
+use preamble::Knows;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -26,7 +29,9 @@ pub(crate) struct ChatTemplate {
     beginnings: Vec<char>,
     begin: String,
     end: String,
-    knows_tool_calls: bool,
+    /// How it writes calls, where it can be told of tools.
+    style: Option<CallStyle>,
+    knows: Knows,
 }
 
 impl ChatTemplate {
@@ -41,6 +46,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
+        environment.add_filter("tojson", python::to_json);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|e| e.to_string())?;
         let mut control = control.to_vec();
         control.retain(|(name, _)| !name.is_empty());
@@ -49,17 +55,39 @@ impl ChatTemplate {
         beginnings.sort_unstable();
         beginnings.dedup();
         let (begin, end) = (borders.0.to_owned(), borders.1.to_owned());
-        Ok(Self { environment, control, beginnings, begin, end, knows_tool_calls: source.contains("tool_calls") })
+        let style = style(source);
+        let results = ["'tool'", "\"tool\""].iter().any(|role| source.contains(role));
+        let knows = Knows { tools: style.is_some(), calls: source.contains("tool_calls"), results };
+        Ok(Self { environment, control, beginnings, begin, end, style, knows })
+    }
+
+    /// How the model writes calls of tools: as its template does, or as our own words ask it to.
+    pub(crate) fn call_style(&self) -> CallStyle {
+        self.style.unwrap_or(CallStyle::Tagged)
     }
 
     /// Renders a conversation up to where the assistant speaks.
+    #[cfg(test)]
     pub(crate) fn render(&self, messages: &[ChatMessage]) -> Result<Vec<Piece>, String> {
+        self.render_with(messages, &[])
+    }
+
+    /// Renders a conversation in which tools may be called.
+    pub(crate) fn render_with(&self, messages: &[ChatMessage], tools: &[Tool]) -> Result<Vec<Piece>, String> {
+        let plain = preamble::plain(messages, tools, self.knows);
+        let messages = plain.as_deref().unwrap_or(messages);
+        let tools = if self.style.is_some() { tools } else { &[] };
+        let told: Vec<String> = tools.iter().map(|tool| tool.definition.to_string()).collect();
         let names: Vec<&str> = self.control.iter().map(|(name, _)| name.as_str()).collect();
-        let guard = Guard::new(&names, messages.iter().flat_map(texts)).ok_or("the text cannot be told from markup")?;
-        let words: usize = messages.iter().flat_map(texts).map(str::len).sum();
+        let written = || messages.iter().flat_map(texts).chain(told.iter().map(String::as_str));
+        let guard = Guard::new(&names, written()).ok_or("the text cannot be told from markup")?;
+        let words: usize = written().map(str::len).sum();
         let values: Vec<Value> = messages.iter().map(|m| self.message(m, &guard)).collect();
+        let kept: Vec<Value> =
+            tools.iter().map(|tool| Value::from_serialize(guarded(&tool.definition, &guard))).collect();
         let context = minijinja::context! {
             messages => values,
+            tools => if kept.is_empty() { Value::from(()) } else { kept.into() },
             add_generation_prompt => true,
             bos_token => self.begin,
             eos_token => self.end,
@@ -95,26 +123,42 @@ impl ChatTemplate {
     fn message(&self, message: &ChatMessage, guard: &Guard) -> Value {
         let mut fields: BTreeMap<&str, Value> = BTreeMap::new();
         fields.insert("role", message.role.word().into());
-        let mut content = guard.keep(&message.content);
+        let content = guard.keep(&message.content);
         if let Some(name) = &message.name {
             fields.insert("name", guard.keep(name).into());
         }
         if let Some(id) = &message.tool_call_id {
             fields.insert("tool_call_id", guard.keep(id).into());
         }
-        if self.knows_tool_calls && !message.tool_calls.is_empty() {
+        if !message.tool_calls.is_empty() {
             let calls: Vec<Value> = message.tool_calls.iter().map(|c| call(c, guard)).collect();
             fields.insert("tool_calls", calls.into());
-        } else if message.role == Role::Assistant {
-            // A template that knows no calls would lose them, and the tool's answer would stand alone.
-            for c in &message.tool_calls {
-                let separator = if content.is_empty() { "" } else { "\n" };
-                let (name, arguments) = (guard.keep(&c.name), guard.keep(&c.arguments));
-                content.push_str(&format!("{separator}{name}({arguments})"));
-            }
         }
         fields.insert("content", content.into());
         Value::from_serialize(fields)
+    }
+}
+
+/// How a template writes calls; `None` where it cannot be told of tools, or writes calls as no grammar of ours does.
+fn style(source: &str) -> Option<CallStyle> {
+    let knows = source.contains("tools") && source.contains("tool_calls");
+    match (source.contains("<tool_call>"), source.contains("\"parameters\": ")) {
+        (true, _) if knows => Some(CallStyle::Tagged),
+        (false, true) if knows && source.contains("<|start_header_id|>") => Some(CallStyle::Bare),
+        _ => None,
+    }
+}
+
+/// A caller's JSON with all its words guarded.
+fn guarded(value: &serde_json::Value, guard: &Guard) -> serde_json::Value {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) => guard.keep(text).into(),
+        Json::Array(items) => items.iter().map(|item| guarded(item, guard)).collect(),
+        Json::Object(members) => {
+            members.iter().map(|(k, v)| (guard.keep(k), guarded(v, guard))).collect::<serde_json::Map<_, _>>().into()
+        }
+        other => other.clone(),
     }
 }
 

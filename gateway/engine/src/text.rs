@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(crate) struct TextStream {
     stops: Vec<String>,
+    /// From this text on none of them ends the answer.
+    shield: Option<&'static str>,
     /// Bytes of a character that is not complete.
     partial: Vec<u8>,
     /// Text that may still begin a stop text.
@@ -35,6 +37,12 @@ impl TextStream {
         Self { stops, ..Self::default() }
     }
 
+    /// The same, but from this text on nothing stops it: a call of a tool is not to be cut.
+    pub(crate) fn shielded(mut self, shield: Option<&'static str>) -> Self {
+        self.shield = shield;
+        self
+    }
+
     /// Takes a token.
     pub(crate) fn push(&mut self, bytes: &[u8], logprob: Option<TokenLogprob>) -> Delta {
         if let Some(logprob) = logprob {
@@ -42,12 +50,18 @@ impl TextStream {
         }
         self.partial.extend_from_slice(bytes);
         self.decode(false);
-        if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min() {
+        let stop = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
+        let shield = self.shield.and_then(|shield| self.held.find(shield));
+        if shield.is_some_and(|at| stop.is_none_or(|stop| at <= stop)) {
+            self.stops.clear();
+            self.shield = None;
+        } else if let Some(at) = stop {
             self.held.truncate(at);
             self.partial.clear();
             return Delta { stopped: true, ..self.send(at) };
         }
-        let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
+        let marks = self.stops.iter().map(String::as_str).chain(self.shield.filter(|_| !self.stops.is_empty()));
+        let keep = marks.map(|mark| overlap(&self.held, mark)).max().unwrap_or(0);
         self.send(self.held.len() - keep)
     }
 
@@ -93,7 +107,7 @@ impl TextStream {
 
 /// The longest end of `text` that begins `stop`.
 fn overlap(text: &str, stop: &str) -> usize {
-    let most = text.len().min(stop.len() - 1);
+    let most = text.len().min(stop.len().saturating_sub(1));
     (1..=most).rev().find(|n| text.as_bytes().ends_with(&stop.as_bytes()[..*n])).unwrap_or(0)
 }
 
@@ -150,6 +164,26 @@ mod tests {
         assert_eq!(run(&[], &[b"\xF0\x9F", b"\x98\x80"]), ("😀".into(), false));
         assert_eq!(run(&[], &[b"\xF0\x9F", b"a"]), ("\u{FFFD}a".into(), false));
         assert_eq!(run(&[], &[b"a\xE2\x82"]), ("a\u{FFFD}".into(), false));
+    }
+
+    #[test]
+    fn behind_a_shield_nothing_stops() {
+        let run = |shield, tokens: &[&[u8]]| {
+            let mut stream = TextStream::new(vec!["END".into()]).shielded(Some(shield));
+            let mut text = String::new();
+            for token in tokens {
+                let delta = stream.push(token, None);
+                text.push_str(&delta.text);
+                if delta.stopped {
+                    return text + "|";
+                }
+            }
+            text + &stream.finish().text
+        };
+        assert_eq!(run("<call>", &[b"a<ca", b"ll>END", b"END"]), "a<call>ENDEND");
+        assert_eq!(run("<call>", &[b"aEND<ca", b"ll>END"]), "a|");
+        assert_eq!(run("<call>", &[b"a<caEND"]), "a<ca|");
+        assert_eq!(run("", &[b"aEND"]), "aEND");
     }
 
     proptest! {

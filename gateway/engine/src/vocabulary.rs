@@ -114,6 +114,13 @@ impl Vocabulary {
         Ok(tokens)
     }
 
+    /// Tokens of a text that goes on: nothing is put before it, and it may be empty.
+    pub(crate) fn encode_plain(&self, text: &str) -> Result<Vec<u32>, String> {
+        let mut tokens = Vec::new();
+        self.encode_into(text, &mut tokens)?;
+        Ok(tokens)
+    }
+
     fn encode_into(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), String> {
         let encoding = self.encoder.encode_fast(text, false).map_err(|e| e.to_string())?;
         tokens.extend_from_slice(encoding.get_ids());

@@ -109,9 +109,14 @@ fn demonstration(answer: &serde_json::Value, policy: ContentPolicy) -> Note {
     Note::Demonstration { kept, sha256, content }
 }
 
-/// Of a text itself, else of its JSON.
+/// Of a text itself, else of its JSON with its members sorted: whether maps sort them is another crate's choice.
 fn digest(answer: &serde_json::Value) -> Digest {
-    answer.as_str().map_or_else(|| Digest::of(answer.to_string().as_bytes()), |text| Digest::of(text.as_bytes()))
+    let Some(text) = answer.as_str() else {
+        let mut sorted = answer.clone();
+        sorted.sort_all_objects();
+        return Digest::of(sorted.to_string().as_bytes());
+    };
+    Digest::of(text.as_bytes())
 }
 
 /// With each text replaced by its length: none of a demonstration is structure, since nobody knows its form.

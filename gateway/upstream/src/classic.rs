@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::{Answer, Backend, Call, Deadlines, EndpointReport, Frames, Predict};
+use tidegate_core::port::backend::{Answer, Backend, Call, Deadlines, EndpointReport, Frames, Predict, Turn};
 use tidegate_core::spec::provider::{ClassicSpec, Dialect};
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Api, Clock, Dice, EndpointName, Fault, FaultKind, ProviderName};

@@ -1,10 +1,11 @@
 //! A language model behind the port `Backend`: chat and text completions, whole and streamed.
 
 use crate::adapter::AdapterHandle;
+use crate::constrain::{CallReader, CallStyle, Heard};
 use crate::openai::adapters::LocalAdapters;
 use crate::openai::completion::{Column, Head};
 use crate::openai::request::{self, ChatBody, CompletionBody, MessageBody, Piece, Sampling as SamplingBody};
-use crate::openai::{chat, completion};
+use crate::openai::{chat, completion, form};
 use crate::{
     Alternative, ChatMessage, Engine, FinishReason, GenerateError, GenerateRequest, Generation, GenerationEvent,
     Prompt, PromptToken, Role, Sampling, SubmitError, TokenLogprob, ToolCall,
@@ -54,7 +55,7 @@ impl LocalGenerator {
             Some(name) => Some(self.adapters().worn(name).await?),
             None => None,
         };
-        if call.body.len() <= SMALL {
+        if call.body.len() <= SMALL && !form::is_costly(&call.body) {
             return self.submit(&call, adapter, within);
         }
         let this = self.clone();
@@ -87,7 +88,8 @@ impl LocalGenerator {
             request.deadline = self.clock.now().checked_add(within);
             request.adapter.clone_from(&adapter);
         }
-        let generations = self.engine.submit_all(plan.requests).map_err(refused)?.into();
+        let has_tools = plan.requests.iter().any(|request| request.tools.is_some());
+        let generations = self.engine.submit_all(plan.requests).map_err(|e| refused(e, plan.form))?.into();
         Ok(Work {
             head,
             chat: plan.chat,
@@ -96,6 +98,9 @@ impl LocalGenerator {
             running: generations,
             prompt: 0,
             begun: false,
+            form: plan.form,
+            style: has_tools.then(|| self.engine.call_style()),
+            dice: Arc::clone(&self.dice),
         })
     }
 }
@@ -145,17 +150,21 @@ struct JobPlan {
     usage: bool,
     logprobs: bool,
     n: usize,
+    /// The member that asked for a form.
+    form: &'static str,
     requests: Vec<GenerateRequest>,
 }
 
 fn chat_plan(body: &[u8]) -> Result<JobPlan, Fault> {
     let sampling: SamplingBody = request::read(body)?;
     let chat: ChatBody = request::read(body)?;
-    unconstrained(&chat)?;
+    let (form, constraint) = form::constraint(&chat)?.map_or(("response_format", None), |(form, c)| (form, Some(c)));
+    let tools = form::tools(&chat)?;
     let messages = chat.messages.into_iter().map(message).collect::<Result<Vec<_>, _>>()?;
     let max_tokens = chat.max_completion_tokens.or(chat.max_tokens).map(|most| most as usize);
     let logprobs = chat.logprobs.unwrap_or(false).then(|| usize::from(chat.top_logprobs.unwrap_or(0)));
     let request = generation(Prompt::Chat(messages), sampling, max_tokens, logprobs, false)?;
+    let request = GenerateRequest { constraint, tools, ..request };
     let usage = chat.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
     Ok(JobPlan {
         model: chat.model,
@@ -163,6 +172,7 @@ fn chat_plan(body: &[u8]) -> Result<JobPlan, Fault> {
         usage,
         logprobs: logprobs.is_some(),
         n: request.n,
+        form,
         requests: vec![request],
     })
 }
@@ -182,30 +192,8 @@ fn completion_plan(body: &[u8]) -> Result<JobPlan, Fault> {
     let requests = requests.collect::<Result<Vec<_>, Fault>>()?;
     let usage = text.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
     let n = requests.first().map_or(1, |request| request.n);
-    Ok(JobPlan { model: text.model, chat: false, usage, logprobs: logprobs.is_some(), n, requests })
-}
-
-/// Answers cannot be held to a form yet: a clear refusal, not an answer that only looks right.
-fn unconstrained(chat: &ChatBody) -> Result<(), Fault> {
-    let kind = chat.response_format.as_ref().and_then(|format| format["type"].as_str()).unwrap_or("text");
-    if kind != "text" {
-        return Err(Fault::field(
-            "response_format",
-            format!(
-                "this local model cannot be held to `{kind}` yet: leave response_format out, or send it to an upstream model"
-            ),
-        ));
-    }
-    let has_tools = chat.tools.as_ref().is_some_and(|tools| !tools.is_empty());
-    let forced =
-        chat.tool_choice.as_ref().is_some_and(|choice| choice.is_object() || choice.as_str() == Some("required"));
-    if has_tools && forced {
-        return Err(Fault::field(
-            "tool_choice",
-            "this local model cannot be made to call a tool yet: use `auto` or `none`, or send it to an upstream model",
-        ));
-    }
-    Ok(())
+    let form = "response_format";
+    Ok(JobPlan { model: text.model, chat: false, usage, logprobs: logprobs.is_some(), n, form, requests })
 }
 
 fn message(body: MessageBody) -> Result<ChatMessage, Fault> {
@@ -230,7 +218,8 @@ fn message(body: MessageBody) -> Result<ChatMessage, Fault> {
         name: text(&call["function"]["name"]),
         arguments: text(&call["function"]["arguments"]),
     });
-    Ok(ChatMessage { tool_calls: tool_calls.collect(), ..ChatMessage::new(role, content) })
+    let (name, tool_call_id) = (body.name, body.tool_call_id);
+    Ok(ChatMessage { tool_calls: tool_calls.collect(), name, tool_call_id, ..ChatMessage::new(role, content) })
 }
 
 fn generation(
@@ -277,8 +266,10 @@ fn generation(
     })
 }
 
-fn refused(error: SubmitError) -> Fault {
+/// `form` is the member that asked for a form, if any did.
+fn refused(error: SubmitError, form: &'static str) -> Fault {
     match error {
+        SubmitError::Invalid { field: "constraint", problem } => Fault::field(form, format!("{form}: {problem}")),
         SubmitError::QueueFull { wait, .. } => {
             Fault::new(FaultKind::Overloaded, error.to_string()).after(wait).with_upstream_status(429)
         }
@@ -291,8 +282,9 @@ fn refused(error: SubmitError) -> Fault {
     }
 }
 
-fn broken(error: &GenerateError) -> Fault {
+fn broken(error: &GenerateError, form: &'static str) -> Fault {
     match error {
+        GenerateError::Constraint(_) => Fault::field(form, error.to_string()),
         GenerateError::Late { .. } => Fault::new(FaultKind::UpstreamTimeout, error.to_string()),
         _ => Fault::internal(error),
     }
@@ -316,16 +308,25 @@ struct Work {
     prompt: usize,
     /// Whether its turn has come.
     begun: bool,
+    form: &'static str,
+    /// How calls are written, where tools may be called.
+    style: Option<CallStyle>,
+    dice: Arc<dyn Dice>,
 }
 
 impl Work {
+    /// An id for a call of a tool.
+    fn call_id(&self) -> String {
+        format!("call_{:016x}{:08x}", self.dice.next_u64(), self.dice.next_u64() >> 32)
+    }
+
     /// Runs to the end.
     async fn whole(&mut self) -> Result<Answer, Fault> {
         let mut choices: Vec<Part> = Vec::new();
         let mut usage = Usage::default();
         while let Some(mut generation) = self.running.pop_front() {
             let first = choices.len();
-            choices.resize_with(first + self.n, Part::default);
+            choices.resize_with(first + self.n, || Part { reader: self.style.map(CallReader::new), ..Part::default() });
             while let Some(event) = generation.next().await {
                 match event {
                     GenerationEvent::Started { prompt_tokens, cached_tokens } => {
@@ -336,12 +337,14 @@ impl Work {
                     GenerationEvent::Prompt { text, tokens } => {
                         choices[first..].iter_mut().for_each(|part| part.echo(&text, &tokens));
                     }
-                    GenerationEvent::Text { index, text, logprobs } => choices[first + index].more(&text, logprobs),
+                    GenerationEvent::Text { index, text, logprobs } => {
+                        choices[first + index].more(&text, logprobs, || self.call_id());
+                    }
                     GenerationEvent::Finished { index, reason, completion_tokens } => {
-                        choices[first + index].finish = Some(word(reason));
+                        choices[first + index].end(reason);
                         usage.completion += completion_tokens as u64;
                     }
-                    GenerationEvent::Failed(error) => return Err(broken(&error)),
+                    GenerationEvent::Failed(error) => return Err(broken(&error, self.form)),
                 }
             }
         }
@@ -363,6 +366,8 @@ struct Part {
     text: String,
     prompt: Vec<PromptToken>,
     tokens: Vec<TokenLogprob>,
+    reader: Option<CallReader>,
+    calls: Vec<chat::CalledTool>,
     finish: Option<&'static str>,
 }
 
@@ -372,14 +377,33 @@ impl Part {
         self.prompt = tokens.to_vec();
     }
 
-    fn more(&mut self, text: &str, tokens: Vec<TokenLogprob>) {
-        self.text.push_str(text);
+    fn more(&mut self, text: &str, tokens: Vec<TokenLogprob>, id: impl Fn() -> String) {
         self.tokens.extend(tokens);
+        let Some(reader) = &mut self.reader else { return self.text.push_str(text) };
+        for part in reader.push(text) {
+            match part {
+                Heard::Text(text) => self.text.push_str(&text),
+                Heard::Call { name, .. } => {
+                    self.calls.push(chat::CalledTool { id: id(), name, arguments: String::new() })
+                }
+                Heard::Arguments { text, .. } => {
+                    self.calls.last_mut().into_iter().for_each(|call| call.arguments.push_str(&text));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, reason: FinishReason) {
+        if let Some(Heard::Text(rest)) = self.reader.as_mut().and_then(CallReader::finish) {
+            self.text.push_str(&rest);
+        }
+        self.finish = Some(word(reason, !self.calls.is_empty()));
     }
 
     fn chat(self, logprobs: bool) -> chat::Choice {
         chat::Choice {
             text: self.text,
+            calls: self.calls,
             logprobs: logprobs.then(|| self.tokens.iter().map(entry).collect()),
             finish: self.finish,
         }
@@ -398,6 +422,8 @@ struct EventFrames {
     first: Option<Bytes>,
     begun: Vec<bool>,
     offsets: Vec<usize>,
+    /// Of each answer that may call tools: its reader, and the tokens whose text it still holds.
+    readers: Vec<Option<(CallReader, Vec<Value>)>>,
     usage: Usage,
     over: bool,
 }
@@ -405,8 +431,10 @@ struct EventFrames {
 impl EventFrames {
     fn new(work: Work) -> Self {
         let answers = work.n * work.running.len();
+        let readers = (0..answers).map(|_| work.style.map(|style| (CallReader::new(style), Vec::new()))).collect();
         Self {
             work,
+            readers,
             first: None,
             begun: vec![false; answers],
             offsets: vec![0; answers],
@@ -429,19 +457,50 @@ impl EventFrames {
                 .map(|index| self.text(index, &text, &tokens.iter().map(prompt_column).collect::<Vec<_>>()))
                 .collect(),
             GenerationEvent::Text { index, text, logprobs } if self.work.chat => {
-                let entries: Option<Vec<Value>> = self.work.logprobs.then(|| logprobs.iter().map(entry).collect());
-                self.role(base + index) + &chat::delta(&self.work.head, base + index, &text, entries.as_deref())
+                self.said(base + index, &text, &logprobs)
             }
             GenerationEvent::Text { index, text, logprobs } => {
                 self.text(base + index, &text, &logprobs.iter().map(column).collect::<Vec<_>>())
             }
             GenerationEvent::Finished { index, reason, completion_tokens } => {
                 self.usage.completion += completion_tokens as u64;
+                let (rest, has_calls) = self.rest(base + index);
                 let last = if self.work.chat { chat::finish } else { completion::finish };
-                self.role(base + index) + &last(&self.work.head, base + index, word(reason))
+                rest + &self.role(base + index) + &last(&self.work.head, base + index, word(reason, has_calls))
             }
-            GenerationEvent::Failed(error) => return Err(broken(&error)),
+            GenerationEvent::Failed(error) => return Err(broken(&error, self.work.form)),
         })
+    }
+
+    /// More of an answer in a chat: text, and calls where there may be some.
+    fn said(&mut self, index: usize, text: &str, tokens: &[TokenLogprob]) -> String {
+        let entries = if self.work.logprobs { tokens.iter().map(entry).collect() } else { Vec::new() };
+        let Some((reader, held)) = &mut self.readers[index] else {
+            let entries = self.work.logprobs.then_some(entries);
+            return self.role(index) + &chat::delta(&self.work.head, index, text, entries.as_deref());
+        };
+        held.extend(entries);
+        let heard = reader.push(text);
+        self.heard(index, &heard)
+    }
+
+    /// What was held back of an answer that has ended; whether it calls tools.
+    fn rest(&mut self, index: usize) -> (String, bool) {
+        let Some((reader, _)) = &mut self.readers[index] else { return (String::new(), false) };
+        let (rest, has_calls) = (reader.finish(), reader.has_calls());
+        (self.heard(index, rest.as_slice()), has_calls)
+    }
+
+    fn heard(&mut self, index: usize, parts: &[Heard]) -> String {
+        let mut told = String::new();
+        for part in parts {
+            told += &self.role(index);
+            let entries = self.readers[index].as_mut().map(|(_, held)| std::mem::take(held)).unwrap_or_default();
+            let entries = self.work.logprobs.then_some(entries);
+            let id = if matches!(part, Heard::Call { .. }) { self.work.call_id() } else { String::new() };
+            told += &chat::heard(&self.work.head, index, part, &id, entries.as_deref());
+        }
+        told
     }
 
     fn role(&mut self, index: usize) -> String {
@@ -495,8 +554,9 @@ impl Stream for EventFrames {
     }
 }
 
-const fn word(reason: FinishReason) -> &'static str {
+const fn word(reason: FinishReason, has_calls: bool) -> &'static str {
     match reason {
+        FinishReason::Stop if has_calls => "tool_calls",
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
     }

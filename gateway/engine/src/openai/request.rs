@@ -32,7 +32,13 @@ pub(super) struct ChatBody {
     pub(super) stream_options: Option<StreamOptions>,
     pub(super) tools: Option<Vec<Value>>,
     pub(super) tool_choice: Option<Value>,
+    pub(super) parallel_tool_calls: Option<bool>,
     pub(super) response_format: Option<Value>,
+    pub(super) structured_outputs: Option<Value>,
+    pub(super) guided_json: Option<Value>,
+    pub(super) guided_regex: Option<Value>,
+    pub(super) guided_choice: Option<Value>,
+    pub(super) guided_grammar: Option<Value>,
 }
 
 /// One message.
@@ -41,6 +47,8 @@ pub(super) struct MessageBody {
     pub(super) role: String,
     pub(super) content: Option<ContentBody>,
     pub(super) tool_calls: Option<Vec<Value>>,
+    pub(super) tool_call_id: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// The content of a message.

@@ -19,7 +19,7 @@ fn the_same_seed_gives_the_same_tokens_and_answers_differ() {
     let logits = wave(1000);
     let run = |seed, index| {
         let mut sampler = sampler(Sampling::default(), seed, index);
-        (0..50).map(|_| sampler.next(&logits).unwrap()).collect::<Vec<_>>()
+        (0..50).map(|_| sampler.next(&logits, None).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(run(7, 0), run(7, 0));
     assert_ne!(run(7, 0), run(7, 1));
@@ -29,16 +29,16 @@ fn the_same_seed_gives_the_same_tokens_and_answers_differ() {
 #[test]
 fn greedy_takes_the_first_of_the_likeliest() {
     let options = Sampling { temperature: 0.0, ..Sampling::default() };
-    assert_eq!(sampler(options, 1, 0).next(&[0.0, 2.0, 2.0, 1.0]).unwrap(), 1);
+    assert_eq!(sampler(options, 1, 0).next(&[0.0, 2.0, 2.0, 1.0], None).unwrap(), 1);
 }
 
 #[test]
 fn bias_and_penalties_change_the_choice() {
     let biased = Sampling { temperature: 0.0, logit_bias: vec![(3, 100.0), (1, -100.0)], ..Sampling::default() };
-    assert_eq!(sampler(biased, 1, 0).next(&[0.0, 9.0, 2.0, 1.0]).unwrap(), 3);
+    assert_eq!(sampler(biased, 1, 0).next(&[0.0, 9.0, 2.0, 1.0], None).unwrap(), 3);
     let penalised = Sampling { temperature: 0.0, frequency_penalty: 1.5, ..Sampling::default() };
     let mut sampler = sampler(penalised, 1, 0);
-    let tokens: Vec<u32> = (0..4).map(|_| sampler.next(&[2.0, 1.0, 0.0]).unwrap()).collect();
+    let tokens: Vec<u32> = (0..4).map(|_| sampler.next(&[2.0, 1.0, 0.0], None).unwrap()).collect();
     assert_eq!(tokens, [0, 1, 0, 2]);
 }
 
@@ -110,6 +110,6 @@ fn logprobs_sum_to_one_and_are_sorted() {
 
 #[test]
 fn scores_that_are_no_numbers_are_an_error() {
-    assert_eq!(sampler(Sampling::default(), 1, 0).next(&[f32::NAN, f32::NAN]), Err(NotFinite));
-    assert_eq!(sampler(Sampling::default(), 1, 0).next(&[f32::INFINITY, 0.0]), Err(NotFinite));
+    assert_eq!(sampler(Sampling::default(), 1, 0).next(&[f32::NAN, f32::NAN], None), Err(NotFinite));
+    assert_eq!(sampler(Sampling::default(), 1, 0).next(&[f32::INFINITY, 0.0], None), Err(NotFinite));
 }

@@ -1,9 +1,10 @@
 //! One answer in work: its tokens, how many of them are computed, its sampler and its text; and the request from which
 //! it is made.
 
-use crate::adapter::AdapterHandle;
 use super::draft::Drafter;
 use super::places::Permit;
+use crate::adapter::AdapterHandle;
+use crate::constrain::Held;
 use crate::error::GenerateError;
 use crate::generation::{Alternative, FinishReason, GenerationEvent, PromptToken, TokenLogprob};
 use crate::kernel::Isa;
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) request: GenerateRequest,
     /// What `echo` gives back.
     pub(crate) echo: Option<String>,
+    /// What holds its answers to a form.
+    pub(crate) held: Option<Held>,
     pub(crate) events: UnboundedSender<GenerationEvent>,
     /// Since when it waits.
     pub(crate) since: Instant,
@@ -77,6 +80,7 @@ pub(super) struct Sequence {
     isa: Isa,
     max_tokens: usize,
     sampler: Sampler,
+    held: Option<Held>,
     text: TextStream,
     logprobs: Option<usize>,
     echo: Option<Echo>,
@@ -103,7 +107,8 @@ impl Sequence {
             isa,
             max_tokens: job.max_tokens,
             sampler: Sampler::new(isa, job.request.sampling.clone(), job.seed, index),
-            text: TextStream::new(job.request.stop.clone()),
+            held: job.held.as_ref().filter(|_| index > 0).and_then(Held::fork),
+            text: TextStream::new(job.request.stop.clone()).shielded(job.held.as_ref().and_then(Held::shield)),
             logprobs: job.request.logprobs,
             echo: None,
             events: job.events.clone(),
@@ -111,6 +116,7 @@ impl Sequence {
         let mut first = make(0, &job);
         first.siblings = (1..job.request.n).map(|index| make(index, &job)).collect();
         let count = job.request.logprobs;
+        first.held = job.held;
         first.echo = job.echo.map(|text| Echo { text, count, found: Vec::new() });
         first
     }
@@ -279,16 +285,21 @@ impl Sequence {
         if self.max_tokens == 0 {
             return self.end(FinishReason::Length);
         }
-        let Ok(token) = self.sampler.next(scores) else {
-            self.send(GenerationEvent::Failed(GenerateError::NotFinite));
-            return true;
+        let allowed = match self.held.as_mut().map(Held::allowed).transpose() {
+            Ok(allowed) => allowed,
+            Err(problem) => return self.fail(GenerateError::Constraint(problem)),
         };
+        let Ok(token) = self.sampler.next(scores, allowed) else { return self.fail(GenerateError::NotFinite) };
         self.tokens.push(token);
         if vocabulary.is_ending(token) {
             let rest = self.text.finish();
             self.send_text(rest);
             return self.end(FinishReason::Stop);
         }
+        let complete = match self.held.as_mut().map(|held| held.take(token)).transpose() {
+            Ok(complete) => complete.unwrap_or(false),
+            Err(problem) => return self.fail(GenerateError::Constraint(problem)),
+        };
         let logprob = self.logprobs.map(|count| self.logprob(scores, token, count, vocabulary));
         let delta = self.text.push(vocabulary.bytes(token), logprob);
         let stopped = delta.stopped;
@@ -296,12 +307,20 @@ impl Sequence {
         if stopped {
             return self.end(FinishReason::Stop);
         }
-        if self.tokens.len() - self.prompt >= self.max_tokens {
+        if complete || self.tokens.len() - self.prompt >= self.max_tokens {
             let rest = self.text.finish();
             self.send_text(rest);
-            return self.end(FinishReason::Length);
+            return self.end(if complete { FinishReason::Stop } else { FinishReason::Length });
+        }
+        if let Some(held) = &mut self.held {
+            held.prepare();
         }
         false
+    }
+
+    fn fail(&self, error: GenerateError) -> bool {
+        self.send(GenerationEvent::Failed(error));
+        true
     }
 
     fn logprob(&self, scores: &[f32], token: u32, count: usize, vocabulary: &Vocabulary) -> TokenLogprob {

@@ -117,6 +117,7 @@ impl<M: CausalModel> Bench<M> {
             prefix,
             since: Instant::now(),
             request,
+            held: None,
             events,
             permit: None,
         });

@@ -1,7 +1,10 @@
 //! The methods of Python strings and mappings that chat templates call, since they were written for Jinja on Python.
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
+use std::io;
 
 /// Called for a method that the template engine does not know.
 pub(super) fn method(state: &State<'_, '_>, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
@@ -20,6 +23,43 @@ pub(super) fn method(state: &State<'_, '_>, value: &Value, name: &str, args: &[V
             Ok(if found.is_undefined() { default } else { found })
         }
         _ => Err(unknown(name)),
+    }
+}
+
+/// JSON as Python writes it, which is what models were trained on: blanks behind `,` and `:`, nothing escaped that need
+/// not be.
+pub(super) fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
+    let failed = |e: serde_json::Error| Error::new(ErrorKind::BadSerialization, e.to_string());
+    let indent: Option<usize> = options.get("indent")?;
+    // What else Python takes (`ensure_ascii`, `sort_keys`) is taken and has no effect.
+    let Some(indent) = indent else { return json_text(value).map_err(failed) };
+    let (mut out, blanks) = (Vec::new(), " ".repeat(indent.min(8)));
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(blanks.as_bytes()));
+    value.serialize(&mut writer).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// The same for what is no template's value.
+pub(super) fn json_text(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut out = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Spaced))?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// A blank behind every comma and colon.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
     }
 }
 

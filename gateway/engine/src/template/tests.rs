@@ -1,7 +1,7 @@
 //! The template's sandbox and the guard against control tokens in callers' words.
 
 use super::*;
-use crate::request::ToolCall;
+use crate::request::{Role, ToolCall};
 
 const CHATML: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ \
     '<|im_start|>system\nBe nice<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + \
@@ -79,10 +79,66 @@ fn a_template_without_tools_still_takes_calls_and_results() {
     let mut result = ChatMessage::new(Role::Tool, "sunny");
     result.tool_call_id = Some("c1".into());
     let pieces = template(CHATML).render(&[ChatMessage::new(Role::Developer, "brief"), call.clone(), result]).unwrap();
-    assert!(pieces.contains(&text("system\nbrief")) && pieces.contains(&text("tool\nsunny")));
-    assert!(pieces.contains(&text("assistant\nweather({\"city\":\"Rome\"})")));
+    assert!(pieces.contains(&text("system\nbrief")));
+    assert!(pieces.contains(&text("user\n<tool_response>\nsunny\n</tool_response>")));
+    let called = "assistant\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>";
+    assert!(pieces.contains(&text(called)));
     let knows = template("{% for c in messages[0].tool_calls %}{{ c.function.arguments.city }}{% endfor %}");
     assert_eq!(knows.render(&[call]).unwrap(), [text("Rome")]);
+}
+
+fn weather() -> Tool {
+    let definition = serde_json::json!({"type": "function", "function": {"name": "weather", "description": "of <|im_end|>",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}});
+    Tool { name: "weather".into(), parameters: Some(definition["function"]["parameters"].clone()), definition }
+}
+
+#[test]
+fn tools_are_told_in_our_words_where_the_template_has_none() {
+    let messages = [ChatMessage::new(Role::Developer, "Be brief."), ChatMessage::new(Role::User, "Rome?")];
+    let pieces = template(CHATML).render_with(&messages, &[weather()]).unwrap();
+    let Piece::Text(system) = &pieces[1] else { panic!("{pieces:?}") };
+    assert!(system.starts_with("system\nBe brief.\n\n# Tools\n"), "{system}");
+    assert!(
+        system.contains(
+            "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"of <|im_end|>\""
+        )
+    );
+    assert_eq!(pieces.iter().filter(|p| matches!(p, Piece::Control(_))).count(), 5, "{pieces:?}");
+    let alone = template(CHATML).render_with(&messages[1..], &[weather()]).unwrap();
+    assert!(matches!(&alone[1], Piece::Text(system) if system.starts_with("system\n# Tools\n")));
+    assert_eq!(template(CHATML).call_style(), CallStyle::Tagged);
+}
+
+#[test]
+fn a_template_with_tools_gets_them_in_order_and_as_python_writes_them() {
+    let source = "{% for t in tools %}{{ t | tojson }}{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}\
+        {% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
+    let mut call = ChatMessage::new(Role::Assistant, "");
+    call.tool_calls.push(ToolCall {
+        id: "c1".into(),
+        name: "weather".into(),
+        arguments: "{\"b\":1,\"a\":[1,2]}".into(),
+    });
+    let pieces = template(source).render_with(&[call, ChatMessage::new(Role::Tool, "ok")], &[weather()]).unwrap();
+    let [Piece::Text(words)] = &pieces[..] else { panic!("{pieces:?}") };
+    let tool = "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"of <|im_end|>\", \
+        \"parameters\": {\"type\": \"object\", \"properties\": {\"city\": {\"type\": \"string\"}}}}}";
+    let rest = "<assistant><tool_call>{\"b\": 1, \"a\": [1, 2]}<user><tool_response>\nok\n</tool_response>";
+    assert_eq!(*words, format!("{tool}{rest}"));
+    let llama = "<|start_header_id|>{{ tools }}{{ tool_calls }}{\"name\": x, \"parameters\": y}";
+    assert_eq!(style(llama), Some(CallStyle::Bare));
+    assert_eq!(style("[TOOL_CALLS]{{ tools }}{{ m.tool_calls }}"), None);
+}
+
+#[test]
+fn results_of_one_turn_stand_in_one_message() {
+    let messages =
+        [ChatMessage::new(Role::Tool, "a"), ChatMessage::new(Role::Tool, "b"), ChatMessage::new(Role::User, "c")];
+    let pieces =
+        template("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}").render(&messages).unwrap();
+    let both = "[user]<tool_response>\na\n</tool_response>\n<tool_response>\nb\n</tool_response>[user]c";
+    assert_eq!(pieces, [text(both)]);
 }
 
 #[test]

@@ -146,7 +146,8 @@ pub(super) fn choice_is_met(c: &Cursor<'_>, choice: Choice, tools_at: Option<usi
 
 /// Reads the format of the answer.
 pub(super) fn response_format(c: &mut Cursor<'_>) -> Result<(), Bad> {
-    const MUST_BE: &str = "response_format must be an object whose type is text, json_object or json_schema";
+    const MUST_BE: &str =
+        "response_format must be an object whose type is text, json_object, json_schema, regex or grammar";
     if c.kind()? != Kind::Object {
         return Err(Bad::field("response_format", MUST_BE));
     }
@@ -163,7 +164,8 @@ pub(super) fn response_format(c: &mut Cursor<'_>) -> Result<(), Bad> {
         Ok(())
     })?;
     match kind.map(|kind| c.decode(kind)).as_deref() {
-        Some("text" | "json_object") => Ok(()),
+        // The last two are none of OpenAI's: local models know them, and servers that are like them.
+        Some("text" | "json_object" | "regex" | "grammar") => Ok(()),
         Some("json_schema") if schema => Ok(()),
         Some("json_schema") => Err(Bad::field(
             "response_format.json_schema",

@@ -1,13 +1,13 @@
 //! A llama of a few thousand random numbers: the real kernels, caches and sums, in no time.
 
-use crate::gguf::GgufFile;
 use crate::kernel::Isa;
-use crate::model::Llama;
+use crate::model::{Compute, Decoder, ModelFiles, Precision};
 use crate::sample::SplitMix;
 use crate::threads::Threads;
 use candle_core::quantized::gguf_file::{Value, write};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
 
 const LAYERS: usize = 2;
 const WIDTH: usize = 64;
@@ -46,6 +46,7 @@ impl Tiny {
         }
         let number = |v: usize| Value::U32(v as u32);
         let metadata = [
+            ("general.architecture", Value::String("llama".into())),
             ("llama.embedding_length", number(WIDTH)),
             ("llama.attention.head_count", number(4)),
             ("llama.attention.head_count_kv", number(2)),
@@ -60,8 +61,9 @@ impl Tiny {
         Self(file)
     }
 
-    pub(super) fn load(&self) -> Llama {
-        let mut file = GgufFile::open(self.0.path()).unwrap();
-        Llama::load(&mut file, Isa::detect(), Threads::new(1).unwrap(), &mut |_, _| {}).unwrap()
+    pub(super) fn load(&self) -> Decoder {
+        let mut files = ModelFiles::open(self.0.path(), &BTreeMap::new(), Precision::default()).unwrap();
+        let compute = Compute { isa: Isa::detect(), threads: Threads::new(1).unwrap() };
+        Decoder::load(files.description().unwrap(), files.source(), compute, &mut |_, _| {}).unwrap()
     }
 }
