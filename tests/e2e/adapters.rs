@@ -218,7 +218,8 @@ async fn no_call_fails_while_adapters_come_and_go() {
 #[tokio::test]
 async fn a_bandit_across_two_adapters_of_one_base_learns_the_better_one() {
     let test = "a_bandit_across_two_adapters_of_one_base_learns_the_better_one";
-    if models().is_none() && may_be_left_out(test, "the small model: set TIDEGATE_TEST_MODELS to the folder of models") {
+    if models().is_none() && may_be_left_out(test, "the small model: set TIDEGATE_TEST_MODELS to the folder of models")
+    {
         return;
     }
     let home = Home::new();

@@ -271,7 +271,7 @@ fn models() {
         ("{provider: here, source: {uris: [\"file:x\"], sha256: abc}}", "not a sha256"),
         ("{provider: p, price: {input: -1, output: 2}}", "negative"),
         ("{provider: p, price: {input: 1}}", "`output` is missing"),
-        ("{provider: p, adapters: {x: y}}", "its provider `p` is not local"),
+        ("{provider: p, adapters: {x: \"models:/a/1\"}}", "its provider `p` is not local"),
         ("{provider: here, source: minilm, adapters: {x: nowhere}}", "no adapter_config.json"),
         ("{provider: here, source: minilm, adapters: {x: \"hf://a/b\"}}", "no place of an adapter"),
         ("{provider: here, source: minilm, adapters: {x: \"models:/a\"}}", "no model of the registry"),

@@ -75,7 +75,12 @@ impl Projection {
         }
         if let Some(slot) = self.slot {
             let place = (self.layer, slot);
-            worn.add((compute.isa, &compute.threads), place, (input.plain(), self.cols()), (out.as_mut_slice(), self.rows()));
+            worn.add(
+                (compute.isa, &compute.threads),
+                place,
+                (input.plain(), self.cols()),
+                (out.as_mut_slice(), self.rows()),
+            );
         }
     }
 }
