@@ -54,7 +54,7 @@ impl Probe {
             let what = format!("kernels `{}` (here are {})", kernel.unwrap_or_default(), Self::kernels().join(", "));
             LoadError::Unsupported { what }
         })?;
-        let threads = Threads::new(1).map_err(|e| LoadError::Threads(e.to_string()))?;
+        let threads = Threads::standing_back(1, 0).map_err(|e| LoadError::Threads(e.to_string()))?;
         let mut files = ModelFiles::open(path, &BTreeMap::new(), Precision::default())?;
         let (shape, compute) = (files.description()?, Compute { isa, threads });
         let model: Box<dyn CausalModel> = Box::new(Decoder::load(shape, files.source(), compute, &mut |_, _| {})?);

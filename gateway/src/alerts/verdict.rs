@@ -8,7 +8,7 @@ use chrono::DateTime;
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 use std::time::Duration;
-use tidegate_core::spec::{AlertSpec, AlertTo, RunSpec, Runner};
+use tidegate_core::spec::{AlertSpec, AlertTo, Runner};
 use tidegate_core::{Fault, Secret, Side};
 
 /// The most characters that are shown of what a receiver said.
@@ -47,7 +47,7 @@ impl Verdict {
     fn of_response(spec: &AlertSpec, response: &Response<Bytes>, now_ms: u64) -> Self {
         let status = response.status();
         let says = said(status, response.body(), &secrets(spec));
-        let run = if let AlertTo::Run(RunSpec { by, .. }) = &spec.to { Some(by) } else { None };
+        let run = if let AlertTo::Run(run) = &spec.to { Some(&run.by) } else { None };
         match (status.as_u16(), run) {
             // The run has our id: an earlier try started it, and its answer was lost.
             (409, Some(Runner::Airflow { .. })) => Self::Told(says),
@@ -84,7 +84,7 @@ fn secrets(spec: &AlertSpec) -> Vec<&Secret> {
         AlertTo::PagerDuty { routing_key, .. } => vec![routing_key],
         AlertTo::Alertmanager { bearer, .. } => bearer.iter().collect(),
         AlertTo::Slack { url } => vec![url],
-        AlertTo::Run(RunSpec { bearer, basic, .. }) => bearer.iter().chain(basic).collect(),
+        AlertTo::Run(run) => run.bearer.iter().chain(&run.basic).collect(),
     }
 }
 
@@ -104,6 +104,7 @@ fn asked_wait(response: &Response<Bytes>, now_ms: u64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_core::spec::RunSpec;
     use serde_json::json;
     use tidegate_core::FaultKind;
 
@@ -117,7 +118,8 @@ mod tests {
 
     fn run_by(by: Runner) -> AlertSpec {
         let url = "http://h".parse().unwrap();
-        spec(AlertTo::Run(RunSpec { by, url, bearer: None, basic: None, parameters: json!({}), shown: json!({}) }))
+        let run = RunSpec { by, url, bearer: None, basic: None, parameters: json!({}), shown: json!({}) };
+        spec(AlertTo::Run(Box::new(run)))
     }
 
     fn answer(status: u16, body: &str) -> Result<Response<Bytes>, Fault> {

@@ -111,7 +111,7 @@ impl Endpoint {
         let most = provider.max_concurrency.unwrap_or(provider.max_connections);
         let capacity = most.clamp(1, Semaphore::MAX_PERMITS);
         Ok(Self {
-            base: Base::of(&paths(chat)?, chat.path()),
+            base: Base::of(&paths(Api::ChatCompletions)?, Api::ChatCompletions.path()),
             name: spec.name.clone(),
             pool: Arc::default(),
             h1: Form::new(if forwarder.is_some() { abs.clone() } else { origin }, &with_host),

@@ -380,7 +380,7 @@ fn run(
     let basic = basic.map(|basic| desk.secret(basic));
     let url = url.and_then(|url| server(&url, desk));
     let Json { value: parameters, shown } = parameters.unwrap_or_else(Json::nothing);
-    Some(AlertTo::Run(RunSpec { by: by?, url: url?, bearer, basic, parameters, shown }))
+    Some(AlertTo::Run(Box::new(RunSpec { by: by?, url: url?, bearer, basic, parameters, shown })))
 }
 
 /// A secret that goes into a header.

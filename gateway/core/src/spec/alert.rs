@@ -43,7 +43,7 @@ pub enum AlertTo {
         url: Secret,
     },
     /// By a run of something that trains again. Started by an alarm, not by its end.
-    Run(RunSpec),
+    Run(Box<RunSpec>),
 }
 
 /// A run that an alarm starts.

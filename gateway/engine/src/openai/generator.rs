@@ -292,7 +292,7 @@ fn broken(error: &GenerateError, form: &'static str) -> Fault {
 
 fn too_slow(limit: Duration, begun: bool) -> Fault {
     if !begun {
-        return broken(&GenerateError::Late { waited: limit });
+        return Fault::new(FaultKind::UpstreamTimeout, GenerateError::Late { waited: limit }.to_string());
     }
     Fault::new(FaultKind::UpstreamTimeout, format!("the local model gave no answer within {} s", limit.as_secs_f64()))
 }

@@ -11,7 +11,7 @@ fn wave(n: usize) -> Vec<f32> {
 }
 
 fn drawn(options: &Sampling, logits: &[f32], times: u64) -> Vec<u32> {
-    (0..times).map(|seed| sampler(options.clone(), seed, 0).next(logits).unwrap()).collect()
+    (0..times).map(|seed| sampler(options.clone(), seed, 0).next(logits, None).unwrap()).collect()
 }
 
 #[test]

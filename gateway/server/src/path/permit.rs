@@ -7,7 +7,7 @@ use crate::snapshot::{Route, Snapshot};
 use std::sync::Arc;
 use tidegate_core::port::limits::{Amounts, Demand, Denied, Standings, Why};
 use tidegate_core::spec::ContentPolicy;
-use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
+use tidegate_core::{Caller, Fault, FaultKind, Ledger, NanoUsd, Usage};
 
 /// Tokens reserved for an answer whose caller sets no limit: settled with what it really takes.
 const UNSTATED_ANSWER: u64 = 256;

@@ -198,7 +198,7 @@ async fn a_run_is_started_by_an_alarm_and_not_by_its_end() {
         parameters: serde_json::json!({}),
         shown: serde_json::json!({}),
     };
-    let stage = Stage::new(AlertTo::Run(run), []);
+    let stage = Stage::new(AlertTo::Run(Box::new(run)), []);
     stage.tell(true);
     stage.tell(false);
     stage.pass(5).await;

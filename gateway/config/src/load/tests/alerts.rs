@@ -13,7 +13,7 @@ fn spec(to: &str) -> AlertTo {
 
 fn run(to: &str) -> RunSpec {
     match spec(to) {
-        AlertTo::Run(run) => run,
+        AlertTo::Run(run) => *run,
         other => panic!("{other:?}"),
     }
 }

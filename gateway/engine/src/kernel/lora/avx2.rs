@@ -25,8 +25,8 @@ fn halves(from: &[u16], at: usize) -> __m256 {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn ahead(from: &[u16], at: usize) {
-    // SAFETY: a prefetch reads nothing, so it may be of any address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast()) };
+    // A prefetch reads nothing, so it may be of any address.
+    _mm_prefetch::<_MM_HINT_T0>(from.as_ptr().wrapping_add(at).cast());
 }
 
 /// Eight numbers from `at` on.
