@@ -28,9 +28,9 @@ impl Cases {
         let mut input = json!({"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1.0, 2.0, 3.0]});
         for (name, value) in changes.as_object().unwrap() {
             if value.is_null() {
-                drop(input.as_object_mut().unwrap().remove(name))
+                input.as_object_mut().unwrap().remove(name);
             } else {
-                input[name] = value.clone()
+                input[name] = value.clone();
             }
         }
         self.json(&json!({"inputs": [input]}), says);
@@ -49,6 +49,7 @@ impl Cases {
 const NUMBERS: [&str; 12] =
     ["UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BF16"];
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn cases() -> Vec<Case> {
     let mut all = Cases::default();
     // The whole body.

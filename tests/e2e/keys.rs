@@ -10,7 +10,14 @@ fn named(role: Role) -> String {
 }
 
 async fn asks(client: &Client, row: &Row) -> u16 {
-    let path = row.path.replace("{}", "nothing");
+    // A model is asked to do something.
+    let deed = match (row.method.as_str(), row.path) {
+        ("POST", "/v1/models/{}") => "nothing:predict",
+        ("POST", "/v2/models/{}") => "nothing/infer",
+        ("POST", "/v2/repository/models/{}") => "nothing/load",
+        _ => "nothing",
+    };
+    let path = row.path.replace("{}", deed);
     client.send(row.method.as_str(), &path, &[], if row.method == "POST" { b"{}" } else { b"" }).await.status()
 }
 

@@ -24,7 +24,7 @@ async fn usage_of_stream(client: &Client, body: &Value) -> (u64, u64) {
     body["stream_options"] = json!({"include_usage": true});
     let events = client.stream(&body).await.events().await;
     let docs = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
-    told(&docs.filter(|doc| doc["usage"].is_object()).last().expect("a usage"))
+    told(&docs.filter(|doc| doc["usage"].is_object()).next_back().expect("a usage"))
 }
 
 #[tokio::test]

@@ -88,11 +88,11 @@ fn decode(engine: &Engine, worn: &[Option<AdapterHandle>]) -> f64 {
         }
     }
     let began = processor();
-    let steps = engine.steps();
+    let steps = engine.report().steps;
     for generation in &mut all {
         while generation.blocking_next().is_some() {}
     }
-    let steps = engine.steps() - steps;
+    let steps = engine.report().steps - steps;
     (processor() - began) * 1e3 / (steps.max(1) as f64 * worn.len() as f64)
 }
 

@@ -5,8 +5,8 @@ use crate::error::LoadError;
 use crate::kernel::Isa;
 use crate::kv::{BLOCK_TOKENS, BlockId, KvPool};
 use crate::model::{CausalModel, Compute, Decoder, Logits, ModelFiles, Precision, StepBatch};
-use std::collections::BTreeMap;
 use crate::threads::Threads;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A loaded model and its sequences.

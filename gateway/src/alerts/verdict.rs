@@ -104,9 +104,9 @@ fn asked_wait(response: &Response<Bytes>, now_ms: u64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_core::spec::RunSpec;
     use serde_json::json;
     use tidegate_core::FaultKind;
+    use tidegate_core::spec::RunSpec;
 
     fn spec(to: AlertTo) -> AlertSpec {
         AlertSpec { name: "a".parse().unwrap(), to }

@@ -371,5 +371,5 @@ async fn judged(job: Job, slots: Arc<Semaphore>, queue: SyncSender<Message>, clo
 /// The queue may be full for a moment.
 async fn tell(queue: SyncSender<Message>, message: Message) {
     // At the end of the program nobody listens any more.
-    drop(tokio::task::spawn_blocking(move || queue.send(message)).await);
+    drop(tokio::task::spawn_blocking(move || queue.send(message).is_ok()).await);
 }

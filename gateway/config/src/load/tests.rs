@@ -226,8 +226,14 @@ fn providers() {
             (&format!("{{p: {{openai: {{endpoints: []}}}}, {here}}}"), "at least one endpoint"),
             (&format!("{{p: {{openai: {{endpoints: [{{url: http://a}}, {{url: http://a/}}]}}}}, {here}}}"), "already"),
             (&format!("{{p: {{anthropic: {{}}}}, {here}}}"), "`anthropic` is not available in this version"),
-            (&format!("{{p: , {here}}}"), "expected one of openai, local, found nothing"),
-            (&format!("{{p: {{}}, {here}}}"), "exactly one of openai, local stands here, not 0"),
+            (
+                &format!("{{p: , {here}}}"),
+                "expected one of openai, local, open_inference, tf_serving, mlflow, seldon, bentoml, torchserve, found nothing",
+            ),
+            (
+                &format!("{{p: {{}}, {here}}}"),
+                "exactly one of openai, local, open_inference, tf_serving, mlflow, seldon, bentoml, torchserve stands here, not 0",
+            ),
         ],
     );
 }

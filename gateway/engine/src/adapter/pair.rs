@@ -1,8 +1,8 @@
 //! The difference of one product, packed: `scale · B A` in half precision. Owns the packing and the order of its sums; the
 //! inner loops are `kernel::lora`'s.
 
-use crate::kernel::lora::WIDTH;
-use crate::kernel::{Isa, TILE};
+use crate::kernel::Isa;
+use crate::kernel::lora::{TILE, WIDTH};
 use half::f16;
 
 /// Numbers of one tile between the two products, at the largest rank.

@@ -2,7 +2,8 @@
 //! do not depend on the others.
 
 use super::Adapter;
-use crate::kernel::{Isa, TILE};
+use crate::kernel::Isa;
+use crate::kernel::lora::TILE;
 use crate::model::StepSequence;
 use crate::threads::Threads;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ const MOST_REGEX: usize = 16 << 10;
 /// How deep a regular expression or a grammar may nest.
 const DEEPEST: usize = 64;
 /// How often the innermost part of a regular expression may be repeated, by all counts around it together.
-const MOST_REPEATS: u64 = 20_000;
+const MOST_REPEATS: u64 = 10_000;
 
 /// Whether a regular expression is small enough.
 pub(super) fn regex(text: &str) -> Result<(), String> {

@@ -13,9 +13,14 @@ const OPTIONS: &str = "x-guidance";
 /// Between the parts of an answer: nothing, a blank, or a line break with an indent. Never a run without end.
 const WHITE_SPACE: &str = r" |\r?\n {0,32}|\r?\n\t{0,8}";
 
-/// Formats that have parts of any length (fractions of a second), and characters enough for all that is meant by them: a
-/// small model writes digits without end.
-const LONGEST: [(&str, usize); 3] = [("date-time", 35), ("time", 24), ("duration", 40)];
+/// Characters enough for any duration that is meant: a small model writes digits without end.
+const LONGEST_DURATION: usize = 40;
+/// A time of day, with an end to its fraction and without the second that is added to a few evenings, which no grammar
+/// knows.
+const TIME: &str =
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:[zZ]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
+/// A day of any year, so without the one of leap years.
+const DAY: &str = "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
 
 /// Keywords whose value is a schema.
 const ONE: [&str; 5] = ["items", "additionalProperties", "additionalItems", "unevaluatedProperties", "contains"];
@@ -34,7 +39,9 @@ pub(super) fn prepared(schema: &Value) -> Result<Value, String> {
     let mut schema = schema.clone();
     let closes = !combines(&schema);
     if !closes && schema.to_string().matches("\"multipleOf\":").count() > 1 {
-        return Err("multipleOf: it may stand but once in a schema with allOf, oneOf or `$ref` beside properties".into());
+        return Err(
+            "multipleOf: it may stand but once in a schema with allOf, oneOf or `$ref` beside properties".into()
+        );
     }
     narrow(&mut schema, closes);
     if let Some(root) = schema.as_object_mut() {
@@ -105,13 +112,30 @@ fn parts(members: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     one.chain(listed).chain(named)
 }
 
+/// Gives formats that have parts of any length an end.
+fn end_format(members: &mut Map<String, Value>) {
+    let pattern = match members.get("format").and_then(Value::as_str) {
+        Some("time") => format!("^{TIME}$"),
+        Some("date-time") => format!("^{DAY}[Tt]{TIME}$"),
+        Some("duration") => {
+            members.entry("maxLength").or_insert_with(|| LONGEST_DURATION.into());
+            return;
+        }
+        _ => return,
+    };
+    // What else the caller asks of such a text can be more than the compiler can tell to be possible.
+    if !members.contains_key("pattern") {
+        members.remove("format");
+        members.insert("pattern".into(), pattern.into());
+    }
+}
+
 /// Where that is safe, objects that list their properties and are silent about others have no others, and formats have
 /// an end: so a small model comes to one, and the answer holds what was asked for.
 fn narrow(schema: &mut Value, closes: bool) {
     let Some(members) = schema.as_object_mut() else { return };
-    let format = members.get("format").and_then(Value::as_str);
-    if let Some((_, most)) = LONGEST.iter().find(|(name, _)| closes && Some(*name) == format) {
-        members.entry("maxLength").or_insert_with(|| (*most).into());
+    if closes {
+        end_format(members);
     }
     let silent = !["additionalProperties", "patternProperties", "unevaluatedProperties", "minProperties"]
         .iter()
@@ -141,8 +165,8 @@ fn wants_only_listed(members: &Map<String, Value>) -> bool {
 mod tests {
     use super::*;
 
-    fn closed(schema: Value) -> Value {
-        let mut schema = prepared(&schema).unwrap();
+    fn closed(schema: &Value) -> Value {
+        let mut schema = prepared(schema).unwrap();
         schema.as_object_mut().unwrap().remove(OPTIONS);
         schema
     }
@@ -153,7 +177,7 @@ mod tests {
             json!({"type": "object", "properties": {"a": {"items": {"properties": {"b": {}}}}}, "required": ["a"]});
         let shut = json!({"type": "object", "properties": {"a": {"items": {"properties": {"b": {}}, "additionalProperties": false}}},
             "required": ["a"], "additionalProperties": false});
-        assert_eq!(closed(open), shut);
+        assert_eq!(closed(&open), shut);
         for left in [
             json!({"properties": {"a": {}}, "additionalProperties": true}),
             json!({"properties": {"a": {}}, "required": ["b"]}),
@@ -162,16 +186,18 @@ mod tests {
             json!({"properties": {"a": {}}, "$ref": "#/$defs/x", "$defs": {"x": {"properties": {"b": {}}}}}),
             json!({"type": "object"}),
         ] {
-            assert_eq!(closed(left.clone()), left);
+            assert_eq!(closed(&left), left);
         }
     }
 
     #[test]
     fn formats_have_an_end() {
-        let open =
-            json!({"anyOf": [{"format": "time"}, {"format": "date-time", "maxLength": 20}, {"format": "email"}]});
-        let shut = json!({"anyOf": [{"format": "time", "maxLength": 24}, {"format": "date-time", "maxLength": 20}, {"format": "email"}]});
-        assert_eq!(closed(open), shut);
+        let open = json!({"anyOf": [{"format": "time", "pattern": "^1"}, {"format": "duration"}, {"format": "email"}]});
+        let shut = json!({"anyOf": [{"format": "time", "pattern": "^1"}, {"format": "duration", "maxLength": 40}, {"format": "email"}]});
+        assert_eq!(closed(&open), shut);
+        let moment = closed(&json!({"format": "date-time", "maxLength": 20}));
+        assert!(moment.get("format").is_none() && moment["maxLength"] == 20);
+        assert!(moment["pattern"].as_str().unwrap().contains(TIME));
     }
 
     #[test]
@@ -192,7 +218,9 @@ mod tests {
         assert!(prepared(&json!({"patternProperties": {"((a{100}){100}){100}": {}}})).is_err());
         assert!(prepared(&json!([])).is_err());
         assert!(prepared(&json!({"multipleOf": 99_999_989})).unwrap_err().contains("multipleOf"));
-        assert!(prepared(&json!({"multipleOf": 0.00025})).is_ok() && prepared(&json!({"multipleOf": 7_000_000})).is_ok());
+        assert!(
+            prepared(&json!({"multipleOf": 0.00025})).is_ok() && prepared(&json!({"multipleOf": 7_000_000})).is_ok()
+        );
         assert!(prepared(&json!({"allOf": [{"multipleOf": 9973}, {"multipleOf": 9967}]})).is_err());
     }
 }

@@ -8,10 +8,12 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+use super::Isa;
 #[cfg(target_arch = "x86_64")]
 use super::Set;
-use super::{Isa, TILE};
 
+/// Rows that share each load of a weight.
+pub(crate) const TILE: usize = 4;
 /// Columns side by side in an expanding matrix: `[block][rank][WIDTH]`.
 pub(crate) const WIDTH: usize = 32;
 

@@ -16,6 +16,7 @@ pub(super) const EXP_HIGH: f32 = 88.0;
 pub(super) const EXP_POLY: [f32; 6] =
     [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
+#[expect(clippy::needless_pass_by_value, reason = "it is a set of borrows, given away")]
 pub(super) fn quantize(x: &[f32], to: QuantRow<'_>) {
     for (b, (x, q)) in x.chunks_exact(BLOCK).zip(to.q.chunks_exact_mut(BLOCK)).enumerate() {
         let largest = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));

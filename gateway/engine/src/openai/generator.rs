@@ -56,14 +56,16 @@ impl LocalGenerator {
             None => None,
         };
         if call.body.len() <= SMALL && !form::is_costly(&call.body) {
-            return self.submit(&call, adapter, within);
+            return self.submit(&call, adapter.as_ref(), within);
         }
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.submit(&call, adapter, within)).await.map_err(Fault::internal)?
+        tokio::task::spawn_blocking(move || this.submit(&call, adapter.as_ref(), within))
+            .await
+            .map_err(Fault::internal)?
     }
 
     /// Reads a call into jobs and submits them; their turn is to come within so long.
-    fn submit(&self, call: &Call, adapter: Option<AdapterHandle>, within: Duration) -> Result<Work, Fault> {
+    fn submit(&self, call: &Call, adapter: Option<&AdapterHandle>, within: Duration) -> Result<Work, Fault> {
         let mut plan = match call.api {
             Api::ChatCompletions => chat_plan(&call.body)?,
             Api::Completions => completion_plan(&call.body)?,
@@ -86,7 +88,7 @@ impl LocalGenerator {
             request.tenant.clone_from(&call.turn.tenant);
             request.priority = call.turn.priority;
             request.deadline = self.clock.now().checked_add(within);
-            request.adapter.clone_from(&adapter);
+            request.adapter = adapter.cloned();
         }
         let has_tools = plan.requests.iter().any(|request| request.tools.is_some());
         let generations = self.engine.submit_all(plan.requests).map_err(|e| refused(e, plan.form))?.into();
@@ -384,7 +386,7 @@ impl Part {
             match part {
                 Heard::Text(text) => self.text.push_str(&text),
                 Heard::Call { name, .. } => {
-                    self.calls.push(chat::CalledTool { id: id(), name, arguments: String::new() })
+                    self.calls.push(chat::CalledTool { id: id(), name, arguments: String::new() });
                 }
                 Heard::Arguments { text, .. } => {
                     self.calls.last_mut().into_iter().for_each(|call| call.arguments.push_str(&text));

@@ -33,7 +33,12 @@ impl LocalReranker {
         let ranking = self.reranker.rank(request).await.map_err(refused)?;
         let usage = Usage { prompt: ranking.tokens as u64, ..Usage::default() };
         let top = body.top_n.unwrap_or(usize::MAX);
-        Ok(Answer { body: answer(&body.model, &ranking, top, &kept).into(), usage: Some(usage), endpoint: None, predicted: None })
+        Ok(Answer {
+            body: answer(&body.model, &ranking, top, &kept).into(),
+            usage: Some(usage),
+            endpoint: None,
+            predicted: None,
+        })
     }
 }
 

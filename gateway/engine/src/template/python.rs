@@ -28,6 +28,7 @@ pub(super) fn method(state: &State<'_, '_>, value: &Value, name: &str, args: &[V
 
 /// JSON as Python writes it, which is what models were trained on: blanks behind `,` and `:`, nothing escaped that need
 /// not be.
+#[expect(clippy::needless_pass_by_value, reason = "templates call it so")]
 pub(super) fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
     let failed = |e: serde_json::Error| Error::new(ErrorKind::BadSerialization, e.to_string());
     let indent: Option<usize> = options.get("indent")?;

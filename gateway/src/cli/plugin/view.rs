@@ -509,7 +509,7 @@ mod tests {
             (json!({"deltas": [{"choice": 0}]}), "either `text` or `end`"),
             (json!({"deltas": [3]}), "a delta"),
             (json!({"call": {"headers": {"X-Tier": "a"}}, "messages": []}), "`x-tier`"),
-            (json!({"call": {"api": "rerank"}, "messages": []}), "rerank"),
+            (json!({"call": {"api": "paint"}, "messages": []}), "paint"),
             (json!({"call": {"id": "x"}, "messages": []}), "`call.id`"),
         ] {
             let says = Ask::read(json.clone()).unwrap_err();

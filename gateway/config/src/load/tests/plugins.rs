@@ -146,7 +146,7 @@ fn plugins_and_filters_are_read() {
     assert_eq!((component, *sha256, config.as_str()), (&file, None, "{}"));
     assert_eq!((shown.as_str(), *limits), ("{}", PluginLimits::default()));
     let y = &loaded.spec.plugins["y"];
-    assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"a":{"c":"s3cret"},"b":[1,"1"]}"#));
+    assert_eq!((y.sha256, y.config.as_str()), (Some(digest), r#"{"b":[1,"1"],"a":{"c":"s3cret"}}"#));
     let listed: Vec<_> = y.web.0.iter().map(ToString::to_string).collect();
     assert_eq!(listed, ["https://api.example.com:443", "http://127.0.0.1:9000"]);
     let (memory, deadline) = (Some(16 << 20), Some(Duration::from_millis(5)));

@@ -17,6 +17,7 @@ use core::arch::x86_64::{
 /// Tokens that share the unpacked weights; more would not fit the sixteen registers.
 const MOST: usize = 4;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is a set of borrows, given away")]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(in crate::kernel) fn quantize(x: &[f32], to: QuantRow<'_>) {
     let sign = _mm256_set1_ps(-0.0);

@@ -16,6 +16,7 @@ use core::arch::x86_64::{
 /// How far ahead weights are asked for while they are used only once.
 const AHEAD: usize = 2048;
 
+#[expect(clippy::needless_pass_by_value, reason = "it is a set of borrows, given away")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
 pub(in crate::kernel) fn quantize(x: &[f32], to: QuantRow<'_>) {
     for (b, (x, q)) in x.chunks_exact(BLOCK).zip(to.q.chunks_exact_mut(BLOCK)).enumerate() {

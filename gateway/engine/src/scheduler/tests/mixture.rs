@@ -64,10 +64,10 @@ fn ten_thousand_calls_leave_nothing_behind() {
     let mut bench = forgetful(4, blocks, Limits { max_batch: 8, step_tokens: 48, guesses: true });
     let (mut open, mut made, mut left, mut longest, mut before): (Vec<Open>, _, _, _, _) = (Vec::new(), 0, 0, 0, 0);
     for step in 0.. {
-        while made < CALLS && open.len() < 24 && numbers.next() % 3 > 0 {
+        while made < CALLS && open.len() < 24 && !numbers.next().is_multiple_of(3) {
             let (prompt, request) = call(&mut numbers);
             let (n, stays) =
-                (request.n, if numbers.next() % 4 == 0 { (numbers.next() % 12) as usize } else { usize::MAX });
+                (request.n, if numbers.next().is_multiple_of(4) { (numbers.next() % 12) as usize } else { usize::MAX });
             open.push(Open { receiver: bench.add(&prompt, request), n, ended: 0, stays, since: step });
             made += 1;
         }
