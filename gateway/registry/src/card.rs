@@ -121,8 +121,8 @@ pub(crate) mod tests {
             says.unwrap_err().says,
             "the card: `summary` is missing: a text; `owner` is missing: a text; `license` is missing: a text; \
              `intended_use` is missing: a text; `limitations` is missing: a text; `training_data` is missing: a text; \
-             `evaluation` is missing: a text; `review_by` is no date such as 2027-01-31; `tags` is no list of at most \
-             100 short texts; there is no `who`"
+             `evaluation` is missing: a text; there is no `who`; `tags` is no list of at most 100 short texts; \
+             `review_by` is no date such as 2027-01-31"
         );
     }
 }

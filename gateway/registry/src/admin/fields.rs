@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(fields.take("d", |value| text(value).map(str::to_owned)), None);
         assert_eq!(
             fields.done().unwrap_err().says,
-            "there is no field `even`, `odd`; there are a, b, c, d; a: it is no text; c: it is missing"
+            "there is no field `odd`, `even`; there are a, b, c, d; a: it is no text; c: it is missing"
         );
         for bad in [&b"[]"[..], b"", b"{", b"\"x\"", b"\xff"] {
             assert!(Fields::read(bad, &["a"]).unwrap_err().says.starts_with("the body is no JSON object"));
