@@ -23,8 +23,8 @@ async fn usage_of_stream(client: &Client, body: &Value) -> (u64, u64) {
     body["stream"] = json!(true);
     body["stream_options"] = json!({"include_usage": true});
     let events = client.stream(&body).await.events().await;
-    let docs = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
-    told(&docs.filter(|doc| doc["usage"].is_object()).next_back().expect("a usage"))
+    let mut docs = events.iter().filter_map(|event| serde_json::from_str::<Value>(event).ok());
+    told(&docs.rfind(|doc| doc["usage"].is_object()).expect("a usage"))
 }
 
 #[tokio::test]

@@ -2,7 +2,13 @@
 //! turn, on one thread.
 //!
 //! `taskset -c 0 cargo run --release -p tidegate-engine --example adapters -- SmolLM2-135M-Instruct.Q4_1.gguf [ROUNDS]`
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement may fail")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement may fail"
+)]
 
 use std::path::Path;
 use tidegate_core::port::adapters::{AdapterFiles, Expected};
