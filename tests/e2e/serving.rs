@@ -129,8 +129,10 @@ async fn documents_are_ranked_by_a_model_of_the_registry() {
     assert_eq!(client.send("GET", "/v1/rerank", &[], b"").await.status(), 405);
     // The record is like any other call's.
     let id = answer.header("x-request-id").expect("an id").to_owned();
-    let shown = replica.home.run(&["explain", &id, "--config", "config.yaml"]);
-    assert_eq!(shown.code(), 0, "{}", shown.err());
+    eventually("the record", async || {
+        (replica.home.run(&["explain", &id, "--config", "config.yaml"]).code() == 0).then_some(())
+    })
+    .await;
     let metrics = client.get("/metrics").await.text();
     assert!(metrics.contains("api=\"rerank\""), "{metrics}");
 }

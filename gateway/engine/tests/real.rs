@@ -188,29 +188,6 @@ fn a_found_prefix_of_512_tokens_is_there_at_once() {
 
 #[test]
 #[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
-fn steps_go_into_the_model() {
-    for (name, temperature, top_p, streams) in [
-        ("likeliest", 0.0, 1.0, 1),
-        ("drawn", 1.0, 1.0, 1),
-        ("drawn of a nucleus", 0.8, 0.95, 1),
-        ("drawn of a nucleus", 0.8, 0.95, 16),
-    ] {
-        let engine = load(|_| {});
-        let ask = |i: u64| {
-            let sampling = Sampling { temperature, top_p, seed: Some(i), ..Sampling::default() };
-            engine.submit(GenerateRequest { sampling, ..chat("Write a long story.", 100) }).unwrap()
-        };
-        let all: Vec<Generation> = (0..streams).map(ask).collect();
-        all.into_iter().for_each(|generation| drop(collect(generation)));
-        let report = engine.report();
-        let around = 100.0 * (report.step_time - report.model_time).as_secs_f64() / report.step_time.as_secs_f64();
-        println!("figure: {name}, {streams} at once: {around:.2} % of a step is around the model ({report:?})");
-        assert!(around <= 2.0, "{around} %");
-    }
-}
-
-#[test]
-#[ignore = "needs the model files in TIDEGATE_TEST_MODELS"]
 fn an_answer_that_repeats_its_prompt_comes_sooner_by_guesses() {
     let list = "apples, pears, plums, cherries, grapes, lemons, oranges, figs, dates, melons, ".repeat(3);
     let run = |prompt_lookup: bool| {
