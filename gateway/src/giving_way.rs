@@ -1,4 +1,4 @@
-//! Work that gives way: done on a thread to which the system gives what all others leave of the processor, while who wants
+//! Work that gives way: done on a thread to which the system gives little where others want the processor, while who wants
 //! it waits. Owns that thread; what is worth one is its callers': it costs some microseconds, and is meant for what takes
 //! milliseconds. A thread that serves could not do it itself: it may step back, but only privileged programs may come forward
 //! again.
@@ -6,8 +6,9 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-/// The last place there is among threads that want the processor.
-const LAST: i32 = 19;
+/// How far behind others, of 19: about a tenth of the processor is left to it where all of it is wanted. In the last place
+/// windows would wait as long as the gateway is busy, and filters that are slow but good would all be late.
+const BEHIND: i32 = 10;
 
 /// Does something on a thread of its own that gives way to all others; here, where no thread can be had.
 pub(crate) fn giving_way<T: Send>(does: impl FnOnce() -> T + Send) -> T {
@@ -29,9 +30,9 @@ pub(crate) fn giving_way<T: Send>(does: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// That this thread comes last from here on. Where the system knows no such thing it is as all others are.
+/// That this thread stands behind others from here on. Where the system knows no such thing it is as all others are.
 fn give_way() {
-    if let Err(error) = rustix::process::nice(LAST) {
+    if let Err(error) = rustix::process::nice(BEHIND) {
         tracing::debug!("work that should give way to others does not: {error}");
     }
 }
@@ -45,11 +46,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_comes_last_and_who_waits_stays_where_he_is() {
+    fn what_is_done_stands_behind_and_who_waits_stays_where_he_is() {
         let before = place();
         assert_eq!(
             giving_way(|| (place(), thread::current().name().map(str::to_owned))),
-            (LAST, Some("gives-way".into()))
+            (BEHIND, Some("gives-way".into()))
         );
         assert_eq!(place(), before);
     }

@@ -103,11 +103,15 @@ impl Replica {
 /// Calls to these replicas until each shows this state; how many they were.
 async fn until_state(replicas: &[&Replica], from: usize, is_shifted: bool, state: &str) -> u64 {
     let mut calls = 0;
+    let rows = |now: &Value| now["counts"]["rows"].as_u64().unwrap_or_default();
     loop {
+        let before = rows(&replicas[0].monitor().await);
         for one in replicas {
             one.calls(from + calls, 50, is_shifted).await;
             calls += 50;
         }
+        // No faster than whoever leads takes them, who may have to be found first.
+        replicas[0].until("some of the calls", |now| rows(now) > before).await;
         let mut all = Vec::new();
         for one in replicas {
             all.push(one.monitor().await["state"] == state);
