@@ -21,6 +21,7 @@ pub use store::{AdapterHandle, AdapterStore, Prepared, Taken};
 pub(crate) use base::{BaseShape, PROJECTIONS, Size, slot_of};
 pub(crate) use worn::Worn;
 
+use crate::matrix::packed::Packed;
 use pair::Pair;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::adapters::AdapterFiles;
@@ -49,7 +50,8 @@ impl Adapter {
     /// The same from the bytes of its two files.
     pub(crate) fn of(config: &[u8], numbers: &[u8], base: &BaseShape) -> Result<Self, AdapterFault> {
         let checked = peft::Config::of(config)?;
-        let pairs = weights::pairs(&checked, numbers, base)?;
+        let mut pairs = weights::pairs(&checked, numbers, base)?;
+        Packed::gather(pairs.iter_mut().flatten().map(Pair::numbers).collect());
         let rank = pairs.iter().flatten().map(Pair::rank).max().unwrap_or_default();
         let both = [config, numbers].map(|bytes| Digest::of(bytes).to_string()).concat();
         Ok(Self { generation: Digest::of(both.as_bytes()).to_string(), rank, pairs })

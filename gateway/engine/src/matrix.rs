@@ -2,7 +2,7 @@
 //! weights' bytes; the inner loops are `kernel`'s, the layout `pack`'s.
 
 mod pack;
-mod packed;
+pub(crate) mod packed;
 
 use crate::kernel::{BLOCK, Format, Isa, LANES, QuantRow, QuantTile, TILE, Tile};
 use crate::threads::Threads;

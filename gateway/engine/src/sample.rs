@@ -12,6 +12,10 @@ pub(crate) struct NotFinite;
 
 /// Tokens that are looked at together for one that is likely enough.
 const LOOKED_AT: usize = 64;
+/// Of scores whose largest is 1: those are looked at first, and sixteen times smaller ones as long as too few are found.
+const FIRST_FLOOR: f32 = 1.0 / 16.0;
+/// Below this, all are looked at.
+const LAST_FLOOR: f32 = 1e-7;
 
 /// Chooses the tokens of one answer.
 pub(crate) struct Sampler {
@@ -20,6 +24,8 @@ pub(crate) struct Sampler {
     seen: HashMap<u32, u32>,
     numbers: SplitMix,
     scores: Vec<f32>,
+    /// The largest score of each `LOOKED_AT`.
+    peaks: Vec<f32>,
     order: Vec<u32>,
 }
 
@@ -29,7 +35,8 @@ impl Sampler {
         let mut numbers = SplitMix(seed);
         let start = numbers.next() ^ (index as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93);
         let numbers = SplitMix(start);
-        Self { isa, options, seen: HashMap::new(), numbers, scores: Vec::new(), order: Vec::new() }
+        let (scores, peaks, order) = Default::default();
+        Self { isa, options, seen: HashMap::new(), numbers, scores, peaks, order }
     }
 
     /// The next token: one of those whose bit is set in `allowed`, where that is given.
@@ -48,9 +55,15 @@ impl Sampler {
             self.count(token);
             return Ok(token);
         }
+        let heat = if self.options.temperature == 0.0 { 1.0 } else { 1.0 / self.options.temperature.max(1e-4) };
         self.scores.clear();
-        self.scores.extend_from_slice(logits);
-        self.adjust();
+        if changed {
+            self.scores.extend_from_slice(logits);
+            self.adjust();
+            self.scores.iter_mut().for_each(|score| *score *= heat);
+        } else {
+            self.scores.extend(logits.iter().map(|score| score * heat));
+        }
         if let Some(allowed) = allowed {
             mask(&mut self.scores, allowed);
         }
@@ -84,10 +97,6 @@ impl Sampler {
     }
 
     fn draw(&mut self) -> Result<u32, NotFinite> {
-        let heat = 1.0 / self.options.temperature.max(1e-4);
-        for score in &mut self.scores {
-            *score *= heat;
-        }
         let total = self.isa.exp_sum(&mut self.scores);
         if !total.is_finite() {
             return Err(NotFinite);
@@ -106,49 +115,75 @@ impl Sampler {
     /// Puts the tokens that may be drawn, likeliest first, at the front of `order`; says how many they are.
     fn keep(&mut self, total: f32) -> usize {
         let Sampling { top_k, top_p, min_p, .. } = self.options;
-        let (isa, scores, order) = (self.isa, &self.scores, &mut self.order);
-        order.clear();
-        // Most tokens are so unlikely that all of them together are less than what is left out anyway: not even sorted.
-        let floor = match (top_k, top_p < 1.0) {
-            (0, true) => 0.9 * (1.0 - top_p) * total / scores.len() as f32,
-            (0, false) => min_p,
-            _ => 0.0,
-        };
-        for (first, part) in (0u32..).step_by(LOOKED_AT).zip(scores.chunks(LOOKED_AT)) {
-            if isa.max(part) >= floor {
-                order.extend((first..).zip(part).filter(|(_, score)| **score >= floor).map(|(token, _)| token));
+        self.peaks.clear();
+        self.peaks.extend(self.scores.chunks(LOOKED_AT).map(|part| self.isa.max(part)));
+        if top_k == 0 && top_p >= 1.0 {
+            // The likeliest weighs exp(0) = 1, so `min_p` is a plain floor.
+            self.gather(min_p);
+            return self.order.len();
+        }
+        // Most tokens are so unlikely that they are never drawn: they are not even sorted.
+        let mut floor = FIRST_FLOOR;
+        loop {
+            self.gather(floor);
+            if let Some(kept) = self.cut(total, floor <= 0.0) {
+                return self.order[..kept].partition_point(|t| self.scores[*t as usize] >= min_p).max(1);
+            }
+            floor = if floor > LAST_FLOOR { floor / 16.0 } else { 0.0 };
+        }
+    }
+
+    /// Fills `order` with the tokens that weigh so much or more.
+    fn gather(&mut self, floor: f32) {
+        self.order.clear();
+        let parts = (0u32..).step_by(LOOKED_AT).zip(self.scores.chunks(LOOKED_AT)).zip(&self.peaks);
+        for ((first, part), _) in parts.filter(|(_, peak)| **peak >= floor) {
+            self.order.extend((first..).zip(part).filter(|(_, score)| **score >= floor).map(|(token, _)| token));
+        }
+    }
+
+    /// How many of those in `order` may be drawn by `top_k` and `top_p`, and sorts so many to its front; nothing where
+    /// others than those might, unless these are all.
+    fn cut(&mut self, total: f32, are_all: bool) -> Option<usize> {
+        let Sampling { top_k, top_p, .. } = self.options;
+        let (scores, order) = (&self.scores, &mut self.order);
+        let mass = |order: &[u32]| order.iter().map(|t| scores[*t as usize]).sum::<f32>();
+        if top_k != 0 {
+            if order.len() < top_k && !are_all {
+                return None;
+            }
+            let limit = top_k.min(order.len());
+            sort_front(scores, order, limit);
+            let base = mass(&order[..limit]);
+            return Some(if top_p < 1.0 {
+                reach(scores, &order[..limit], top_p * base).unwrap_or(limit)
+            } else {
+                limit
+            });
+        }
+        if !are_all && mass(order) < top_p * total {
+            return None;
+        }
+        let mut sorted = 128.min(order.len());
+        loop {
+            sort_front(scores, order, sorted);
+            match reach(scores, &order[..sorted], top_p * total) {
+                None if sorted < order.len() => sorted = (sorted * 8).min(order.len()),
+                None if !are_all => return None,
+                found => return Some(found.unwrap_or(sorted)),
             }
         }
-        let limit = if top_k == 0 { order.len() } else { top_k.min(order.len()) };
-        let mut kept = limit;
-        if top_k != 0 {
-            sort_front(scores, order, limit);
-        }
-        if top_p < 1.0 {
-            let base: f32 = if top_k == 0 { total } else { order[..limit].iter().map(|t| scores[*t as usize]).sum() };
-            let mut sorted = if top_k == 0 { 128.min(limit) } else { limit };
-            kept = loop {
-                if top_k == 0 {
-                    sort_front(scores, order, sorted);
-                }
-                let mut mass = 0.0;
-                let enough = order[..sorted].iter().position(|t| {
-                    mass += scores[*t as usize];
-                    mass >= top_p * base
-                });
-                match enough {
-                    Some(last) => break last + 1,
-                    None if sorted == limit => break limit,
-                    None => sorted = (sorted * 8).min(limit),
-                }
-            };
-        }
-        // The likeliest weighs exp(0) = 1, so `min_p` is a plain floor.
-        if top_k == 0 && top_p >= 1.0 {
-            return kept;
-        }
-        order[..kept].partition_point(|t| scores[*t as usize] >= min_p).max(1)
     }
+}
+
+/// How many of these weigh so much together.
+fn reach(scores: &[f32], order: &[u32], weight: f32) -> Option<usize> {
+    let mut mass = 0.0;
+    let last = order.iter().position(|t| {
+        mass += scores[*t as usize];
+        mass >= weight
+    });
+    last.map(|last| last + 1)
 }
 
 /// The only token that is allowed, where there is but one.

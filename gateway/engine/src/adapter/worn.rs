@@ -62,30 +62,45 @@ impl Worn {
         if self.tiles.is_empty() {
             return;
         }
-        let padded = rows.next_multiple_of(crate::kernel::lora::WIDTH);
-        let share = TILE * padded;
-        self.spare.resize(self.tiles.len() * share, 0.0);
         let tiles = &self.tiles;
-        let work = |i: usize, piece: &mut [f32]| {
-            let tile = &tiles[i];
-            let Some(pair) = tile.adapter.pair(layer, slot) else { return };
-            let input = tile.rows.map(|row| &x[row * cols..][..cols]);
-            pair.apply(isa, &input[..tile.count], &mut piece[..tile.count * padded]);
-        };
-        match self.tiles.len() {
-            // Waking others costs more than one tile takes.
-            1 => work(0, &mut self.spare),
-            _ => threads.chunks(&mut self.spare, share, work),
+        // Waking others costs more than one tile takes.
+        if threads.count() == 1 || tiles.len() == 1 {
+            for tile in tiles {
+                tile.add((isa, (layer, slot)), (x, cols), out, tile.rows.map(|row| row * rows));
+            }
+            return;
         }
-        for (tile, piece) in self.tiles.iter().zip(self.spare.chunks_exact(share)) {
+        let share = TILE * rows;
+        self.spare.resize(tiles.len() * share, 0.0);
+        threads.chunks(&mut self.spare, share, |i, piece| {
+            piece.fill(0.0);
+            tiles[i].add((isa, (layer, slot)), (x, cols), piece, [0, rows, 2 * rows, 3 * rows]);
+        });
+        for (tile, piece) in tiles.iter().zip(self.spare.chunks_exact(share)) {
             if tile.adapter.pair(layer, slot).is_none() {
                 continue;
             }
-            for (row, piece) in tile.rows.iter().take(tile.count).zip(piece.chunks_exact(padded)) {
+            for (row, piece) in tile.rows.iter().take(tile.count).zip(piece.chunks_exact(rows)) {
                 for (o, d) in out[row * rows..][..rows].iter_mut().zip(piece) {
                     *o += d;
                 }
             }
+        }
+    }
+}
+
+impl Tile {
+    /// Adds the differences of its rows, which begin where `begin` says; nothing where its adapter has none there.
+    fn add(
+        &self,
+        (isa, (layer, slot)): (Isa, (usize, usize)),
+        (x, cols): (&[f32], usize),
+        out: &mut [f32],
+        begin: [usize; TILE],
+    ) {
+        if let Some(pair) = self.adapter.pair(layer, slot) {
+            let input = self.rows.map(|row| &x[row * cols..][..cols]);
+            pair.apply(isa, &input[..self.count], out, &begin[..self.count]);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The memory of packed weights: a matrix's own while a model loads, then all of a model's in one mapping of huge pages,
-//! since a step reads every byte once and pays for each page that it enters.
+//! The memory of packed weights: a matrix's own while a model loads, then all of a model's, or an adapter's, in one mapping
+//! of huge pages, since a step reads every byte once and pays for each page that it enters.
 
 use memmap2::MmapMut;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 const LINE: usize = 64;
 
 /// Packed bytes that begin on a cache line.
-pub(super) enum Packed {
+pub(crate) enum Packed {
     /// A little more than is needed, so that a line begins within; the bytes of it that count.
     Own(Vec<u8>, Range<usize>),
     Shared(Arc<MmapMut>, Range<usize>),
@@ -17,14 +17,14 @@ pub(super) enum Packed {
 
 impl Packed {
     /// Zeroes, and what `fill` makes of them.
-    pub(super) fn new(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+    pub(crate) fn new(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
         let mut bytes = vec![0; len + LINE];
         let start = bytes.as_ptr().align_offset(LINE).min(LINE);
         fill(&mut bytes[start..start + len]);
         Self::Own(bytes, start..start + len)
     }
 
-    pub(super) fn get(&self) -> &[u8] {
+    pub(crate) fn get(&self) -> &[u8] {
         match self {
             Self::Own(bytes, range) => &bytes[range.clone()],
             Self::Shared(map, range) => &map[range.clone()],
@@ -33,7 +33,7 @@ impl Packed {
 
     /// Moves all into one mapping, each freed as soon as it is copied. Where the system gives no such memory, all stays as
     /// it is: only speed is lost.
-    pub(super) fn gather(mut all: Vec<&mut Self>) {
+    pub(crate) fn gather(mut all: Vec<&mut Self>) {
         let total = all.iter().map(|packed| packed.get().len().next_multiple_of(LINE)).sum();
         let Some(mut map) = MmapMut::map_anon(total).ok().filter(|_| total > 0) else { return };
         #[cfg(target_os = "linux")]

@@ -68,22 +68,30 @@ fn a_wide_nucleus_is_found_in_a_large_vocabulary() {
 }
 
 #[test]
-fn the_nucleus_is_that_of_sorting_all() {
-    for (scale, top_p) in [(1.0, 0.5), (4.0, 0.1), (4.0, 0.9), (0.2, 0.99), (9.0, 0.9999), (0.01, 0.999)] {
-        let options = Sampling { top_p, ..Sampling::default() };
-        let mut sampler = sampler(options, 1, 0);
+fn what_is_kept_is_that_of_sorting_all() {
+    let cuts = [(0, 0.5), (0, 0.9), (0, 0.9999), (1, 1.0), (40, 1.0), (40, 0.7), (9_000, 1.0), (9_000, 0.95)];
+    for (scale, (top_k, top_p), min_p) in [0.01, 0.2, 1.0, 4.0, 9.0]
+        .into_iter()
+        .flat_map(|scale| cuts.map(|cut| (scale, cut)))
+        .flat_map(|(scale, cut)| [0.0, 0.001, 0.3].map(|min_p| (scale, cut, min_p)))
+    {
+        let mut sampler = sampler(Sampling { top_k, top_p, min_p, ..Sampling::default() }, 1, 0);
         sampler.scores = wave(5003).iter().map(|v| v * scale).collect();
         let total = sampler.isa.exp_sum(&mut sampler.scores);
         let kept = sampler.keep(total);
+        let weight = |t: &u32| sampler.scores[*t as usize];
         let mut all: Vec<u32> = (0..5003).collect();
-        all.sort_by(|a, b| sampler.scores[*b as usize].total_cmp(&sampler.scores[*a as usize]).then(a.cmp(b)));
+        all.sort_by(|a, b| weight(b).total_cmp(&weight(a)).then(a.cmp(b)));
+        let base = if top_k == 0 { total } else { all.iter().take(top_k).map(weight).sum() };
+        all.truncate(if top_k == 0 { all.len() } else { top_k });
         let mut mass = 0.0;
-        let naive = all.iter().position(|t| {
-            mass += sampler.scores[*t as usize];
-            mass >= top_p * total
+        let reached = all.iter().position(|t| {
+            mass += weight(t);
+            top_p < 1.0 && mass >= top_p * base
         });
-        let naive = naive.map_or(all.len(), |last| last + 1);
-        assert_eq!(sampler.order[..kept], all[..naive], "{scale} {top_p}");
+        all.truncate(reached.map_or(all.len(), |last| last + 1));
+        all.truncate(all.iter().filter(|t| weight(t) >= min_p).count().max(1));
+        assert_eq!(sampler.order[..kept], all, "{scale} {top_k} {top_p} {min_p}");
     }
 }
 

@@ -1,33 +1,54 @@
 //! The portable twins of an adapter's products.
 
-use super::WIDTH;
+use super::{DEPTH, Precision, Rows, WIDTH, place};
 use crate::kernel::SUMS;
 use crate::kernel::portable::fold_lanes;
 use half::f16;
 
-pub(super) fn shrink(a: &[u16], rank: usize, x: &[&[f32]], h: &mut [f32]) {
+/// The number at a place.
+fn number(of: &[u8], kept: Precision, at: usize) -> f32 {
+    match kept {
+        Precision::Half => f16::from_le_bytes([of[at * 2], of[at * 2 + 1]]).to_f32(),
+        Precision::Eight => f32::from(of[at].cast_signed()),
+    }
+}
+
+pub(super) fn shrink(a: &[u8], kept: Precision, rank: usize, x: &[&[f32]], h: &mut [f32]) {
     for (x, h) in x.iter().zip(h.chunks_exact_mut(rank)) {
-        for (a, h) in a.chunks_exact(x.len()).zip(h) {
-            let mut lanes = [0.0f32; SUMS];
-            for (a, x) in a.chunks(SUMS).zip(x.chunks(SUMS)) {
-                for (lane, (a, x)) in lanes.iter_mut().zip(a.iter().zip(x)) {
-                    *lane = f16::from_bits(*a).to_f32().mul_add(*x, *lane);
-                }
+        let cols = x.len().next_multiple_of(DEPTH);
+        for (r, h) in h.iter_mut().enumerate() {
+            let mut lanes = [0.0f32; DEPTH];
+            for c in 0..cols {
+                let weight = number(a, kept, place(rank, cols, (r, c)));
+                let lane = &mut lanes[c % DEPTH];
+                *lane = weight.mul_add(x.get(c).copied().unwrap_or(0.0), *lane);
             }
-            *h = fold_lanes(&lanes);
+            *h = fold(&lanes);
         }
     }
 }
 
-pub(super) fn expand(b: &[u16], rank: usize, h: &[f32], out: &mut [f32]) {
-    let cols = b.len() / rank;
-    out.fill(0.0);
-    for (h, out) in h.chunks_exact(rank).zip(out.chunks_exact_mut(cols)) {
-        for (block, out) in b.chunks_exact(rank * WIDTH).zip(out.chunks_exact_mut(WIDTH)) {
-            for (h, row) in h.iter().zip(block.chunks_exact(WIDTH)) {
-                for (o, b) in out.iter_mut().zip(row) {
-                    *o = h.mul_add(f16::from_bits(*b).to_f32(), *o);
+/// The sum of sixteen, in the order in which registers are halved.
+pub(super) fn fold(lanes: &[f32; DEPTH]) -> f32 {
+    let mut halved = [0.0; SUMS];
+    for (i, sum) in halved.iter_mut().enumerate() {
+        *sum = lanes[i] + lanes[i + SUMS];
+    }
+    fold_lanes(&halved)
+}
+
+pub(super) fn expand(b: &[u8], kept: Precision, rank: usize, h: &[f32], out: &mut Rows<'_>) {
+    for (h, begin) in h.chunks_exact(rank).zip(out.begin) {
+        let out = &mut out.all[*begin..][..out.len];
+        for (block, out) in b.chunks_exact(kept.bytes() * rank * WIDTH).zip(out.chunks_mut(WIDTH)) {
+            let mut sums = [0.0f32; WIDTH];
+            for (h, row) in h.iter().zip(block.chunks_exact(kept.bytes() * WIDTH)) {
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = h.mul_add(number(row, kept, c), *sum);
                 }
+            }
+            for (o, sum) in out.iter_mut().zip(sums) {
+                *o += sum;
             }
         }
     }
