@@ -103,6 +103,7 @@ mod shared_learning;
 mod shared_monitors;
 mod shared_rollouts;
 #[cfg(test)]
+mod sleeping;
 mod sources;
 #[cfg(test)]
 mod steering;

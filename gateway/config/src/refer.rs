@@ -278,6 +278,12 @@ fn check_model(
                 .fault(at, format!("this model has `adapters`, and its provider `{name}` is not local"))
                 .remedy("leave `adapters` out, or name a local provider");
         }
+        Some(_) if has("sleep_after") => {
+            let name = &provider.value;
+            desk.notes
+                .fault(at, format!("this model has `sleep_after`, and its provider `{name}` is not local"))
+                .remedy("leave `sleep_after` out, or name a local provider");
+        }
         Some(_) => {
             if let Some(input) = &model.input {
                 desk.notes

@@ -18,6 +18,7 @@ pub mod prompts;
 pub mod router;
 pub mod shadow;
 pub mod shelf;
+pub mod sleeper;
 pub mod table;
 pub mod verdicts;
 pub mod watcher;

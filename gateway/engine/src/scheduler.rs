@@ -97,6 +97,11 @@ impl<M: CausalModel> Scheduler<M> {
         }
     }
 
+    /// Goes on counting from there.
+    pub(crate) fn go_on(&mut self, counts: EngineReport) {
+        self.counts = counts;
+    }
+
     /// Takes a request in.
     pub(crate) fn add(&mut self, job: Job) {
         if self.waiting.is_empty() {

@@ -3,7 +3,7 @@
 use super::Desk;
 use crate::CATALOGUE;
 use crate::report::Notes;
-use crate::scalar::{At, Count, Money, Text};
+use crate::scalar::{At, Count, Money, Span, Text};
 use crate::shape::{Item, Map, Placed, Read, mismatch, record};
 use crate::suggest::nearest;
 use crate::tree::{Kind, Node};
@@ -38,6 +38,9 @@ record! {
             /// LoRA adapters on it, for a local provider: a folder as PEFT writes it (also as `file:FOLDER`), or a version of
             /// the registry (`models:/NAME@ALIAS`, followed as the alias moves, or `models:/NAME/VERSION`).
             adapters: Map<At<Text>>,
+            /// After how long without a call a language model of a local provider gives its memory back; never by default.
+            /// The next call wakes it, and waits for that.
+            sleep_after: At<Span>,
         }
         later { "defaults", "parameters", "capabilities", "signature" }
     }
@@ -121,6 +124,7 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         adapters: adapters?,
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),
+        sleep_after: raw.sleep_after.map(|span| span.value.0),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use super::BoxFuture;
 use super::adapters::Adapters;
+use super::sleeper::Sleeper;
 use crate::spec::Priority;
 use crate::tensor::ModelMeta;
 use crate::{
@@ -44,6 +45,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 
     /// The adapters of what it runs, where that takes any.
     fn adapters(&self) -> Option<Arc<dyn Adapters>> {
+        None
+    }
+
+    /// What has it sleep and wakes it, where it runs here and can.
+    fn sleeper(&self) -> Option<Arc<dyn Sleeper>> {
         None
     }
 
@@ -93,6 +99,12 @@ pub struct EngineReport {
     pub drafted: u64,
     /// Those of them that were right.
     pub accepted: u64,
+    /// Whether it sleeps: its weights and its cache are given back.
+    pub asleep: bool,
+    /// How often it woke.
+    pub wakes: u64,
+    /// Time that this took, all of it.
+    pub wake_time: Duration,
 }
 
 /// Whose turn a call is.

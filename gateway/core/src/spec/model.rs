@@ -5,6 +5,7 @@ use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A name bound to a provider and the model there.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub struct ModelSpec {
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together: shown to callers, and kept to by the local engine.
     pub context_length: Option<u32>,
+    /// After how long without a call a local model gives its memory back.
+    pub sleep_after: Option<Duration>,
 }
 
 /// Where an adapter's files come from.

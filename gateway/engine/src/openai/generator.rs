@@ -7,8 +7,8 @@ use crate::openai::completion::Head;
 use crate::openai::form;
 use crate::openai::frames::EventFrames;
 use crate::openai::plan::{chat_plan, completion_plan, refused};
-use crate::openai::work::Work;
-use crate::{Engine, GenerateError};
+use crate::openai::work::{Work, sleeps};
+use crate::{Engine, GenerateError, RestError};
 use futures_core::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::adapters::Adapters;
 use tidegate_core::port::backend::{Answer, Backend, Call, EngineReport, Frames};
+use tidegate_core::port::sleeper::{Rest, Sleeper};
 use tidegate_core::{Api, Clock, Dice, Fault, FaultKind};
 
 /// The largest body whose prompt is put into tokens on the caller's own thread, in bytes: a longer one takes longer than
@@ -132,8 +133,35 @@ impl Backend for LocalGenerator {
         Some(Arc::new(self.adapters()))
     }
 
+    fn sleeper(&self) -> Option<Arc<dyn Sleeper>> {
+        Some(Arc::new(self.clone()))
+    }
+
     fn engine(&self) -> Option<EngineReport> {
         Some(self.engine.report())
+    }
+}
+
+impl Sleeper for LocalGenerator {
+    fn sleep(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { self.engine.sleep().await.map_err(of_rest) })
+    }
+
+    fn wake(&self) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { self.engine.wake().await.map_err(of_rest) })
+    }
+
+    fn rest(&self) -> Rest {
+        self.engine.rest()
+    }
+}
+
+/// Why it does not sleep or wake, as who ordered it sees it.
+fn of_rest(error: RestError) -> Fault {
+    match error {
+        RestError::Busy => Fault::new(FaultKind::Conflict, "it has calls in work: it can sleep when they have ended"),
+        RestError::Asleep(asleep) => Fault { says: format!("it cannot be woken: {asleep}").into(), ..sleeps(&asleep) },
+        RestError::Stopped => Fault::new(FaultKind::Unavailable, "the local model has stopped: try again later"),
     }
 }
 

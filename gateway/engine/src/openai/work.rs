@@ -3,12 +3,18 @@
 use crate::constrain::{CallReader, CallStyle, Heard};
 use crate::openai::completion::{Column, Head};
 use crate::openai::{chat, completion};
-use crate::{Alternative, FinishReason, GenerateError, Generation, GenerationEvent, PromptToken, TokenLogprob};
+use crate::{
+    Alternative, Asleep, FinishReason, GenerateError, Generation, GenerationEvent, PromptToken, TokenLogprob,
+};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_core::port::backend::Answer;
 use tidegate_core::{Dice, Fault, FaultKind, Usage};
+
+/// When a call that could not wake a model may come again.
+const NEXT_TRY: Duration = Duration::from_secs(5);
 
 /// The generations of one call: one for each prompt, each with `n` answers.
 #[derive(Debug)]
@@ -134,8 +140,20 @@ pub(super) fn broken(error: &GenerateError, form: &'static str) -> Fault {
     match error {
         GenerateError::Constraint(_) => Fault::field(form, error.to_string()),
         GenerateError::Late { .. } => Fault::new(FaultKind::UpstreamTimeout, error.to_string()),
+        GenerateError::Asleep(asleep) => sleeps(asleep),
         _ => Fault::internal(error),
     }
+}
+
+/// A model that sleeps and cannot be woken: where others have its memory they may give it back, and where its files are not
+/// what they were, somebody may mend that.
+pub(super) fn sleeps(asleep: &Asleep) -> Fault {
+    let (kind, says) = if asleep.no_room {
+        (FaultKind::Overloaded, "the model sleeps, and other models have the memory that it needs: try again later")
+    } else {
+        (FaultKind::Unavailable, "the model sleeps and cannot be woken; the gateway's log says why: try again later")
+    };
+    Fault::new(kind, says).because(asleep).after(NEXT_TRY)
 }
 
 /// Why an answer ended, in OpenAI's words.
