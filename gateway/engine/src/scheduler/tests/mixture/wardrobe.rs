@@ -7,11 +7,11 @@ use std::sync::Weak;
 use tidegate_core::port::adapters::{AdapterFiles, AdapterState, Expected};
 
 /// What calls ask for.
-const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 /// What a name may mean: so many sets of numbers.
-const KINDS: u64 = 10;
+const KINDS: u64 = 12;
 /// Of how many there is room.
-const ROOM: usize = 4;
+const ROOM: usize = 7;
 
 pub(super) struct Wardrobe {
     folder: tempfile::TempDir,
@@ -51,7 +51,7 @@ impl Wardrobe {
 
     /// Has a name mean something else, or nothing.
     pub(super) fn change(&mut self, numbers: &mut SplitMix) {
-        let name = NAMES[(numbers.next() % 6) as usize];
+        let name = NAMES[(numbers.next() % 9) as usize];
         if numbers.next().is_multiple_of(4) {
             match self.store.unload(name, &Expected::Anything) {
                 Ok(_) => self.counts.unloaded += 1,
@@ -67,9 +67,9 @@ impl Wardrobe {
         }
     }
 
-    /// What a call wears: two in three want an adapter, and get it where its name means any.
+    /// What a call wears: three in four want an adapter, and get it where its name means any.
     pub(super) fn take(&mut self, numbers: &mut SplitMix) -> Option<AdapterHandle> {
-        let name = NAMES.get((numbers.next() % 9) as usize)?;
+        let name = NAMES.get((numbers.next() % 12) as usize)?;
         match self.store.fetch(name) {
             Ok(handle) => {
                 self.counts.worn += 1;
