@@ -104,6 +104,7 @@ mod shared_monitors;
 mod shared_rollouts;
 #[cfg(test)]
 mod sleeping;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod steering;
@@ -113,6 +114,8 @@ mod sticky;
 mod streams;
 #[cfg(test)]
 mod strict;
+#[cfg(test)]
+mod sureness;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod alerts;
+pub mod aside;
 pub mod audit;
 pub mod backend;
 pub mod blobs;

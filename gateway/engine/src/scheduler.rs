@@ -7,6 +7,7 @@ mod draft;
 mod pace;
 mod places;
 mod sequence;
+mod sureness;
 mod waiting;
 
 use crate::error::GenerateError;

@@ -3,6 +3,7 @@
 
 use super::BoxFuture;
 use super::adapters::Adapters;
+use super::aside::Aside;
 use super::sleeper::Sleeper;
 use crate::spec::Priority;
 use crate::tensor::ModelMeta;
@@ -200,6 +201,8 @@ pub struct Call {
     pub taken: Option<Arc<OnceLock<EndpointName>>>,
     /// What a classic model is asked; its body is empty.
     pub predict: Option<Predict>,
+    /// Where a backend that runs here says what its answer does not.
+    pub aside: Option<Arc<Aside>>,
 }
 
 /// What a classic model is asked.

@@ -59,6 +59,10 @@ impl EventFrames {
             GenerationEvent::Text { index, text, logprobs } => {
                 self.text(base + index, &text, &logprobs.iter().map(column).collect::<Vec<_>>())
             }
+            GenerationEvent::Sureness { index, of } => {
+                self.work.was_sure(base + index, of);
+                String::new()
+            }
             GenerationEvent::Finished { index, reason, completion_tokens } => {
                 self.usage.completion += completion_tokens as u64;
                 let (rest, has_calls) = self.rest(base + index);
@@ -115,6 +119,7 @@ impl EventFrames {
 
     fn end(&mut self) -> String {
         self.over = true;
+        self.work.say_aside();
         let usage = if self.work.chat { chat::usage } else { completion::usage };
         let usage = if self.work.head.usage { usage(&self.work.head, &shown(&self.usage)) } else { String::new() };
         usage + "data: [DONE]\n\n"

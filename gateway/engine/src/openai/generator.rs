@@ -82,6 +82,11 @@ impl LocalGenerator {
             request.priority = call.turn.priority;
             request.deadline = self.clock.now().checked_add(within);
             request.adapter = adapter.cloned();
+            request.sureness = call.aside.as_ref().is_some_and(|aside| aside.wants_sureness);
+        }
+        if let (Some(aside), Some(adapter)) = (&call.aside, adapter) {
+            // A call that is sent once more says the same again, or what is in force by now; the first word stands.
+            drop(aside.adapter.set(adapter.generation().into()));
         }
         let has_tools = plan.requests.iter().any(|request| request.tools.is_some());
         let generations = self.engine.submit_all(plan.requests).map_err(|e| refused(e, plan.form))?.into();
@@ -92,6 +97,8 @@ impl LocalGenerator {
             n: plan.n,
             running: generations,
             prompt: 0,
+            sureness: Vec::new(),
+            aside: call.aside.clone(),
             begun: false,
             form: plan.form,
             style: has_tools.then(|| self.engine.call_style()),

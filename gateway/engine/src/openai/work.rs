@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::port::aside::Aside;
 use tidegate_core::port::backend::Answer;
+use tidegate_core::said::Sureness;
 use tidegate_core::{Dice, Fault, FaultKind, Usage};
 
 /// When a call that could not wake a model may come again.
@@ -26,6 +28,9 @@ pub(super) struct Work {
     pub(super) running: VecDeque<Generation>,
     /// How many of them are over.
     pub(super) prompt: usize,
+    /// How sure the model was of the answers that are complete, by their index.
+    pub(super) sureness: Vec<Sureness>,
+    pub(super) aside: Option<Arc<Aside>>,
     /// Whether its turn has come.
     pub(super) begun: bool,
     pub(super) form: &'static str,
@@ -38,6 +43,21 @@ impl Work {
     /// An id for a call of a tool.
     pub(super) fn call_id(&self) -> String {
         format!("call_{:016x}{:08x}", self.dice.next_u64(), self.dice.next_u64() >> 32)
+    }
+
+    /// Takes how sure the model was of an answer.
+    pub(super) fn was_sure(&mut self, index: usize, of: Sureness) {
+        if self.sureness.len() <= index {
+            self.sureness.resize(index + 1, Sureness::default());
+        }
+        self.sureness[index] = of;
+    }
+
+    /// Says beside the answer, which is whole, what it has no place for.
+    pub(super) fn say_aside(&mut self) {
+        if let Some(aside) = self.aside.as_ref().filter(|aside| aside.wants_sureness) {
+            drop(aside.sureness.set(std::mem::take(&mut self.sureness)));
+        }
     }
 
     /// Runs to the end.
@@ -60,6 +80,7 @@ impl Work {
                     GenerationEvent::Text { index, text, logprobs } => {
                         choices[first + index].more(&text, logprobs, || self.call_id());
                     }
+                    GenerationEvent::Sureness { index, of } => self.was_sure(first + index, of),
                     GenerationEvent::Finished { index, reason, completion_tokens } => {
                         choices[first + index].end(reason);
                         usage.completion += completion_tokens as u64;
@@ -68,6 +89,7 @@ impl Work {
                 }
             }
         }
+        self.say_aside();
         let shown = shown(&usage);
         let body = if self.chat {
             let choices: Vec<_> = choices.into_iter().map(|part| part.chat(self.logprobs)).collect();

@@ -283,6 +283,37 @@ fn nothing_wanted_is_nothing_computed() {
 }
 
 #[test]
+fn how_sure_the_model_was_is_told_before_each_end_and_is_the_sum_of_the_log_probabilities() {
+    let mut bench = bench(64, 4, 64);
+    let sampling = Sampling { temperature: 3.0, seed: Some(3), ..Sampling::default() };
+    let request = GenerateRequest { n: 2, sampling, sureness: true, logprobs: Some(0), ..greedy(30) };
+    let mut receiver = bench.add("a prompt", request.clone());
+    let mut plain = bench.add("a prompt", GenerateRequest { sureness: false, ..request });
+    bench.run();
+    let told = events(&mut receiver);
+    let mut sums = [(0.0, 0); 2];
+    let mut last = [None; 2];
+    for event in &told {
+        match event {
+            GenerationEvent::Text { index, logprobs, .. } => {
+                sums[*index].0 += logprobs.iter().map(|l| f64::from(l.logprob)).sum::<f64>();
+                sums[*index].1 += logprobs.len() as u32;
+            }
+            GenerationEvent::Sureness { index, of } => last[*index] = Some(*of),
+            GenerationEvent::Finished { index, .. } => {
+                let sure = last[*index].expect("it is told before the end");
+                assert_eq!((sure.tokens, sums[*index].1), (30, 30));
+                assert!((sure.likelihood - sums[*index].0).abs() < 1e-3 && sure.entropy > 0.1, "{sure:?}");
+            }
+            _ => {}
+        }
+    }
+    let others = events(&mut plain);
+    assert!(!others.iter().any(|event| matches!(event, GenerationEvent::Sureness { .. })), "nobody asked");
+    assert_eq!((0..2).map(|i| text(&others, i)).collect::<Vec<_>>(), (0..2).map(|i| text(&told, i)).collect::<Vec<_>>());
+}
+
+#[test]
 fn stop_texts_end_the_answer_and_are_cut() {
     let whole = alone("a", 60);
     let stop = whole[20..23].to_owned();
