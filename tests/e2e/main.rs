@@ -41,6 +41,8 @@ mod feedback;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod folders;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hedging;

@@ -192,6 +192,10 @@ async fn load(
     tools: &Tools,
 ) -> anyhow::Result<Loaded> {
     let files = match place {
+        Place::Source(Source::Folder(folder)) => {
+            let folder = folder.clone();
+            tokio::task::spawn_blocking(move || super::artifacts::folder(&folder)).await??
+        }
         Place::Source(source) => pull::ensure(source, &tools.pull).await?,
         Place::Shelf(shelf, version) => super::artifacts::files(version, &*shelf.blobs, &shelf.verified).await?,
     };

@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_core::memory::Claim;
 use tidegate_core::port::backend::Backend;
-use tidegate_core::spec::{LocalSpec, ModelSpec, Speculation};
+use tidegate_core::spec::{self, LocalSpec, ModelSpec, Speculation};
 use tidegate_core::{Clock, Dice};
 use tidegate_engine::openai::{LocalEmbedder, LocalGenerator, LocalReranker};
-use tidegate_engine::{EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, RerankOptions, Reranker};
+use tidegate_engine::{
+    EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, Precision, RerankOptions, Reranker,
+};
 
 /// Tokens of a query and a document together, which most rerankers were trained on.
 const MOST_RANKED: usize = 512;
@@ -29,12 +31,12 @@ pub(crate) async fn load(
     claim: Claim,
     (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
 ) -> anyhow::Result<Loaded> {
-    let (name, local, context) = (model.name.clone(), local.clone(), model.context_length);
-    let input = model.input.clone();
+    let (model, local) = (model.clone(), local.clone());
+    let name = model.name.clone();
     super::pages::allow_huge();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let loaded = tokio::task::spawn_blocking(move || build(&local, (context, input), files, claim, (clock, dice)))
+    let loaded = tokio::task::spawn_blocking(move || build(&model, &local, files, claim, (clock, dice)))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
@@ -43,20 +45,29 @@ pub(crate) async fn load(
 }
 
 fn build(
+    model: &ModelSpec,
     local: &LocalSpec,
-    (context, input): (Option<u32>, Option<String>),
     files: ModelFiles,
     claim: Claim,
     (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
 ) -> anyhow::Result<Loaded> {
     let threads = local.threads.unwrap_or(0);
+    anyhow::ensure!(
+        model.precision.is_none() || matches!(files.kind, ModelKind::Folder { .. }),
+        "it has `precision`, and only the matrices of a language model's folder of safetensors are kept as that says: leave \
+         it out"
+    );
     let generator = |path: PathBuf, parts| -> anyhow::Result<Loaded> {
         let kv_cache_bytes =
             usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
         let options = EngineOptions {
             parts,
             kv_cache_bytes,
-            context: context.map(|tokens| tokens as usize),
+            context: model.context_length.map(|tokens| tokens as usize),
+            precision: match model.precision {
+                None | Some(spec::Precision::Q80) => Precision::Q8_0,
+                Some(spec::Precision::F32) => Precision::Plain,
+            },
             threads,
             max_batch: local.max_batch,
             queue_len: local.queue,
@@ -81,7 +92,7 @@ fn build(
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
             Ok(Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?))))
         }),
-        ModelKind::Classic { path } => held(&claim, || Ok(Arc::new(LocalClassic::open(&path, input)?))),
+        ModelKind::Classic { path } => held(&claim, || Ok(Arc::new(LocalClassic::open(&path, model.input.clone())?))),
         ModelKind::Embedder { weights, tokenizer, config } => held(&claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };
