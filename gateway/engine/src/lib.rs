@@ -19,6 +19,7 @@ mod kv;
 mod matrix;
 mod model;
 pub mod openai;
+mod pages;
 mod probe;
 mod quantize;
 mod request;

@@ -33,7 +33,6 @@ pub(crate) async fn load(
 ) -> anyhow::Result<Loaded> {
     let (model, local) = (model.clone(), local.clone());
     let name = model.name.clone();
-    super::pages::allow_huge();
     let began = clock.now();
     let time = Arc::clone(&clock);
     let loaded = tokio::task::spawn_blocking(move || build(&model, &local, files, claim, (clock, dice)))
