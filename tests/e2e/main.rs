@@ -43,6 +43,8 @@ mod filters;
 #[cfg(test)]
 mod folders;
 #[cfg(test)]
+mod footprint;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hedging;

@@ -78,6 +78,10 @@ pub struct EngineReport {
     pub blocks_held: usize,
     /// Blocks that nobody holds, kept for prompts that begin alike.
     pub blocks_kept: usize,
+    /// Bytes of the weights as they are in memory; none while it sleeps.
+    pub weight_bytes: usize,
+    /// Bytes that there are for keys and values; none while it sleeps.
+    pub cache_bytes: usize,
     /// Steps computed.
     pub steps: u64,
     /// Time of the steps, all of it.

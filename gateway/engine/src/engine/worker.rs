@@ -100,7 +100,8 @@ impl<M: CausalModel> Worker<M> {
             return Err(RestError::Busy);
         }
         let (report, _) = awake.scheduler.report();
-        self.counts = EngineReport { running: 0, blocks: 0, blocks_held: 0, blocks_kept: 0, ..report };
+        let without = EngineReport { running: 0, blocks: 0, blocks_held: 0, blocks_kept: 0, ..report };
+        self.counts = EngineReport { weight_bytes: 0, cache_bytes: 0, ..without };
         self.awake = None;
         tracing::info!("a language model sleeps: its weights and its cache are given back");
         Ok(())
