@@ -110,6 +110,9 @@ pub(crate) async fn ensure(source: &Source, ctx: &PullContext) -> Result<ModelFi
         Source::Registry(reference) => {
             Err(PullFault::NoSource(format!("{reference} lies in the registry: a gateway takes it from there")))
         }
+        Source::Folder(folder) => {
+            Err(PullFault::NoSource(format!("{} lies here: there is nothing to fetch", folder.display())))
+        }
         Source::Uris { uris, sha256 } => {
             let name = uris.first().map_or("model", source::file_name).to_owned();
             let wanted = Wanted { name, sha256: *sha256, bytes: None, uris: uris.clone() };

@@ -88,6 +88,7 @@ impl Second {
             avoid: None,
             taken: None,
             predict: None,
+            aside: None,
         };
         Ok(self.backend.complete(call).await?.body)
     }

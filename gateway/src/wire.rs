@@ -30,6 +30,8 @@ pub(crate) mod prompts;
 pub(crate) mod registry;
 pub(crate) mod reload;
 mod replica;
+mod rest_mount;
+mod rooms;
 pub(crate) mod snapshot;
 #[cfg(not(feature = "host"))]
 mod ungranted;
@@ -44,5 +46,6 @@ pub(crate) use gateway::Gateway;
 #[cfg(feature = "host")]
 use granting::Granting;
 pub(crate) use reload::Reloader;
+pub(crate) use rest_mount::RestMount;
 #[cfg(not(feature = "host"))]
 use ungranted::Granting;

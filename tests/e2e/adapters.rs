@@ -82,12 +82,16 @@ async fn an_adapter_is_worn_where_a_variant_or_a_caller_of_an_exposing_route_say
     let id = complete(&client, "open:first").await.request_id();
     let record = event(&admin, &id).await;
     assert_eq!((&record["route"], &record["adapter"]), (&json!("open"), &json!("first")));
+    let listed = admin.get(&format!("{ADAPTERS}/first")).await.json();
+    assert_eq!((&record["adapter_generation"], listed["generation"].is_string()), (&listed["generation"], true));
+    let plain = event(&admin, &complete(&client, "open").await.request_id()).await;
+    assert!(plain["adapter_generation"].is_null(), "{plain}");
     let page = admin.get("/metrics").await.text();
     let counted = "tidegate_adapter_requests_total{model=\"tiny\",adapter=\"first\"} 3";
     assert!(page.contains(counted), "{page}");
     let ran = home.run(&["explain", &id, "--config", "config.yaml", "--json"]);
     let why: Value = serde_json::from_str(&ran.out()).unwrap_or_else(|e| panic!("{e}: {} {}", ran.out(), ran.err()));
-    assert_eq!(why["adapter"], "first");
+    assert_eq!((&why["adapter"], &why["adapter_generation"]), (&json!("first"), &listed["generation"]));
     assert!(home.run(&["check", "config.yaml"]).out().contains("1 adapter(s)"));
 }
 

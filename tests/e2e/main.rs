@@ -41,6 +41,10 @@ mod feedback;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod folders;
+#[cfg(test)]
+mod footprint;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hedging;
@@ -103,6 +107,8 @@ mod shared_learning;
 mod shared_monitors;
 mod shared_rollouts;
 #[cfg(test)]
+mod sleeping;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod steering;
@@ -112,6 +118,8 @@ mod sticky;
 mod streams;
 #[cfg(test)]
 mod strict;
+#[cfg(test)]
+mod sureness;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

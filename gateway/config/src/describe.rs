@@ -14,7 +14,7 @@ use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
     CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal,
     GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
-    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
+    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, Precision, ProviderKind, ProxySpec, Rate,
     Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
     ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
 };
@@ -188,6 +188,7 @@ fn provider(kind: &ProviderKind) -> Value {
                 Speculation::PromptLookup => "prompt_lookup",
             },
             "nice": spec.nice,
+            "memory": spec.memory.map(|bytes| format!("{bytes}B")),
         }}),
     }
 }
@@ -279,6 +280,11 @@ fn model(spec: &ModelSpec) -> Value {
         "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,
+        "precision": spec.precision.map(|precision| match precision {
+            Precision::Q80 => "q8_0",
+            Precision::F32 => "f32",
+        }),
+        "sleep_after": spec.sleep_after.map(seconds),
     })
 }
 
@@ -286,6 +292,7 @@ fn source(source: &Source) -> Value {
     match source {
         Source::Catalogue(name) => json!(name),
         Source::Registry(reference) => json!(reference.to_string()),
+        Source::Folder(folder) => json!({"folder": folder}),
         Source::Uris { uris, sha256 } => json!({"uris": uris.iter().map(uri).collect::<Vec<_>>(), "sha256": sha256}),
     }
 }

@@ -278,6 +278,12 @@ fn check_model(
                 .fault(at, format!("this model has `adapters`, and its provider `{name}` is not local"))
                 .remedy("leave `adapters` out, or name a local provider");
         }
+        Some(_) if has("sleep_after") || has("precision") => {
+            let (name, field) = (&provider.value, if has("precision") { "precision" } else { "sleep_after" });
+            desk.notes
+                .fault(at, format!("this model has `{field}`, and its provider `{name}` is not local"))
+                .remedy(format!("leave `{field}` out, or name a local provider"));
+        }
         Some(_) => {
             if let Some(input) = &model.input {
                 desk.notes

@@ -94,7 +94,7 @@ pub enum Poor {
     TooShort,
     /// It had a text in it that says so.
     Contains,
-    /// Its tokens were too improbable.
+    /// The model was too unsure of its tokens.
     Unsure,
     /// A judge said so.
     Judged,
@@ -292,6 +292,9 @@ pub struct Event {
     /// The adapter on that model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterName>,
+    /// The generation of that adapter: its name may mean another one by now. Older records lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter_generation: Option<Arc<str>>,
     /// The version of that model in the registry, where it comes from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_version: Option<u32>,

@@ -49,6 +49,7 @@ impl Ledger {
             variant: None,
             model: None,
             adapter: None,
+            adapter_generation: None,
             model_version: None,
             provider: None,
             prompt: None,

@@ -12,6 +12,7 @@ pub mod fault;
 mod hex;
 pub mod id;
 pub mod ledger;
+pub mod memory;
 pub mod model_ref;
 pub mod name;
 pub mod oci_ref;

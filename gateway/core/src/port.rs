@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod alerts;
+pub mod aside;
 pub mod audit;
 pub mod backend;
 pub mod blobs;
@@ -18,6 +19,7 @@ pub mod prompts;
 pub mod router;
 pub mod shadow;
 pub mod shelf;
+pub mod sleeper;
 pub mod table;
 pub mod verdicts;
 pub mod watcher;

@@ -28,6 +28,20 @@ pub struct Choice {
     pub finish: Option<String>,
     /// The sum of the logarithms of its tokens' probabilities, and how many tokens that is of; none where it tells none.
     pub likelihood: (f64, u32),
+    /// The sum of the entropies from which its tokens were chosen, in nats, and how many tokens that is of; no answer tells
+    /// this, and only models that run here say it beside.
+    pub entropy: (f64, u32),
+}
+
+/// How sure a model was of an answer: sums over its tokens, by the model's own scores.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sureness {
+    /// Of the logarithms of their probabilities.
+    pub likelihood: f64,
+    /// Of the entropies from which they were chosen, in nats.
+    pub entropy: f64,
+    /// How many tokens.
+    pub tokens: u32,
 }
 
 /// A tool that is called.
@@ -72,6 +86,16 @@ impl Said {
             said.object(line.trim_ascii());
         }
         said
+    }
+
+    /// Adds what the model said beside its answer of how sure it was, by choice; what the answer itself tells stands.
+    pub fn learn(&mut self, sureness: &[Sureness]) {
+        for (choice, sure) in self.choices.iter_mut().zip(sureness) {
+            if choice.likelihood.1 == 0 {
+                choice.likelihood = (sure.likelihood, sure.tokens);
+            }
+            choice.entropy = (sure.entropy, sure.tokens);
+        }
     }
 
     /// The text of the first choice, with its tool calls behind it.
@@ -208,6 +232,17 @@ mod tests {
             whole(r#"{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"text":"b"}]}},{"text":"c"}]}"#);
         assert_eq!(of_parts.choices[0].text, "abc", "without indices they are one");
         assert!(whole(r#"{"choices":[{"index":99999999999,"text":"far"}]}"#).choices.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_beside_an_answer_fills_what_it_does_not_tell() {
+        let mut said =
+            whole(r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b","logprobs":{"token_logprobs":[-0.5]}}]}"#);
+        let sure = Sureness { likelihood: -3.0, entropy: 2.0, tokens: 4 };
+        said.learn(&[sure, sure, sure]);
+        assert_eq!(said.choices.len(), 2);
+        assert_eq!((said.choices[0].likelihood, said.choices[0].entropy), ((-3.0, 4), (2.0, 4)));
+        assert_eq!((said.choices[1].likelihood, said.choices[1].entropy), ((-0.5, 1), (2.0, 4)));
     }
 
     #[test]

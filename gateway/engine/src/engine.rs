@@ -1,29 +1,39 @@
-//! A loaded language model with a thread of its own. Owns loading, taking requests in, and stopping; what is computed
-//! when is `scheduler`'s.
+//! A loaded language model with a thread of its own. Owns loading, taking requests in, sleep and stopping; what runs on the
+//! thread is `worker`'s, and what is computed when `scheduler`'s.
+
+mod recipe;
+mod worker;
+
+pub use worker::Asleep;
 
 use crate::adapter::{AdapterHandle, AdapterStore};
 use crate::constrain::{CallStyle, Grammars, Refusal};
-use crate::error::{LoadError, SubmitError};
+use crate::error::{LoadError, RestError, SubmitError};
 use crate::generation::Generation;
 use crate::kernel::Isa;
 use crate::kv::{BLOCK_TOKENS, KvPool, PrefixChain, Salt};
-use crate::model::{CausalModel, Compute, Decoder, ModelFiles, Precision};
+use crate::model::{CausalModel, Precision};
 use crate::request::{GenerateRequest, Prompt, ToolChoice, ToolUse};
 use crate::sample::SplitMix;
 use crate::scheduler::{Job, Limits, Pace, Permit, Places, Scheduler};
 use crate::template::ChatTemplate;
-use crate::threads::{self, Threads, default_threads};
 use crate::vocabulary::Vocabulary;
+use recipe::Recipe;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tidegate_core::clock::SystemClock;
+use tidegate_core::memory::{Claim, MemoryShare};
 use tidegate_core::port::backend::EngineReport;
+use tidegate_core::port::sleeper::Rest;
 use tidegate_core::{Clock, Tenant};
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
+use worker::{Awake, Order, Worker};
 
 /// How a model is loaded and run.
 #[derive(Debug, Clone)]
@@ -50,6 +60,8 @@ pub struct EngineOptions {
     pub step_tokens: usize,
     /// Memory for adapters.
     pub adapter_bytes: usize,
+    /// What it takes, while it is awake, of a memory that it shares with other models; nothing bounds it where there is none.
+    pub memory: Option<Claim>,
     /// Whether tokens are guessed ahead from the prompt and the answer so far: the answers stay the same.
     pub prompt_lookup: bool,
     /// Where the seeds of requests without a seed come from.
@@ -74,6 +86,7 @@ impl EngineOptions {
             queue_len: 64,
             step_tokens: 128,
             adapter_bytes: 256 << 20,
+            memory: None,
             prompt_lookup: false,
             entropy: 0,
             clock: Arc::new(SystemClock),
@@ -92,7 +105,7 @@ pub struct LoadProgress {
 
 /// A loaded language model. Dropping it stops its thread, after the step that it is in (a fraction of a second).
 pub struct Engine {
-    jobs: Option<Sender<Job>>,
+    orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
     stopping: Arc<AtomicBool>,
     places: Arc<Places>,
@@ -112,6 +125,8 @@ pub struct Engine {
 struct Told {
     report: EngineReport,
     pace: Pace,
+    /// Since when it has nothing to do, while it is awake.
+    idle: Option<Instant>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -123,26 +138,23 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads a model and starts its thread. Takes as long as reading the file; not for an async thread.
     pub fn load(options: &EngineOptions, progress: &mut dyn FnMut(LoadProgress)) -> Result<Self, LoadError> {
-        let mut files = ModelFiles::open(&options.path, &options.parts, options.precision)?;
-        let shape = files.description()?;
+        let share = options.memory.as_ref().map(Claim::take).transpose()?;
+        let recipe = Recipe::of(options);
+        let mut files = recipe.open()?;
         let vocabulary = files.vocabulary()?;
         let template = files.template(&vocabulary)?;
-        let isa = Isa::detect();
-        let count = if options.threads == 0 { default_threads() } else { options.threads };
-        let threads = Threads::standing_back(count, options.nice).map_err(|e| LoadError::Threads(e.to_string()))?;
-        let compute = Compute { isa, threads };
-        let mut tell = |done, total| progress(LoadProgress { done, total });
-        let model = Decoder::load(shape, files.source(), compute, &mut tell)?;
+        let model = recipe.weights(&mut files, progress)?;
         drop(files);
-        tracing::info!(model = %options.path.display(), threads = count, kernel = isa.name(), "language model loaded");
-        Self::start(model, vocabulary, template, isa, options)
+        let (threads, isa) = (recipe.threads, recipe.isa);
+        tracing::info!(model = %options.path.display(), threads, kernel = isa.name(), "language model loaded");
+        Self::start((model, share), move || recipe.again(), (vocabulary, template), isa, options)
     }
 
-    /// Starts the thread of a model.
-    pub(crate) fn start(
-        model: impl CausalModel + 'static,
-        vocabulary: Vocabulary,
-        template: Option<ChatTemplate>,
+    /// Starts the thread of a model, which `again` makes again.
+    pub(crate) fn start<M: CausalModel + 'static>(
+        (model, share): (M, Option<MemoryShare>),
+        mut again: impl FnMut() -> Result<M, LoadError> + Send + 'static,
+        (vocabulary, template): (Vocabulary, Option<ChatTemplate>),
         isa: Isa,
         options: &EngineOptions,
     ) -> Result<Self, LoadError> {
@@ -150,11 +162,10 @@ impl Engine {
             let detail = format!("has {} rows for {} tokens", model.vocabulary(), vocabulary.len());
             return Err(LoadError::Tensor { name: "token_embd.weight".into(), detail });
         }
-        let shape = model.kv_shape();
-        let kv = KvPool::new(shape, options.kv_cache_bytes);
+        let (shape, kv_bytes) = (model.kv_shape(), options.kv_cache_bytes);
+        let kv = KvPool::new(shape, kv_bytes);
         if kv.capacity() < 2 {
-            let needed = 2 * shape.block_bytes();
-            return Err(LoadError::CacheTooSmall { given: options.kv_cache_bytes, needed });
+            return Err(LoadError::CacheTooSmall { given: kv_bytes, needed: 2 * shape.block_bytes() });
         }
         let context = options.context.map_or(model.context_length(), |wanted| wanted.min(model.context_length()));
         let limit = context.min(kv.capacity() * BLOCK_TOKENS);
@@ -165,11 +176,21 @@ impl Engine {
             guesses: options.prompt_lookup,
         };
         let vocabulary = Arc::new(vocabulary);
-        let (jobs, inbox) = channel();
+        let awake = Awake { scheduler: Scheduler::new(model, Arc::clone(&vocabulary), isa, kv, limits), share };
+        let (words, memory) = (Arc::clone(&vocabulary), options.memory.clone());
+        let raise = move || {
+            let share = memory.as_ref().map(Claim::take).transpose()?;
+            let (model, kv) = (again()?, KvPool::new(shape, kv_bytes));
+            Ok(Awake { scheduler: Scheduler::new(model, Arc::clone(&words), isa, kv, limits), share })
+        };
+        let (orders, inbox) = channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let told = Arc::new(Mutex::new(Told::default()));
+        let told = Told { idle: Some(options.clock.now()), ..Told::default() };
+        let told = Arc::new(Mutex::new(told));
         let worker = Worker {
-            scheduler: Scheduler::new(model, Arc::clone(&vocabulary), isa, kv, limits),
+            awake: Some(awake),
+            raise: Box::new(raise),
+            counts: EngineReport::default(),
             inbox,
             stopping: Arc::clone(&stopping),
             told: Arc::clone(&told),
@@ -181,7 +202,7 @@ impl Engine {
             .spawn(move || worker.run())
             .map_err(|e| LoadError::Threads(e.to_string()))?;
         Ok(Self {
-            jobs: Some(jobs),
+            orders: Some(orders),
             thread: Some(thread),
             stopping,
             places: Places::new(options.queue_len),
@@ -211,10 +232,10 @@ impl Engine {
         let permit = Arc::new(self.places.take(caller).map_err(|waiting| self.full(waiting))?);
         let made = requests.into_iter().map(|request| self.prepare(request, &permit));
         let made = made.collect::<Result<Vec<_>, SubmitError>>()?;
-        let jobs = self.jobs.as_ref().ok_or(SubmitError::Stopped)?;
+        let orders = self.orders.as_ref().ok_or(SubmitError::Stopped)?;
         let mut generations = Vec::with_capacity(made.len());
         for (job, generation) in made {
-            jobs.send(job).map_err(|_| SubmitError::Stopped)?;
+            orders.send(Order::Answer(Box::new(job))).map_err(|_| SubmitError::Stopped)?;
             generations.push(generation);
         }
         Ok(generations)
@@ -342,6 +363,35 @@ impl Engine {
         self.places.waiting()
     }
 
+    /// Gives weights and cache back to the system. The next call has them read again, and waits for that.
+    pub async fn sleep(&self) -> Result<(), RestError> {
+        self.order(Order::Sleep).await
+    }
+
+    /// Reads the weights again where it sleeps.
+    pub async fn wake(&self) -> Result<(), RestError> {
+        self.order(Order::Wake).await
+    }
+
+    /// Gives the thread an order that it confirms.
+    async fn order(&self, of: impl FnOnce(oneshot::Sender<Result<(), RestError>>) -> Order) -> Result<(), RestError> {
+        let (done, is_done) = oneshot::channel();
+        let orders = self.orders.as_ref().ok_or(RestError::Stopped)?;
+        orders.send(of(done)).map_err(|_| RestError::Stopped)?;
+        is_done.await.map_err(|_| RestError::Stopped)?
+    }
+
+    /// Whether it sleeps, works or has nothing to do.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        let told = self.told();
+        match told.idle {
+            _ if told.report.asleep => Rest::Asleep,
+            Some(since) if self.places.waiting() == 0 => Rest::Idle { since },
+            _ => Rest::Busy,
+        }
+    }
+
     /// How it stands, and what it did since the load.
     #[must_use]
     pub fn report(&self) -> EngineReport {
@@ -363,46 +413,11 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
-        self.jobs = None;
+        self.orders = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the engine's thread had panicked");
-        }
-    }
-}
-
-/// What runs on the engine's thread.
-struct Worker<M> {
-    scheduler: Scheduler<M>,
-    inbox: Receiver<Job>,
-    stopping: Arc<AtomicBool>,
-    told: Arc<Mutex<Told>>,
-    clock: Arc<dyn Clock>,
-    nice: u8,
-}
-
-impl<M: CausalModel> Worker<M> {
-    /// Until the engine is dropped. What is unfinished then is dropped with its channels, which its callers see as a
-    /// failure.
-    fn run(mut self) {
-        threads::stand_back(self.nice);
-        while !self.stopping.load(Ordering::Acquire) {
-            if self.scheduler.is_idle() {
-                // Asleep until there is work.
-                let Ok(job) = self.inbox.recv() else { return };
-                self.scheduler.add(job);
-            }
-            loop {
-                match self.inbox.try_recv() {
-                    Ok(job) => self.scheduler.add(job),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-            self.scheduler.step(&*self.clock);
-            let (report, pace) = self.scheduler.report();
-            *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Told { report, pace };
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What can go wrong: at load, at submit, and while generating. Each says what was wrong and how to mend it.
 
+use crate::engine::Asleep;
 use std::path::PathBuf;
+use tidegate_core::memory::NoMemory;
 
 /// A model could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,15 @@ pub enum LoadError {
         given: usize,
         /// What two blocks need.
         needed: usize,
+    },
+    /// Other models have the memory that it needs.
+    #[error(transparent)]
+    NoMemory(#[from] NoMemory),
+    /// The files are not those that were loaded first.
+    #[error("{path} has changed since the model was loaded: reload the configuration with its new sha256, or put the file back", path = path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A thread cannot be started.
     #[error("cannot start the engine's threads: {0}")]
@@ -125,7 +136,25 @@ pub enum GenerateError {
     /// What holds the answer to its form gave up.
     #[error("the answer can be held to its form no further ({0}); ask for a simpler one")]
     Constraint(String),
+    /// The model sleeps, and cannot be woken.
+    #[error("the model sleeps and cannot be woken: {0}")]
+    Asleep(Asleep),
     /// The engine stopped.
     #[error("the engine stopped before the answer was complete")]
+    Stopped,
+}
+
+/// A model does not sleep, or does not wake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestError {
+    /// It has calls in work.
+    #[error("it has calls in work: it can sleep when they have ended")]
+    Busy,
+    /// It cannot be woken.
+    #[error("it cannot be woken: {0}")]
+    Asleep(Asleep),
+    /// The engine is stopping or has failed.
+    #[error("the engine has stopped")]
     Stopped,
 }

@@ -4,6 +4,7 @@ use crate::error::GenerateError;
 use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tidegate_core::said::Sureness;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Something that happened to a request. `index` says to which of its `n` answers.
@@ -31,6 +32,13 @@ pub enum GenerationEvent {
         text: String,
         /// The tokens that begin in this text, where log-probabilities were asked for.
         logprobs: Vec<TokenLogprob>,
+    },
+    /// How sure the model was of an answer, right before it is complete, where that was asked for.
+    Sureness {
+        /// Which answer.
+        index: usize,
+        /// The sums over its tokens.
+        of: Sureness,
     },
     /// An answer is complete. The last event of its index.
     Finished {

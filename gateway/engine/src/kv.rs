@@ -69,6 +69,11 @@ impl KvPool {
         self.holders.len()
     }
 
+    /// Bytes of one.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.shape.block_bytes()
+    }
+
     /// Blocks that nobody holds, kept ones among them.
     pub(crate) fn available(&self) -> usize {
         self.free.len() + self.prefixes.idle()

@@ -97,6 +97,14 @@ impl Matrix {
         Packed::gather(all.into_iter().filter_map(packed).collect());
     }
 
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Packed(_, packed) => packed.get().len(),
+            Weights::Plain(numbers) => numbers.len() * size_of::<f32>(),
+        }
+    }
+
     /// Outputs.
     pub(crate) fn rows(&self) -> usize {
         self.rows

@@ -94,6 +94,11 @@ pub(crate) trait CausalModel: Send {
     /// What a token needs in the cache.
     fn kv_shape(&self) -> KvShape;
 
+    /// Bytes of its weights as they are in memory.
+    fn weight_bytes(&self) -> usize {
+        0
+    }
+
     /// What adapters must fit; nothing does by default.
     fn base(&self) -> BaseShape {
         BaseShape::default()

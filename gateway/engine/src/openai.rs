@@ -8,10 +8,13 @@ mod chat;
 mod completion;
 mod embedding;
 mod form;
+mod frames;
 mod generator;
+mod plan;
 mod ranking;
 mod request;
 mod vectors;
+mod work;
 
 pub use generator::LocalGenerator;
 pub use ranking::LocalReranker;

@@ -20,6 +20,8 @@ pub struct GenerateRequest {
     pub caller: u64,
     /// The adapter that the model wears for it.
     pub adapter: Option<AdapterHandle>,
+    /// Whether it shall be told how sure the model is of its answers: that costs a look at all scores for each token.
+    pub sureness: bool,
     /// For which tenant: what is remembered of a prompt serves no other.
     pub tenant: Option<Tenant>,
     /// Before whom its turn comes.
@@ -86,6 +88,7 @@ impl Default for GenerateRequest {
         Self {
             caller: 0,
             adapter: None,
+            sureness: false,
             tenant: None,
             priority: Priority::Normal,
             deadline: None,

@@ -7,6 +7,7 @@ mod draft;
 mod pace;
 mod places;
 mod sequence;
+mod sureness;
 mod waiting;
 
 use crate::error::GenerateError;
@@ -97,6 +98,11 @@ impl<M: CausalModel> Scheduler<M> {
         }
     }
 
+    /// Goes on counting from there.
+    pub(crate) fn go_on(&mut self, counts: EngineReport) {
+        self.counts = counts;
+    }
+
     /// Takes a request in.
     pub(crate) fn add(&mut self, job: Job) {
         if self.waiting.is_empty() {
@@ -115,7 +121,9 @@ impl<M: CausalModel> Scheduler<M> {
         let (blocks, kept) = (self.kv.capacity(), self.kv.kept());
         let blocks_held = blocks - self.kv.available();
         let running = self.running.len() + self.preempted.len();
-        (EngineReport { running, blocks, blocks_held, blocks_kept: kept, ..self.counts }, self.pace)
+        let (weight_bytes, cache_bytes) = (self.model.weight_bytes(), blocks * self.kv.block_bytes());
+        let report = EngineReport { running, blocks, blocks_held, blocks_kept: kept, ..self.counts };
+        (EngineReport { weight_bytes, cache_bytes, ..report }, self.pace)
     }
 
     /// One step: drops what was cancelled or is late, admits, computes, and sends what came of it.

@@ -26,6 +26,7 @@ fn has(weakness: &Weakness, said: &Said, request: &[u8]) -> Option<Poor> {
         Weakness::ShorterThan(least) => (any(&|choice| is_shorter(choice, *least)), Poor::TooShort),
         Weakness::Contains(texts) => (any(&|choice| contains(choice, texts)), Poor::Contains),
         Weakness::ConfidenceBelow(least) => (any(&|choice| is_unsure(choice, *least)), Poor::Unsure),
+        Weakness::EntropyAbove(most) => (any(&|choice| is_scattered(choice, *most)), Poor::Unsure),
     };
     is.then_some(why)
 }
@@ -48,6 +49,11 @@ fn is_unsure(choice: &Choice, least: f64) -> bool {
     tokens > 0 && (sum / f64::from(tokens)).exp() < least
 }
 
+fn is_scattered(choice: &Choice, most: f64) -> bool {
+    let (sum, tokens) = choice.entropy;
+    tokens > 0 && sum / f64::from(tokens) > most
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +72,7 @@ mod tests {
             Choice { tool_calls: vec![call], ..text("") }
         };
         let sure = |likelihood: (f64, u32)| Choice { likelihood, ..text("x") };
+        let scattered = |entropy: (f64, u32)| Choice { entropy, ..text("x") };
         let refused = Choice { refusal: "I cannot".to_owned(), ..text("") };
         let request = br#"{"tools":[{"function":{"name":"f"}}]}"#;
         let i_do_not = Weakness::Contains(vec!["i don't know".to_owned(), "\u{e4}hm".to_owned()]);
@@ -92,6 +99,9 @@ mod tests {
             (Weakness::ConfidenceBelow(0.5), sure((-1.5, 2)), Some(Poor::Unsure)),
             (Weakness::ConfidenceBelow(0.5), sure((-1.0, 2)), None),
             (Weakness::ConfidenceBelow(0.5), text("tells none"), None),
+            (Weakness::EntropyAbove(1.5), scattered((3.5, 2)), Some(Poor::Unsure)),
+            (Weakness::EntropyAbove(1.5), scattered((3.0, 2)), None),
+            (Weakness::EntropyAbove(1.5), text("tells none"), None),
         ] {
             assert_eq!(
                 super::weakness(std::slice::from_ref(&weakness), &said(choice.clone()), request),

@@ -210,6 +210,8 @@ impl Arm {
             event.variant = Some(self.name.clone());
             event.model = Some(self.model.clone());
             event.adapter.clone_from(&self.adapter);
+            // Known when the adapter is taken.
+            event.adapter_generation = None;
             event.model_version = self.version;
             event.provider = Some(self.provider.clone());
         });

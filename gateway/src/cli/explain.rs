@@ -130,6 +130,7 @@ impl Known {
             "answered_by": self.event.variant,
             "model": self.event.model,
             "adapter": self.event.adapter,
+            "adapter_generation": self.event.adapter_generation,
             "feedback": self.said.iter().map(Saying::json).collect::<Vec<_>>(),
         })
     }
@@ -144,7 +145,8 @@ impl Known {
         let share = decision.shares.get(decision.arm).copied().unwrap_or_default();
         add(format!("  `{}` had {}, {}\n", harmless(&drawn), percent(share), self.why()));
         if let (Some(model), Some(adapter)) = (&self.event.model, &self.event.adapter) {
-            add(format!("  the model `{model}` wore the adapter `{adapter}`\n"));
+            let generation = self.event.adapter_generation.as_deref().map(|it| format!(", generation {}", harmless(it)));
+            add(format!("  the model `{model}` wore the adapter `{adapter}`{}\n", generation.unwrap_or_default()));
         }
         let kind = self.kept.as_ref().and_then(|kept| kept.policy()).map_or("the policy", |(kind, _)| kind);
         let shares = decision.shares.iter().enumerate();

@@ -1,5 +1,5 @@
-//! `tidegate model`: the models of a registry, by the admin interface of a gateway that runs. Owns the verbs; each kind of
-//! them has a file.
+//! `tidegate model`: the models of a registry and those that run in a gateway, by its admin interface. Owns the verbs; each
+//! kind of them has a file.
 
 mod baseline;
 mod compare;
@@ -9,8 +9,8 @@ mod register;
 mod show;
 mod wait;
 
-use super::Wrong;
-use super::admin::Door;
+use super::admin::{Admin, Door};
+use super::{Wrong, print};
 use clap::Subcommand;
 use std::path::PathBuf;
 use tidegate_registry::facts::VersionId;
@@ -74,6 +74,20 @@ Example:
     Evaluate(govern::Evaluate),
     /// Approve of a version for a governed alias; whoever made it cannot
     Approve(govern::Approve),
+    /// Have a local model of the gateway give its memory back; the next call wakes it
+    Sleep {
+        /// The model, as the configuration names it
+        name: String,
+        #[command(flatten)]
+        door: Door,
+    },
+    /// Wake a local model, so that the next call need not wait for that
+    Wake {
+        /// The model, as the configuration names it
+        name: String,
+        #[command(flatten)]
+        door: Door,
+    },
     /// Check the files of a version against their digests, and what its gates ask; ends with code 1 where something fails
     Verify {
         /// NAME/3
@@ -98,9 +112,18 @@ impl Model {
             Self::Baseline(baseline) => baseline.run().await,
             Self::Evaluate(evaluate) => evaluate.run().await,
             Self::Approve(approve) => approve.run().await,
+            Self::Sleep { name, door } => rest(&door.open(), &name, "sleep").await,
+            Self::Wake { name, door } => rest(&door.open(), &name, "wake").await,
             Self::Verify { version, door } => govern::verify(&door.open(), &version).await,
         }
     }
+}
+
+/// Has a local model sleep or wake.
+async fn rest(admin: &Admin, name: &str, order: &str) -> anyhow::Result<()> {
+    let now = admin.ask("POST", &[name, order], None).await?;
+    let state = if now["state"] == "asleep" { "asleep" } else { "awake" };
+    print(&format!("{name} is {state}\n"))
 }
 
 /// A version as NAME/3.

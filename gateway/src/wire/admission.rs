@@ -28,7 +28,8 @@ fn fits(needed: u64, available: Option<u64>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
+/// What a model takes in memory, about.
+pub(super) fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
     let length = |path: &std::path::Path| path.metadata().map_or(0, |about| about.len());
     match &files.kind {
         ModelKind::Gguf { path } => length(path).saturating_add(local.kv_cache).saturating_add(BESIDE),

@@ -5,8 +5,8 @@ use super::verified::Verified;
 use crate::pull::{ModelFiles, ModelKind, is_classic};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use tidegate_core::digest::Digest;
 use tidegate_core::port::adapters::AdapterFiles;
 use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
@@ -48,6 +48,49 @@ pub(crate) async fn files(
     };
     shelf.has_registered(version)?;
     Ok(ModelFiles { kind })
+}
+
+/// The model in a folder of this machine: one GGUF file, a language model's safetensors with their settings, or the three
+/// files of an embedding model or a reranker.
+///
+/// # Errors
+/// It is none of these.
+pub(crate) fn folder(path: &Path) -> anyhow::Result<ModelFiles> {
+    let entries = std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let is_file = |entry: &std::fs::DirEntry| entry.path().is_file();
+    let entries = entries.flatten().filter(is_file).filter_map(|entry| entry.file_name().into_string().ok());
+    let names: BTreeSet<String> = entries.collect();
+    let at = |name: &str| path.join(name);
+    let missing =
+        |wanted: &[&'static str]| wanted.iter().copied().filter(|name| !names.contains(*name)).collect::<Vec<_>>().join(", ");
+    let ggufs: Vec<&String> = names.iter().filter(|name| is_gguf(name)).collect();
+    if let [only] = ggufs[..] {
+        return Ok(ModelFiles { kind: ModelKind::Gguf { path: at(only) } });
+    }
+    ensure!(ggufs.is_empty(), "{} has several GGUF files: name one of them by `uris` and `sha256`", path.display());
+    let lacks = missing(&["config.json", "tokenizer.json"]);
+    ensure!(
+        lacks.is_empty(),
+        "{} has neither a GGUF file nor a safetensors model with its settings: there is no {lacks}",
+        path.display()
+    );
+    let config = std::fs::read(at("config.json")).context("config.json")?;
+    let config: Value = serde_json::from_slice(&config).context("config.json is no JSON")?;
+    let form = Form::of(&config);
+    if form == Form::Decoder {
+        let of_model = |name: &&String| name.ends_with(".safetensors") || SETTINGS.contains(&name.as_str());
+        let files = names.iter().filter(of_model).map(|name| (name.clone(), at(name))).collect();
+        return Ok(ModelFiles { kind: ModelKind::Folder { files } });
+    }
+    let lacks = missing(&ENCODER);
+    ensure!(lacks.is_empty(), "{} is no model that is served: there is no {lacks}", path.display());
+    let [weights, tokenizer, config] = ENCODER.map(at);
+    Ok(ModelFiles {
+        kind: match form {
+            Form::Reranker => ModelKind::Reranker { weights, tokenizer, config },
+            _ => ModelKind::Embedder { weights, tokenizer, config },
+        },
+    })
 }
 
 /// The files of a version that is an adapter.
@@ -208,6 +251,29 @@ mod tests {
         assert_eq!(of("BertForSequenceClassification"), Form::Reranker);
         assert_eq!(of("BertModel"), Form::Embedder);
         assert_eq!(Form::of(&Value::Null), Form::Embedder);
+    }
+
+    #[test]
+    fn a_folder_of_this_machine_is_told_by_what_lies_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+        let found = || folder(home.path()).map(|files| files.kind).map_err(|e| format!("{e:#}"));
+        assert!(found().unwrap_err().contains("there is no config.json, tokenizer.json"));
+        write("config.json", r#"{"architectures": ["LlamaForCausalLM"]}"#);
+        for name in ["tokenizer.json", "model.safetensors", "generation_config.json", "notes.md"] {
+            write(name, "{}");
+        }
+        let ModelKind::Folder { files } = found().unwrap() else { panic!("no decoder") };
+        let names: Vec<_> = files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]);
+        write("config.json", r#"{"architectures": ["BertForSequenceClassification"]}"#);
+        assert!(matches!(found().unwrap(), ModelKind::Reranker { .. }));
+        write("config.json", "{}");
+        assert!(matches!(found().unwrap(), ModelKind::Embedder { .. }));
+        write("m.GGUF", "GGUF");
+        assert!(matches!(found().unwrap(), ModelKind::Gguf { .. }));
+        write("n.gguf", "GGUF");
+        assert!(found().unwrap_err().contains("several GGUF files"));
     }
 
     #[tokio::test]

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_core::FaultKind;
+#[cfg(feature = "engine")]
+use tidegate_core::memory::Claim;
+use tidegate_core::memory::{Memory, MemoryShare};
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::models::{ServedVersion, Serving, ServingState};
@@ -30,6 +33,14 @@ pub(super) struct Local {
     /// Whether the registry could say what the reference means now.
     pub(super) is_current: bool,
     pub(super) backend: Arc<dyn Backend>,
+    /// Its share of its provider's memory, where it does not give that back by itself.
+    share: Option<Arc<MemoryShare>>,
+}
+
+/// What loading gave.
+pub(super) struct Loaded {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) share: Option<MemoryShare>,
 }
 
 /// A version that could not be loaded.
@@ -55,10 +66,13 @@ fn pause(tries: u32) -> Duration {
 }
 
 impl Local {
-    /// Whether it serves this model so; its adapters are put on and off while it does.
+    /// Whether it serves this model so; its adapters are put on and off while it does, and when it sleeps and what all
+    /// models together may have is not its own affair.
     pub(super) fn is_of(&self, model: &ModelSpec, local: &LocalSpec) -> bool {
-        let bare = |model: &ModelSpec| ModelSpec { adapters: BTreeMap::new(), ..model.clone() };
-        bare(&self.of.0) == bare(model) && self.of.1 == *local
+        let bare =
+            |model: &ModelSpec| ModelSpec { adapters: BTreeMap::new(), sleep_after: None, ..model.clone() };
+        let own = |local: &LocalSpec| LocalSpec { memory: None, ..local.clone() };
+        bare(&self.of.0) == bare(model) && own(&self.of.1) == own(local)
     }
 
     /// The model as it shall serve now: `old`, or a newer version of it, loaded beside.
@@ -68,7 +82,7 @@ impl Local {
     pub(super) async fn renewed(
         old: Option<&Self>,
         model: &ModelSpec,
-        local: &LocalSpec,
+        (local, memory): (&LocalSpec, &Arc<Memory>),
         tools: &Tools,
     ) -> anyhow::Result<Self> {
         let source = model.source.as_ref().context("it names no source of its weights")?;
@@ -77,8 +91,8 @@ impl Local {
             if let Some(old) = old {
                 return Ok(Self { of, ..old.clone() });
             }
-            let backend = load(model, local, Place::Source(source), tools).await?;
-            return Ok(Self { of, version: None, refusal: None, is_current: true, backend });
+            let loaded = load(model, (local, memory), Place::Source(source), tools).await?;
+            return Ok(Self::of(of, None, loaded));
         };
         let shelf = tools.registry.as_ref().context("there is no registry that it could come from")?;
         let wanted = match (shelf.models.resolve(reference).await, old) {
@@ -101,11 +115,11 @@ impl Local {
         }
         shelf.announcer.note(serving(reference, &wanted, ServingState::Loads, "")).await;
         let began = tools.clock.now();
-        match load(model, local, Place::Shelf(shelf, &wanted), tools).await {
-            Ok(backend) => {
+        match load(model, (local, memory), Place::Shelf(shelf, &wanted), tools).await {
+            Ok(loaded) => {
                 tools.metrics.model_loaded(tools.clock.now().saturating_duration_since(began));
                 tracing::info!(model = %model.name, %reference, version = wanted.version, "a version of the registry serves");
-                Ok(Self { of, version: Some(wanted), refusal: None, is_current: true, backend })
+                Ok(Self::of(of, Some(wanted), loaded))
             }
             Err(why) => {
                 let before = old.and_then(|old| old.refusal.as_ref());
@@ -117,6 +131,12 @@ impl Local {
                 }
             }
         }
+    }
+
+    /// One that was loaded now.
+    fn of(of: (ModelSpec, LocalSpec), version: Option<ServedVersion>, loaded: Loaded) -> Self {
+        let Loaded { backend, share } = loaded;
+        Self { of, version, refusal: None, is_current: true, backend, share: share.map(Arc::new) }
     }
 
     /// What is done with its reference, where it has one.
@@ -167,30 +187,41 @@ enum Place<'a> {
 #[cfg(feature = "engine")]
 async fn load(
     model: &ModelSpec,
-    local: &LocalSpec,
+    (local, memory): (&LocalSpec, &Arc<Memory>),
     place: Place<'_>,
     tools: &Tools,
-) -> anyhow::Result<Arc<dyn Backend>> {
+) -> anyhow::Result<Loaded> {
     let files = match place {
+        Place::Source(Source::Folder(folder)) => {
+            let folder = folder.clone();
+            tokio::task::spawn_blocking(move || super::artifacts::folder(&folder)).await??
+        }
         Place::Source(source) => pull::ensure(source, &tools.pull).await?,
         Place::Shelf(shelf, version) => super::artifacts::files(version, &*shelf.blobs, &shelf.verified).await?,
     };
     super::admission::admit(&files, local)?;
+    let bytes = super::admission::needed(&files, local);
+    let claim = Claim { memory: Arc::clone(memory), name: model.name.as_str().into(), bytes };
     let kind = files.kind.clone();
-    let backend = super::local::load(model, local, files, Arc::clone(&tools.clock), Arc::clone(&tools.dice)).await?;
+    let time = (Arc::clone(&tools.clock), Arc::clone(&tools.dice));
+    let loaded = super::local::load(model, local, files, claim, time).await?;
+    anyhow::ensure!(
+        model.sleep_after.is_none() || loaded.backend.sleeper().is_some(),
+        "it has `sleep_after`, and only language models sleep: leave it out"
+    );
     if let Place::Shelf(..) = place {
-        super::warmup::warm_up(&*backend, &model.name, &kind).await?;
+        super::warmup::warm_up(&*loaded.backend, &model.name, &kind).await?;
     }
-    Ok(backend)
+    Ok(loaded)
 }
 
 #[cfg(not(feature = "engine"))]
 async fn load(
     _model: &ModelSpec,
-    _local: &LocalSpec,
+    _local: (&LocalSpec, &Arc<Memory>),
     _place: Place<'_>,
     _tools: &Tools,
-) -> anyhow::Result<Arc<dyn Backend>> {
+) -> anyhow::Result<Loaded> {
     anyhow::bail!("this program was built without the feature `engine`, which local models need")
 }
 

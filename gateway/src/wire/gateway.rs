@@ -1,6 +1,6 @@
 //! The whole gateway, built: what lives from start to stop.
 
-use super::AdapterMount;
+use super::{AdapterMount, RestMount};
 use super::budgets::Budgets;
 use super::deciders::Deciders;
 use super::events::NoEvents;
@@ -207,15 +207,16 @@ impl Gateway {
         })
     }
 
-    /// Follows what others push into the prompts' repository, how rollouts go and how aliases move, tells what serves here, and keeps the
-    /// artifact store clean.
+    /// Follows what others push into the prompts' repository, how rollouts go and how aliases move, tells what serves here, has
+    /// models sleep that nobody calls, and keeps the artifact store clean.
     pub(crate) fn follow(&self) -> Vec<tokio::task::JoinHandle<()>> {
         let registry = self.registry.iter().flat_map(|registry| {
             let following = [registry.listen(), self.reloader.follow_models()];
             [registry.sweep(), registry.anchor(), registry.keep_telling()].into_iter().chain(following)
         });
         let prompts = self.prompts.iter().map(|prompts| prompts.follow());
-        registry.chain(prompts).chain([self.deciders.rollouts.follow(), self.keep_budgets()]).collect()
+        let always = [self.deciders.rollouts.follow(), self.keep_budgets(), self.reloader.follow_sleep()];
+        registry.chain(prompts).chain(always).collect()
     }
 
     /// Ends what must end in order: records are written, and spans sent.
@@ -272,7 +273,8 @@ fn mounts(
 ) -> Vec<Arc<dyn Mount>> {
     let deciders = &tools.deciders;
     // Before the registry's, which has the models beside.
-    let mut mounts: Vec<Arc<dyn Mount>> = vec![Arc::new(AdapterMount::new(Arc::clone(slot)))];
+    let mut mounts: Vec<Arc<dyn Mount>> =
+        vec![Arc::new(AdapterMount::new(Arc::clone(slot))), Arc::new(RestMount::new(Arc::clone(slot)))];
     mounts.extend(registry.iter().flat_map(|registry| registry.mounts()));
     mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
     mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));

@@ -1,86 +1,107 @@
 //! Local models: files to engines. Owns the choice between a language model, a classic one, an embedding model and a
 //! reranker.
 
+use super::following::Loaded;
 use crate::classic::LocalClassic;
 use crate::pull::{ModelFiles, ModelKind};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tidegate_core::memory::Claim;
 use tidegate_core::port::backend::Backend;
-use tidegate_core::spec::{LocalSpec, ModelSpec, Speculation};
+use tidegate_core::spec::{self, LocalSpec, ModelSpec, Speculation};
 use tidegate_core::{Clock, Dice};
 use tidegate_engine::openai::{LocalEmbedder, LocalGenerator, LocalReranker};
-use tidegate_engine::{EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, RerankOptions, Reranker};
+use tidegate_engine::{
+    EmbedOptions, Embedder, EncoderFiles, Engine, EngineOptions, Precision, RerankOptions, Reranker,
+};
 
 /// Tokens of a query and a document together, which most rerankers were trained on.
 const MOST_RANKED: usize = 512;
 
-/// Loads a model; it takes a while and some memory, so it does not run on the runtime's threads.
+/// Loads a model; it takes a while and the memory of `claim`, so it does not run on the runtime's threads.
 ///
 /// # Errors
-/// The files are damaged, or of a kind that the engine does not run.
+/// The files are damaged, or of a kind that the engine does not run, or others have the memory.
 pub(crate) async fn load(
     model: &ModelSpec,
     local: &LocalSpec,
     files: ModelFiles,
-    clock: Arc<dyn Clock>,
-    dice: Arc<dyn Dice>,
-) -> anyhow::Result<Arc<dyn Backend>> {
-    let (name, local, context) = (model.name.clone(), local.clone(), model.context_length);
-    let input = model.input.clone();
-    super::pages::allow_huge();
+    claim: Claim,
+    (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
+) -> anyhow::Result<Loaded> {
+    let (model, local) = (model.clone(), local.clone());
+    let name = model.name.clone();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let backend = tokio::task::spawn_blocking(move || build(&local, (context, input), files, clock, dice))
+    let loaded = tokio::task::spawn_blocking(move || build(&model, &local, files, claim, (clock, dice)))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
     tracing::info!(model = %name, ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "model loaded");
-    Ok(backend)
+    Ok(loaded)
 }
 
 fn build(
+    model: &ModelSpec,
     local: &LocalSpec,
-    (context, input): (Option<u32>, Option<String>),
     files: ModelFiles,
-    clock: Arc<dyn Clock>,
-    dice: Arc<dyn Dice>,
-) -> anyhow::Result<Arc<dyn Backend>> {
+    claim: Claim,
+    (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
+) -> anyhow::Result<Loaded> {
     let threads = local.threads.unwrap_or(0);
-    let generator = |path: PathBuf, parts| -> anyhow::Result<Arc<Engine>> {
+    anyhow::ensure!(
+        model.precision.is_none() || matches!(files.kind, ModelKind::Folder { .. }),
+        "it has `precision`, and only the matrices of a language model's folder of safetensors are kept as that says: leave \
+         it out"
+    );
+    let generator = |path: PathBuf, parts| -> anyhow::Result<Loaded> {
         let kv_cache_bytes =
             usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
         let options = EngineOptions {
             parts,
             kv_cache_bytes,
-            context: context.map(|tokens| tokens as usize),
+            context: model.context_length.map(|tokens| tokens as usize),
+            precision: match model.precision {
+                None | Some(spec::Precision::Q80) => Precision::Q8_0,
+                Some(spec::Precision::F32) => Precision::Plain,
+            },
             threads,
             max_batch: local.max_batch,
             queue_len: local.queue,
             adapter_bytes: usize::try_from(local.adapter_memory)
                 .context("adapter_memory is larger than this machine can address")?,
+            memory: Some(claim.clone()),
             nice: local.nice,
             prompt_lookup: local.speculate == Speculation::PromptLookup,
             entropy: dice.next_u64(),
             clock: Arc::clone(&clock),
             ..EngineOptions::new(path)
         };
-        Ok(Arc::new(Engine::load(&options, &mut |_| {})?))
+        let engine = Arc::new(Engine::load(&options, &mut |_| {})?);
+        let backend = LocalGenerator::new(engine, Arc::clone(&clock), Arc::clone(&dice));
+        Ok(Loaded { backend: Arc::new(backend), share: None })
     };
-    Ok(match files.kind {
-        ModelKind::Gguf { path } => Arc::new(LocalGenerator::new(generator(path, BTreeMap::new())?, clock, dice)),
-        ModelKind::Folder { files } => Arc::new(LocalGenerator::new(generator(PathBuf::new(), files)?, clock, dice)),
-        ModelKind::Reranker { weights, tokenizer, config } => {
+    match files.kind {
+        ModelKind::Gguf { path } => generator(path, BTreeMap::new()),
+        ModelKind::Folder { files } => generator(PathBuf::new(), files),
+        ModelKind::Reranker { weights, tokenizer, config } => held(&claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
-            Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?)))
-        }
-        ModelKind::Classic { path } => Arc::new(LocalClassic::open(&path, input)?),
-        ModelKind::Embedder { weights, tokenizer, config } => {
+            Ok(Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?))))
+        }),
+        ModelKind::Classic { path } => held(&claim, || Ok(Arc::new(LocalClassic::open(&path, model.input.clone())?))),
+        ModelKind::Embedder { weights, tokenizer, config } => held(&claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };
-            Arc::new(LocalEmbedder::new(Arc::new(Embedder::load(&options)?)))
-        }
-    })
+            Ok(Arc::new(LocalEmbedder::new(Arc::new(Embedder::load(&options)?))))
+        }),
+    }
+}
+
+/// What does not sleep has its share of the memory as long as it is there.
+fn held(claim: &Claim, make: impl FnOnce() -> anyhow::Result<Arc<dyn Backend>>) -> anyhow::Result<Loaded> {
+    let share = claim.take()?;
+    Ok(Loaded { backend: make()?, share: Some(share) })
 }

@@ -6,6 +6,7 @@ use super::deciders::Deciders;
 use super::following::Local;
 use super::limiter::{Leases, Limiter};
 use super::plugins::{Depot, Plugins, Rack, Workshop};
+use super::rooms::Rooms;
 #[cfg(feature = "engine")]
 use super::verified::Verified;
 use crate::alerts::Teller;
@@ -13,12 +14,13 @@ use crate::pull::PullContext;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidegate_core::port::audit::Audit;
 use tidegate_core::port::backend::Backend;
 use tidegate_core::port::blobs::Blobs;
 use tidegate_core::port::models::{Models, Serving};
 use tidegate_core::port::prompts::Prompts;
+use tidegate_core::port::sleeper::Sleeper;
 use tidegate_core::spec::{ClassicSpec, GatewaySpec, LimitSpec, ModelSpec, OpenAiSpec, ProviderKind, Source};
 use tidegate_core::{Clock, Dice, ModelName, ProviderName};
 use tidegate_server::observe::metrics::Metrics;
@@ -99,6 +101,7 @@ pub(crate) struct Parts {
     local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Limiter)>,
     plugins: Plugins,
+    rooms: Rooms,
 }
 
 impl Parts {
@@ -109,7 +112,15 @@ impl Parts {
     /// already: one that does goes on, so that neither a registry out of reach nor a broken version keeps other changes from
     /// taking effect.
     pub(crate) async fn renewed(&self, spec: &GatewaySpec, tools: &Tools) -> anyhow::Result<Self> {
-        let mut next = Self::default();
+        let next = self.built(spec, tools).await;
+        if next.is_err() {
+            self.rooms.restore();
+        }
+        next
+    }
+
+    async fn built(&self, spec: &GatewaySpec, tools: &Tools) -> anyhow::Result<Self> {
+        let mut next = Self { rooms: self.rooms.renewed(spec)?, ..Self::default() };
         for (name, provider) in &spec.providers {
             if let ProviderKind::OpenAi(openai) = &provider.kind {
                 let kept = self.openai.get(name).filter(|(old, _)| old == &**openai);
@@ -144,7 +155,8 @@ impl Parts {
             {
                 let before = self.local.get(&model.name);
                 let old = before.filter(|old| old.is_of(model, local));
-                let loaded = Local::renewed(old, model, local, tools).await;
+                let memory = next.rooms.of(&model.provider);
+                let loaded = Local::renewed(old, model, (local, &memory), tools).await;
                 let loaded = loaded.with_context(|| format!("model `{}`", model.name))?;
                 let worn = super::adapters::renew(before, &loaded, tools).await;
                 worn.with_context(|| format!("model `{}`", model.name))?;
@@ -219,6 +231,16 @@ impl Parts {
     #[must_use]
     pub(crate) fn are_due(&self, now: Instant) -> bool {
         self.local.values().filter_map(|local| local.refusal.as_ref()).any(|refusal| refusal.again <= now)
+    }
+
+    /// The models that sleep by themselves, and after how long without a call.
+    #[must_use]
+    pub(crate) fn sleepers(&self) -> Vec<(ModelName, Duration, Arc<dyn Sleeper>)> {
+        let sleeper = |local: &Local| {
+            let model = &local.of.0;
+            Some((model.name.clone(), model.sleep_after?, local.backend.sleeper()?))
+        };
+        self.local.values().filter_map(sleeper).collect()
     }
 
     /// The plugins.

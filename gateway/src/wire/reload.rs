@@ -2,6 +2,9 @@
 //! force whole or not at all.
 
 mod adapters;
+mod sleep;
+
+pub(crate) use sleep::RestOrder;
 
 use super::parts::{Parts, Tools};
 use crate::alerts::Teller;

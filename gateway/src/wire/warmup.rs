@@ -37,6 +37,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         avoid: None,
         taken: None,
         predict: None,
+        aside: None,
     };
     let answer = tokio::time::timeout(LONGEST, backend.complete(call)).await;
     let answer = answer

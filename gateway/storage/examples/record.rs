@@ -43,6 +43,7 @@ fn template() -> Event {
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
         adapter: None,
+        adapter_generation: None,
         model_version: None,
         prompt: None,
         decision: Some(Decision {

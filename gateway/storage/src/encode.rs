@@ -26,6 +26,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         variant,
         model,
         adapter,
+        adapter_generation,
         model_version,
         provider,
         prompt,
@@ -62,6 +63,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     text(out, b",\"variant\":", variant.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"model\":", model.as_ref().map(AsRef::<str>::as_ref))?;
     text(out, b",\"adapter\":", adapter.as_ref().map(AsRef::<str>::as_ref))?;
+    text(out, b",\"adapter_generation\":", adapter_generation.as_deref())?;
     number_if(out, b",\"model_version\":", model_version.as_ref())?;
     text(out, b",\"provider\":", provider.as_ref().map(AsRef::<str>::as_ref))?;
     number_if(out, b",\"prompt\":", prompt.as_ref())?;
@@ -207,6 +209,7 @@ mod tests {
             subject: Some("s".into()),
             client_request_id: Some("c".into()),
             adapter: Some("support-v3".parse().unwrap()),
+            adapter_generation: Some("9f2c".into()),
             parent_span: SpanId::new(7),
             sampled: Some(false),
             attempts: vec![

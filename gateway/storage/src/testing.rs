@@ -35,6 +35,7 @@ pub(crate) fn event(n: u64) -> Event {
         model: Some("gpt-x".parse().unwrap()),
         provider: Some("pool".parse().unwrap()),
         adapter: None,
+        adapter_generation: None,
         model_version: None,
         prompt: None,
         decision: None,

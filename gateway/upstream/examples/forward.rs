@@ -50,6 +50,7 @@ fn call(is_stream: bool) -> Call {
         avoid: None,
         taken: None,
         predict: None,
+        aside: None,
         turn: Turn::default(),
     }
 }

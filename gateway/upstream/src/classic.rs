@@ -130,6 +130,7 @@ impl ClassicBackend {
             avoid: None,
             taken: None,
             predict: None,
+            aside: None,
         };
         let ask = Ask { method: Method::GET, path, body: Bytes::new(), header_length: None };
         self.inner.ask(&call, &ask, |_, body| read(body)).await.map(|(said, _)| said)

@@ -34,5 +34,6 @@ fn weakness(weakness: &Weakness) -> Value {
         Weakness::ShorterThan(least) => json!({"shorter_than": least}),
         Weakness::Contains(texts) => json!({"contains": texts}),
         Weakness::ConfidenceBelow(least) => json!({"confidence_below": least}),
+        Weakness::EntropyAbove(most) => json!({"entropy_above": most}),
     }
 }

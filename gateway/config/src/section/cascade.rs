@@ -5,7 +5,7 @@ use super::policy::EXPLORE;
 use super::route::Arms;
 use crate::place::Place;
 use crate::report::Notes;
-use crate::scalar::{At, Count, Share, Span, Text};
+use crate::scalar::{At, Count, Flaw, Scalar, Share, Span, Text};
 use crate::shape::{Placed, choice, record};
 use std::time::Duration;
 use tidegate_core::spec::{CascadeSpec, JudgeSpec, Weakness};
@@ -54,8 +54,12 @@ choice! {
             ShorterThan(At<Count>) = "shorter_than",
             /// One of these texts stands in it, in whatever case.
             Contains(Vec<At<Text>>) = "contains",
-            /// The mean probability of its tokens is below this; an answer without `logprobs` passes.
+            /// The mean probability of its tokens is below this. Models of a local provider tell it by themselves; of others,
+            /// an answer without `logprobs` passes.
             ConfidenceBelow(At<Share>) = "confidence_below",
+            /// The mean entropy of the choices of its tokens is above so many nats (0 where the model saw one possibility, 2.3
+            /// where ten were as likely); only models of a local provider tell it, answers of others pass.
+            EntropyAbove(At<Nats>) = "entropy_above",
             /// This plugin would not let it pass: a filter that refuses it or gives another answer, a guardrail that blocks
             /// it. It is shown answers that have none of the above.
             Plugin(At<PluginName>) = "plugin",
@@ -64,6 +68,24 @@ choice! {
             /// A model says that it is too poor; it is asked where none of the others applies.
             Judge(JudgeFile) = "judge",
         }
+    }
+}
+
+/// An entropy in nats, above 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nats(f64);
+
+impl Scalar for Nats {
+    const WHAT: &'static str = "an entropy in nats, such as `1.5`";
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let given = text.parse().ok().filter(|nats: &f64| nats.is_finite() && *nats > 0.0);
+        given.map(Self).ok_or_else(|| Flaw::default().mend("write a number above 0: ten possibilities that are as likely have 2.3"))
+    }
+
+    fn schema() -> schemars::Schema {
+        let number = schemars::json_schema!({"type": "number", "exclusiveMinimum": 0});
+        schemars::json_schema!({"anyOf": [number, {"type": "string", "pattern": "^\\$\\{"}]})
     }
 }
 
@@ -221,6 +243,7 @@ fn weakness(raw: &WeaknessFile, at: &Place, notes: &mut Notes) -> Option<Weaknes
             Weakness::Contains(texts.iter().map(|text| text.value.0.to_lowercase()).collect())
         }
         WeaknessFile::ConfidenceBelow(least) => Weakness::ConfidenceBelow(part(least, "a confidence", notes)?),
+        WeaknessFile::EntropyAbove(most) => Weakness::EntropyAbove(most.value.0),
         // They are no properties of the answer.
         WeaknessFile::Judge(_) | WeaknessFile::Monitor(_) | WeaknessFile::Plugin(_) => return None,
     })

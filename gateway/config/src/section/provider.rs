@@ -175,6 +175,10 @@ record! {
             /// How far its threads stand behind those that serve calls, where both want one core: 0 (not at all) to 19;
             /// 10 by default.
             nice: At<Nice>,
+            /// Memory of all its models that are awake together: weights, keys and values, and 64 MiB each to compute in;
+            /// nothing bounds it by default. A model for which there is none left is refused, and one that sleeps is not
+            /// woken.
+            memory: At<Size>,
         }
     }
 }
@@ -325,6 +329,7 @@ fn local(raw: &LocalFile) -> LocalSpec {
             Some(SpeculateFile::PromptLookup) => Speculation::PromptLookup,
         },
         nice: raw.nice.as_ref().map_or(10, |nice| nice.value.0),
+        memory: raw.memory.as_ref().map(|size| size.value.0),
     }
 }
 

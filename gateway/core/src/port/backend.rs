@@ -3,6 +3,8 @@
 
 use super::BoxFuture;
 use super::adapters::Adapters;
+use super::aside::Aside;
+use super::sleeper::Sleeper;
 use crate::spec::Priority;
 use crate::tensor::ModelMeta;
 use crate::{
@@ -47,6 +49,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// What has it sleep and wakes it, where it runs here and can.
+    fn sleeper(&self) -> Option<Arc<dyn Sleeper>> {
+        None
+    }
+
     /// How its endpoints stand; none of what runs here.
     fn endpoints(&self) -> Vec<EndpointReport> {
         Vec::new()
@@ -71,6 +78,10 @@ pub struct EngineReport {
     pub blocks_held: usize,
     /// Blocks that nobody holds, kept for prompts that begin alike.
     pub blocks_kept: usize,
+    /// Bytes of the weights as they are in memory; none while it sleeps.
+    pub weight_bytes: usize,
+    /// Bytes that there are for keys and values; none while it sleeps.
+    pub cache_bytes: usize,
     /// Steps computed.
     pub steps: u64,
     /// Time of the steps, all of it.
@@ -93,6 +104,12 @@ pub struct EngineReport {
     pub drafted: u64,
     /// Those of them that were right.
     pub accepted: u64,
+    /// Whether it sleeps: its weights and its cache are given back.
+    pub asleep: bool,
+    /// How often it woke.
+    pub wakes: u64,
+    /// Time that this took, all of it.
+    pub wake_time: Duration,
 }
 
 /// Whose turn a call is.
@@ -188,6 +205,8 @@ pub struct Call {
     pub taken: Option<Arc<OnceLock<EndpointName>>>,
     /// What a classic model is asked; its body is empty.
     pub predict: Option<Predict>,
+    /// Where a backend that runs here says what its answer does not.
+    pub aside: Option<Arc<Aside>>,
 }
 
 /// What a classic model is asked.

@@ -52,6 +52,8 @@ pub enum Weakness {
     /// One of these texts stands in it, whatever the case of its letters; each in lower case.
     Contains(Vec<String>),
     /// The mean probability of its tokens (the geometric mean) is below this, in `(0, 1)`; answers that tell none have not
-    /// this one.
+    /// this one. Models that run here tell it without being asked for log-probabilities.
     ConfidenceBelow(f64),
+    /// The mean entropy from which its tokens were chosen is above this many nats; only models that run here tell it.
+    EntropyAbove(f64),
 }

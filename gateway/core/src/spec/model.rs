@@ -5,6 +5,7 @@ use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A name bound to a provider and the model there.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,10 @@ pub struct ModelSpec {
     pub price: Option<Price>,
     /// The most tokens of prompt and answer together: shown to callers, and kept to by the local engine.
     pub context_length: Option<u32>,
+    /// How the matrices of a folder of safetensors are kept; that of the engine by default.
+    pub precision: Option<Precision>,
+    /// After how long without a call a local model gives its memory back.
+    pub sleep_after: Option<Duration>,
 }
 
 /// Where an adapter's files come from.
@@ -45,6 +50,15 @@ impl std::fmt::Display for AdapterSource {
     }
 }
 
+/// How the matrices of a folder of safetensors are kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Quantised to 8 bits as they are read.
+    Q80,
+    /// As 32-bit numbers.
+    F32,
+}
+
 /// Where weights come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -52,6 +66,8 @@ pub enum Source {
     Catalogue(String),
     /// A version of the registry of models.
     Registry(ModelRef),
+    /// A folder of this machine, as Hugging Face's libraries save models; whoever writes there says what is served.
+    Folder(PathBuf),
     /// These places, tried in order.
     Uris {
         /// The places.

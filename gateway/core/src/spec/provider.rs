@@ -179,6 +179,8 @@ pub struct LocalSpec {
     pub speculate: Speculation,
     /// How far its threads stand behind those of the same processor that serve calls: 0 (not at all) to 19.
     pub nice: u8,
+    /// Memory of all its models that are awake together, in bytes: weights, keys and values, and what computing takes.
+    pub memory: Option<u64>,
 }
 
 /// How a local model guesses tokens ahead, to compute several at once; answers stay the same.

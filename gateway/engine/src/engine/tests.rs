@@ -1,13 +1,16 @@
 //! The engine's thread: full queues, stopping, failing. With a model that waits to be let on.
 
+mod rest;
+
 use super::*;
 use crate::error::GenerateError;
 use crate::generation::GenerationEvent;
 use crate::kv::KvShape;
 use crate::model::{Logits, StepBatch, StepError};
+use std::sync::mpsc::Receiver;
 
 /// Steps once for each message; panics at a `false`.
-struct Gated(Receiver<bool>);
+struct Gated(Arc<Mutex<Receiver<bool>>>);
 
 impl CausalModel for Gated {
     fn vocabulary(&self) -> usize {
@@ -23,7 +26,8 @@ impl CausalModel for Gated {
     }
 
     fn step(&mut self, batch: &StepBatch, _: &mut KvPool, out: &mut Logits) -> Result<(), StepError> {
-        assert!(self.0.recv().unwrap_or(true), "told to panic");
+        let is_well = self.0.lock().unwrap().recv().unwrap_or(true);
+        assert!(is_well, "told to panic");
         let rows = batch.wants_logits.iter().filter(|w| **w).count();
         (out.vocabulary, out.scores) = (257, vec![0.0; 257 * rows]);
         Ok(())
@@ -31,10 +35,25 @@ impl CausalModel for Gated {
 }
 
 fn engine(queue_len: usize, max_batch: usize) -> (Engine, Sender<bool>) {
-    let (gate, inbox) = channel();
     let options = EngineOptions { queue_len, max_batch, kv_cache_bytes: 1 << 20, ..EngineOptions::new("") };
-    let engine = Engine::start(Gated(inbox), Vocabulary::of_bytes(), None, Isa::detect(), &options).unwrap();
-    (engine, gate)
+    engine_of(&options, |_| Ok(()))
+}
+
+/// One whose model can be made again where `may` says so, which hears how often that was.
+fn engine_of(
+    options: &EngineOptions,
+    may: impl Fn(usize) -> Result<(), LoadError> + Send + 'static,
+) -> (Engine, Sender<bool>) {
+    let (gate, inbox) = channel();
+    let inbox = Arc::new(Mutex::new(inbox));
+    let share = options.memory.as_ref().map(|claim| claim.take().unwrap());
+    let (model, mut times) = (Gated(Arc::clone(&inbox)), 0);
+    let again = move || {
+        times += 1;
+        may(times).map(|()| Gated(Arc::clone(&inbox)))
+    };
+    let words = (Vocabulary::of_bytes(), None);
+    (Engine::start((model, share), again, words, Isa::detect(), options).unwrap(), gate)
 }
 
 fn text(words: &str) -> GenerateRequest {

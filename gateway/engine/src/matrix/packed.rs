@@ -1,6 +1,7 @@
 //! The memory of packed weights: a matrix's own while a model loads, then all of a model's, or an adapter's, in one mapping
 //! of huge pages, since a step reads every byte once and pays for each page that it enters.
 
+use crate::pages::HugePages;
 use memmap2::MmapMut;
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl Packed {
     pub(crate) fn gather(mut all: Vec<&mut Self>) {
         let total = all.iter().map(|packed| packed.get().len().next_multiple_of(LINE)).sum();
         let Some(mut map) = MmapMut::map_anon(total).ok().filter(|_| total > 0) else { return };
+        let _allowed = HugePages::allow();
         #[cfg(target_os = "linux")]
         if let Err(error) = map.advise(memmap2::Advice::HugePage) {
             tracing::debug!(%error, "the system has no huge pages for the weights");

@@ -30,6 +30,8 @@ pub(crate) struct Decoder {
     /// Absent where the embedding serves.
     head: Option<Matrix>,
     room: Room,
+    /// Bytes of all matrices.
+    weight_bytes: usize,
 }
 
 /// Buffers of a step, kept between steps.
@@ -82,9 +84,12 @@ impl Decoder {
         let rotary = Rotary::new(&shape.rotary, source)?;
         let local = shape.local.as_ref().and_then(|local| local.rotary.as_ref());
         let local_rotary = local.map(|spec| Rotary::new(spec, source)).transpose()?;
-        Matrix::gather(layers.iter_mut().flat_map(Layer::matrices).chain([&mut embedding]).chain(&mut head));
+        let all = layers.iter_mut().flat_map(Layer::matrices).chain([&mut embedding]).chain(&mut head);
+        let all: Vec<&mut Matrix> = all.collect();
+        let weight_bytes = all.iter().map(|matrix| matrix.bytes()).sum();
+        Matrix::gather(all);
         let room = Room::default();
-        Ok(Self { compute, shape, rotary, local_rotary, embedding, layers, norm, head, room })
+        Ok(Self { compute, shape, rotary, local_rotary, embedding, layers, norm, head, room, weight_bytes })
     }
 
     /// Normalises every row of `room.x` into the product's input.
@@ -172,6 +177,10 @@ impl CausalModel for Decoder {
 
     fn kv_shape(&self) -> KvShape {
         KvShape { layers: self.shape.layers, heads: self.shape.kv_heads, dim: self.shape.dim }
+    }
+
+    fn weight_bytes(&self) -> usize {
+        self.weight_bytes
     }
 
     fn base(&self) -> BaseShape {

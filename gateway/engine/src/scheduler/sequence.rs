@@ -3,6 +3,7 @@
 
 use super::draft::Drafter;
 use super::places::Permit;
+use super::sureness::Gauge;
 use crate::adapter::AdapterHandle;
 use crate::constrain::Held;
 use crate::error::GenerateError;
@@ -83,6 +84,8 @@ pub(super) struct Sequence {
     held: Option<Held>,
     text: TextStream,
     logprobs: Option<usize>,
+    /// How sure the model is of it, where somebody goes by that.
+    gauge: Option<Gauge>,
     echo: Option<Echo>,
     events: UnboundedSender<GenerationEvent>,
 }
@@ -110,6 +113,7 @@ impl Sequence {
             held: job.held.as_ref().filter(|_| index > 0).and_then(Held::fork),
             text: TextStream::new(job.request.stop.clone()).shielded(job.held.as_ref().and_then(Held::shield)),
             logprobs: job.request.logprobs,
+            gauge: job.request.sureness.then(|| Gauge::new(isa)),
             echo: None,
             events: job.events.clone(),
         };
@@ -300,6 +304,9 @@ impl Sequence {
             Ok(complete) => complete.unwrap_or(false),
             Err(problem) => return self.fail(GenerateError::Constraint(problem)),
         };
+        if let Some(gauge) = &mut self.gauge {
+            gauge.take(scores, token);
+        }
         let logprob = self.logprobs.map(|count| self.logprob(scores, token, count, vocabulary));
         let delta = self.text.push(vocabulary.bytes(token), logprob);
         let stopped = delta.stopped;
@@ -342,6 +349,9 @@ impl Sequence {
     }
 
     fn end(&self, reason: FinishReason) -> bool {
+        if let Some(gauge) = &self.gauge {
+            self.send(GenerationEvent::Sureness { index: self.index, of: gauge.so_far() });
+        }
         let completion_tokens = self.tokens.len() - self.prompt;
         self.send(GenerationEvent::Finished { index: self.index, reason, completion_tokens });
         true

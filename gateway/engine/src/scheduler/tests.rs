@@ -9,6 +9,7 @@ mod tiny;
 mod turns;
 
 use super::*;
+use crate::adapter::AdapterHandle;
 use crate::generation::FinishReason;
 use crate::kv::{KvShape, PrefixChain, Salt};
 use crate::model::StepError;
@@ -49,9 +50,10 @@ impl CausalModel for Fake {
         (out.vocabulary, out.scores) = (257, Vec::new());
         let mut i = 0;
         for sequence in &batch.sequences {
+            let worn = sequence.adapter.as_ref().map_or(0.0, |adapter| colour(adapter.generation()));
             for _ in 0..sequence.tokens {
                 let at = batch.positions[i] as usize;
-                let token = [batch.tokens[i] as f32; 8];
+                let token = [batch.tokens[i] as f32 + worn; 8];
                 kv.write(Isa::portable(), sequence.blocks[at / 32], 0, at % 32, &token, &token);
                 if batch.wants_logits[i] {
                     let seen = ((at + 1).saturating_sub(self.memory)..=at)
@@ -67,6 +69,13 @@ impl CausalModel for Fake {
         }
         Ok(())
     }
+}
+
+/// What an adapter adds to all that the model writes into the cache, so that who gets another's block, or another's
+/// adapter, answers otherwise. Half precision has such numbers without a loss.
+fn colour(generation: &str) -> f32 {
+    let first = u8::from_str_radix(&generation[..2], 16).unwrap();
+    f32::from(u16::from(first % 6 + 1) * 257)
 }
 
 struct Bench<M> {
@@ -105,7 +114,7 @@ impl<M: CausalModel> Bench<M> {
         let tokens: Vec<u32> = prompt.bytes().map(u32::from).collect();
         let mut prefix = PrefixChain::new(Salt {
             tenant: request.tenant.as_ref().map(tidegate_core::Tenant::as_str),
-            adapter: None,
+            adapter: request.adapter.as_ref().map(AdapterHandle::generation),
         });
         prefix.cover(&tokens);
         self.scheduler.add(Job {
@@ -271,6 +280,37 @@ fn nothing_wanted_is_nothing_computed() {
     let events = events(&mut receiver);
     assert!(matches!(&events[1], GenerationEvent::Prompt { text, tokens } if text == "text" && tokens.is_empty()));
     assert_eq!(events.len(), 3);
+}
+
+#[test]
+fn how_sure_the_model_was_is_told_before_each_end_and_is_the_sum_of_the_log_probabilities() {
+    let mut bench = bench(64, 4, 64);
+    let sampling = Sampling { temperature: 3.0, seed: Some(3), ..Sampling::default() };
+    let request = GenerateRequest { n: 2, sampling, sureness: true, logprobs: Some(0), ..greedy(30) };
+    let mut receiver = bench.add("a prompt", request.clone());
+    let mut plain = bench.add("a prompt", GenerateRequest { sureness: false, ..request });
+    bench.run();
+    let told = events(&mut receiver);
+    let mut sums = [(0.0, 0); 2];
+    let mut last = [None; 2];
+    for event in &told {
+        match event {
+            GenerationEvent::Text { index, logprobs, .. } => {
+                sums[*index].0 += logprobs.iter().map(|l| f64::from(l.logprob)).sum::<f64>();
+                sums[*index].1 += logprobs.len() as u32;
+            }
+            GenerationEvent::Sureness { index, of } => last[*index] = Some(*of),
+            GenerationEvent::Finished { index, .. } => {
+                let sure = last[*index].expect("it is told before the end");
+                assert_eq!((sure.tokens, sums[*index].1), (30, 30));
+                assert!((sure.likelihood - sums[*index].0).abs() < 1e-3 && sure.entropy > 0.1, "{sure:?}");
+            }
+            _ => {}
+        }
+    }
+    let others = events(&mut plain);
+    assert!(!others.iter().any(|event| matches!(event, GenerationEvent::Sureness { .. })), "nobody asked");
+    assert_eq!((0..2).map(|i| text(&others, i)).collect::<Vec<_>>(), (0..2).map(|i| text(&told, i)).collect::<Vec<_>>());
 }
 
 #[test]

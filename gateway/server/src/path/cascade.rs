@@ -12,9 +12,10 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::event::{Attempt, Poor};
+use tidegate_core::port::aside::Aside;
 use tidegate_core::port::limits::Amounts;
 use tidegate_core::port::verdicts::Verdict;
-use tidegate_core::spec::{CascadeSpec, PolicySpec, Watched};
+use tidegate_core::spec::{CascadeSpec, PolicySpec, RouteSpec, Watched, Weakness};
 use tidegate_core::{Fault, Ledger, MonitorName, NanoUsd, PromptStamp, Said, Usage};
 use tidegate_route::cascade::weakness;
 
@@ -49,6 +50,13 @@ pub(crate) struct Held {
     pub(crate) front: u64,
     used: Amounts,
     prompt: Option<Arc<PromptStamp>>,
+    adapter_generation: Option<Arc<str>>,
+}
+
+/// Whether a route asks how sure a model was of its answer.
+pub(crate) fn goes_by_sureness(route: &RouteSpec) -> bool {
+    let is_of_it = |of: &Weakness| matches!(of, Weakness::ConfidenceBelow(_) | Weakness::EntropyAbove(_));
+    matches!(&route.policy, PolicySpec::Cascade(spec) if spec.escalate.iter().any(is_of_it))
 }
 
 /// What an answer is looked at with, which another variant could replace.
@@ -61,6 +69,8 @@ pub(crate) struct Look<'a> {
     pub(crate) arm: &'a Arm,
     /// What plugins see of the call, where they are asked.
     pub(crate) filters: Option<&'a Filters>,
+    /// What the backend said beside its answer.
+    pub(crate) aside: Option<Arc<Aside>>,
     /// How long the call may still take.
     pub(crate) remaining: Duration,
 }
@@ -95,7 +105,10 @@ impl Look<'_> {
             }
             return Ok(regarded);
         }
-        let said = Said::read(&parts);
+        let mut said = Said::read(&parts);
+        if let Some(sureness) = self.aside.as_ref().and_then(|aside| aside.sureness.get()) {
+            said.learn(sureness);
+        }
         regarded.poor = weakness(&spec.escalate, &said, &self.asked);
         if regarded.poor.is_some() {
             return Ok(regarded);
@@ -167,8 +180,9 @@ impl Regarded {
         });
         let used = Amounts { tokens: self.usage.unwrap_or_default().total(), ..Amounts::default() };
         ledger.beside(used);
-        let prompt = ledger.event().and_then(|event| event.prompt.clone());
-        Held { sent: self.sent, arm: index, front, used, prompt }
+        let noted = ledger.event().map(|event| (event.prompt.clone(), event.adapter_generation.clone()));
+        let (prompt, adapter_generation) = noted.unwrap_or_default();
+        Held { sent: self.sent, arm: index, front, used, prompt, adapter_generation }
     }
 }
 
@@ -178,9 +192,9 @@ impl Held {
         ledger.not_beside(self.used);
         ledger.priced(arm.price);
         arm.note(ledger);
-        let prompt = self.prompt;
+        let (prompt, generation) = (self.prompt, self.adapter_generation);
         ledger.note(|event| {
-            event.prompt = prompt;
+            (event.prompt, event.adapter_generation) = (prompt, generation);
             if let Some(own) = event.attempts.iter_mut().rfind(|attempt| attempt.poor.is_some()) {
                 own.cost_usd = None;
             }

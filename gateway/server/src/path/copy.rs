@@ -103,5 +103,6 @@ fn call(
         avoid: None,
         taken: None,
         predict: predict(&shadow.arm, arrived),
+        aside: None,
     })
 }

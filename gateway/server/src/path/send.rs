@@ -27,6 +27,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidegate_core::port::aside::Aside;
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict, Turn};
 use tidegate_core::port::limits::Standings;
 use tidegate_core::spec::RouteSpec;
@@ -166,10 +167,14 @@ impl Tries<'_> {
             }
             let call = self.call(arm, front.as_ref(), avoid.take())?;
             let front = front.as_ref().map_or(0, Front::tokens);
+            let aside = call.aside.clone();
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
+            if let Some(generation) = aside.as_ref().and_then(|aside| aside.adapter.get()) {
+                ledger.note(|event| event.adapter_generation = Some(Arc::clone(generation)));
+            }
             let tried = shown(tried, arrived);
             let further = self.plan.escalates_to(self.round.spent());
-            let look = further.map(|_| self.look(arm));
+            let look = further.map(|_| self.look(arm, aside));
             let fault = match regarded(tried, look, ledger).await {
                 Err(fault) => fault,
                 Ok((regarded, ride)) => match (regarded.poor, further) {
@@ -203,11 +208,14 @@ impl Tries<'_> {
         let (admitted, left) = (self.admitted, deadlines(self.round.route.spec.timeouts, self.round.spent()));
         let edits = self.filters.as_deref().map_or(&[][..], Filters::edits);
         let call = call(arm, &admitted.arrived, (front, edits), Arc::clone(self.outgoing), left)?;
-        Ok(Call { turn: turn(&admitted.caller, &admitted.route.spec), avoid, ..call })
+        let wants_sureness = cascade::goes_by_sureness(&admitted.route.spec);
+        let is_told = wants_sureness || arm.adapter.is_some();
+        let aside = is_told.then(|| Arc::new(Aside { wants_sureness, ..Aside::default() }));
+        Ok(Call { turn: turn(&admitted.caller, &admitted.route.spec), avoid, aside, ..call })
     }
 
     /// What an answer of this arm is looked at with.
-    fn look<'b>(&'b self, arm: &'b Arm) -> Look<'b> {
+    fn look<'b>(&'b self, arm: &'b Arm, aside: Option<Arc<Aside>>) -> Look<'b> {
         let Round { route, .. } = self.round;
         let (arrived, filters) = (&self.admitted.arrived, self.filters.as_deref());
         Look {
@@ -216,6 +224,7 @@ impl Tries<'_> {
             asked: filters.map_or_else(|| arrived.bytes.clone(), |filters| filters.body(arrived)),
             arm,
             filters,
+            aside,
             remaining: route.spec.timeouts.total.saturating_sub(self.round.spent()),
         }
     }
@@ -258,6 +267,7 @@ fn call(
         avoid: None,
         taken: None,
         predict: predict(arm, arrived),
+        aside: None,
     })
 }
 

@@ -236,5 +236,6 @@ pub(crate) fn call() -> Call {
         avoid: None,
         taken: None,
         predict: None,
+        aside: None,
     }
 }

@@ -52,7 +52,7 @@ fn a_cascade_has_an_order_and_what_is_too_poor() {
     let judge = JudgeSpec { model: "l".parse().unwrap(), below: 0.7, timeout: Duration::from_secs(2) };
     let given = cascade(
         "order: [b, a], explore: 10%, escalate: [length, empty, {shorter_than: 9}, {contains: [\"I CAN'T\"]}, \
-         {confidence_below: 60%}, {judge: {model: l, below: 70%, timeout: 2s}}]",
+         {confidence_below: 60%}, {entropy_above: 2.5}, {judge: {model: l, below: 70%, timeout: 2s}}]",
     );
     let escalate = vec![
         Weakness::Length,
@@ -60,6 +60,7 @@ fn a_cascade_has_an_order_and_what_is_too_poor() {
         Weakness::ShorterThan(9),
         Weakness::Contains(vec!["i can't".to_owned()]),
         Weakness::ConfidenceBelow(0.6),
+        Weakness::EntropyAbove(2.5),
     ];
     let mut expected = CascadeSpec {
         order: vec![1, 0],

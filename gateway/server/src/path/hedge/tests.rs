@@ -94,6 +94,7 @@ fn call() -> Call {
         avoid: None,
         taken: None,
         predict: None,
+        aside: None,
     }
 }
 
