@@ -20,6 +20,8 @@ mod cascade;
 #[cfg(test)]
 mod classic;
 #[cfg(test)]
+mod classic_batches;
+#[cfg(test)]
 mod classic_malformed;
 #[cfg(test)]
 #[cfg(feature = "host")]

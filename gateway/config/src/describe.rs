@@ -14,8 +14,8 @@ use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
     CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal,
     GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
-    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, ProviderKind, ProxySpec, Rate,
-    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
+    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, PoolSpec, ProviderKind, ProxySpec,
+    Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
     ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
 };
 
@@ -276,9 +276,18 @@ fn model(spec: &ModelSpec) -> Value {
         "model": spec.upstream,
         "source": spec.source.as_ref().map(source),
         "input": spec.input,
+        "pool": spec.pool.as_ref().map(pool),
         "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,
+    })
+}
+
+fn pool(spec: &PoolSpec) -> Value {
+    json!({
+        "batch": {"max": spec.max_rows, "wait": seconds(spec.max_wait), "queue": spec.queue},
+        "instances": spec.instances,
+        "warm_up": spec.warm_up,
     })
 }
 

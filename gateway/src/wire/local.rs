@@ -3,7 +3,7 @@
 
 use crate::classic::LocalClassic;
 use crate::pull::{ModelFiles, ModelKind};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,34 +27,39 @@ pub(crate) async fn load(
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
 ) -> anyhow::Result<Arc<dyn Backend>> {
-    let (name, local, context) = (model.name.clone(), local.clone(), model.context_length);
-    let input = model.input.clone();
+    let (local, of) = (local.clone(), model.clone());
     super::pages::allow_huge();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let backend = tokio::task::spawn_blocking(move || build(&local, (context, input), files, clock, dice))
+    let backend = tokio::task::spawn_blocking(move || build(&local, &of, files, clock, dice))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
-    tracing::info!(model = %name, ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "model loaded");
+    tracing::info!(model = %model.name, ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "model loaded");
     Ok(backend)
 }
 
 fn build(
     local: &LocalSpec,
-    (context, input): (Option<u32>, Option<String>),
+    model: &ModelSpec,
     files: ModelFiles,
     clock: Arc<dyn Clock>,
     dice: Arc<dyn Dice>,
 ) -> anyhow::Result<Arc<dyn Backend>> {
     let threads = local.threads.unwrap_or(0);
+    let is_classic = matches!(files.kind, ModelKind::Classic { .. });
+    ensure!(
+        is_classic || model.pool.is_none(),
+        "`batch`, `instances` and `warm_up` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
+         of its provider are what a language model has"
+    );
     let generator = |path: PathBuf, parts| -> anyhow::Result<Arc<Engine>> {
         let kv_cache_bytes =
             usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
         let options = EngineOptions {
             parts,
             kv_cache_bytes,
-            context: context.map(|tokens| tokens as usize),
+            context: model.context_length.map(|tokens| tokens as usize),
             threads,
             max_batch: local.max_batch,
             queue_len: local.queue,
@@ -76,7 +81,10 @@ fn build(
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
             Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?)))
         }
-        ModelKind::Classic { path } => Arc::new(LocalClassic::open(&path, input)?),
+        ModelKind::Classic { path } => {
+            let pool = model.pool.unwrap_or_default();
+            Arc::new(LocalClassic::open(&path, model.input.clone(), &pool, clock)?)
+        }
         ModelKind::Embedder { weights, tokenizer, config } => {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };

@@ -1,6 +1,7 @@
 //! `models`: names bound to a provider and the model there.
 
 use super::Desk;
+use super::classic::{self, BatchFile};
 use crate::CATALOGUE;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Money, Text};
@@ -31,6 +32,14 @@ record! {
             source: SourceFile,
             /// The name of its input at the Open Inference Protocol, for a classic model of a local provider; `input` by default.
             input: At<Text>,
+            /// How its calls are put together, for a classic model of a local provider.
+            batch: BatchFile,
+            /// How many batches of it run at a time, each on a thread of its own, for a classic model of a local provider; 1
+            /// by default.
+            instances: At<Count>,
+            /// Whether it is run on rows of zeros before calls come to it, for a classic model of a local provider; `true` by
+            /// default. A model that fails at that is not taken into service.
+            warm_up: At<bool>,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
@@ -118,6 +127,7 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         upstream: raw.model.map_or(item.name, |model| model.value.0),
         source,
         input: raw.input.map(|input| input.value.0),
+        pool: classic::pool(raw.batch, raw.instances, raw.warm_up, desk.notes),
         adapters: adapters?,
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),

@@ -1,5 +1,6 @@
 //! Models.
 
+use super::PoolSpec;
 use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
@@ -19,6 +20,8 @@ pub struct ModelSpec {
     pub source: Option<Source>,
     /// The name of its input, where a classic model in process has one input and its file does not name it.
     pub input: Option<String>,
+    /// How it is served, where it is a classic model in process and the configuration says something of it.
+    pub pool: Option<PoolSpec>,
     /// LoRA adapters on it, for a local provider: variants and callers name them.
     pub adapters: BTreeMap<AdapterName, AdapterSource>,
     /// What it costs.

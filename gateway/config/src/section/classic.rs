@@ -1,0 +1,64 @@
+//! What is said of a classic model in this process: how its calls are put together.
+
+use crate::report::Notes;
+use crate::scalar::{At, Count, Span};
+use crate::shape::record;
+use std::time::Duration;
+use tidegate_core::spec::PoolSpec;
+
+/// More rows are never put together, and no more calls wait.
+const MOST: usize = 1 << 20;
+/// More threads of one model do not make it quicker.
+const MOST_INSTANCES: usize = 64;
+/// No call waits longer for others.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+record! {
+    /// How calls of a classic model are put together.
+    BatchFile {
+        optional {
+            /// The most rows that are run together; 64 by default. One call alone may have more.
+            max: At<Count>,
+            /// The longest that a call waits for others; 2ms by default. None waits where that would save nothing.
+            wait: At<Span>,
+            /// The most calls that wait; 1024 by default. More are refused with 429 and `Retry-After`.
+            queue: At<Count>,
+        }
+    }
+}
+
+/// How a classic model is served, where anything is said of it.
+pub(super) fn pool(
+    batch: Option<BatchFile>,
+    instances: Option<At<Count>>,
+    warm_up: Option<At<bool>>,
+    notes: &mut Notes,
+) -> Option<PoolSpec> {
+    if batch.is_none() && instances.is_none() && warm_up.is_none() {
+        return None;
+    }
+    let (max, wait, queue) = batch.map_or((None, None, None), |batch| (batch.max, batch.wait, batch.queue));
+    let usual = PoolSpec::default();
+    let wait = wait.map_or(usual.max_wait, |given| {
+        if given.value.0 > LONGEST_WAIT {
+            notes.fault(&given.at, "no call waits so long for others").remedy("write 10s at most, such as `2ms`");
+        }
+        given.value.0
+    });
+    Some(PoolSpec {
+        max_rows: counted(max, usual.max_rows, MOST, notes),
+        max_wait: wait,
+        queue: counted(queue, usual.queue, MOST, notes),
+        instances: counted(instances, usual.instances, MOST_INSTANCES, notes),
+        warm_up: warm_up.map_or(usual.warm_up, |given| given.value),
+    })
+}
+
+fn counted(given: Option<At<Count>>, usual: usize, most: usize, notes: &mut Notes) -> usize {
+    let Some(given) = given else { return usual };
+    let count = given.value.size();
+    if count > most {
+        notes.fault(&given.at, format!("{count} is more than {most}")).remedy(format!("write {most} at most"));
+    }
+    count
+}

@@ -1,0 +1,24 @@
+//! Classic models in this process.
+
+use std::time::Duration;
+
+/// How a classic model in this process is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSpec {
+    /// At most so many rows are run together. One call alone may have more.
+    pub max_rows: usize,
+    /// A call waits at most so long for others.
+    pub max_wait: Duration,
+    /// At most so many calls wait; more are refused.
+    pub queue: usize,
+    /// How many batches run at a time.
+    pub instances: usize,
+    /// Whether it is run once before calls come to it.
+    pub warm_up: bool,
+}
+
+impl Default for PoolSpec {
+    fn default() -> Self {
+        Self { max_rows: 64, max_wait: Duration::from_millis(2), queue: 1024, instances: 1, warm_up: true }
+    }
+}
