@@ -1,14 +1,16 @@
 //! A classic model in this process, as a backend. Owns which tensors of a call are the model's, and what its queue says to
 //! callers; what it predicts, and when, is `tidegate-classic`'s.
 
+mod why;
+
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_classic::{BatchSpec, Model, Pool, Unserved};
+use tidegate_classic::{BatchSpec, Explaining, Model, Pool, Unserved};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Backend, Call, Frames, PoolReport, Predict};
-use tidegate_core::spec::PoolSpec;
+use tidegate_core::spec::{ModelSpec, PoolSpec};
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Clock, Fault, FaultKind, PredictAnswer, PredictRequest, TensorMeta};
 
@@ -19,27 +21,25 @@ pub(crate) struct LocalClassic {
     /// The names of a row's values.
     features: Vec<String>,
     meta: ModelMeta,
+    how: Explaining,
+    /// Whether the record of a call has why.
+    is_governed: bool,
 }
 
 impl LocalClassic {
-    /// Loads a model and takes it into service; `input` is the name of its only input, where it has one of its own.
+    /// Loads a model and takes it into service.
     ///
     /// # Errors
     /// The file is damaged or of a kind that does not run here, the model has several inputs, which have their names, or it
     /// fails when it is warmed up.
-    pub(crate) fn open(
-        path: &Path,
-        input: Option<String>,
-        spec: &PoolSpec,
-        clock: Arc<dyn Clock>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, spec: &ModelSpec, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let model = Model::open(path)?;
         let mut inputs = model.inputs().to_vec();
-        if let Some(name) = input {
+        if let Some(name) = &spec.input {
             let [only] = &mut *inputs else {
                 anyhow::bail!("`input` names the only input of a model, and this one has {}", inputs.len());
             };
-            only.name = name;
+            only.name.clone_from(name);
         }
         let meta = ModelMeta {
             platform: format!("tidegate_{}", model.format()),
@@ -48,8 +48,9 @@ impl LocalClassic {
             outputs: model.outputs().to_vec(),
         };
         let features = model.features().to_vec();
-        let pool = Pool::start(model, batching(spec), clock)?;
-        Ok(Self { pool, features, meta })
+        let pool = Pool::start(model, batching(&spec.pool.unwrap_or_default()), clock)?;
+        let how = why::explaining(spec.explain.as_ref());
+        Ok(Self { pool, features, meta, how, is_governed: spec.is_governed })
     }
 
     async fn predict(&self, request: &PredictRequest) -> Result<PredictAnswer, Fault> {
@@ -60,8 +61,16 @@ impl LocalClassic {
         let prediction = || self.meta.outputs.first().map(|first| first.name.clone()).into_iter().collect();
         let is_unnamed = request.is_loose && request.outputs.is_empty();
         let wanted: Vec<String> = if is_unnamed { prediction() } else { request.outputs.clone() };
+        let is_explained = why::is_asked(request)?;
         let served = self.pool.predict(request.inputs.clone(), wanted).await.map_err(unserved)?;
-        Ok(PredictAnswer { outputs: served.answer, ..PredictAnswer::default() })
+        let mut answer = PredictAnswer { outputs: served.answer, ..PredictAnswer::default() };
+        if is_explained {
+            let served = self.pool.explain(request.inputs.clone(), self.how.clone()).await;
+            let explanation = served.map_err(unexplained)?.answer;
+            answer.outputs.extend(why::tensors(&explanation)?);
+            answer.reasons = self.is_governed.then(|| why::kept(&explanation));
+        }
+        Ok(answer)
     }
 
     /// Whoever says names and datatypes says those of the model: its input, or its features one by one.
@@ -94,6 +103,14 @@ impl LocalClassic {
         // A call that is dropped leaves the queue.
         let predicted = tokio::time::timeout(total, self.predict(&request)).await.map_err(late)??;
         Ok(Answer { body: Bytes::new(), usage: None, endpoint: None, predicted: Some(Arc::new(predicted)) })
+    }
+}
+
+/// What a caller is told who got no explanation.
+fn unexplained(why: Unserved) -> Fault {
+    match why {
+        Unserved::Refused(refused) => Fault::field("parameters.explain", refused.to_string()),
+        other => unserved(other),
     }
 }
 

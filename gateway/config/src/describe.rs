@@ -277,6 +277,7 @@ fn model(spec: &ModelSpec) -> Value {
         "source": spec.source.as_ref().map(source),
         "input": spec.input,
         "pool": spec.pool.as_ref().map(pool),
+        "explain": spec.explain.as_ref().map(|one| json!({"orders": one.orders, "background": one.background})),
         "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,

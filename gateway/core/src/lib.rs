@@ -19,6 +19,7 @@ pub mod once;
 pub mod percent;
 pub mod port;
 pub mod prompt;
+pub mod reasons;
 pub mod said;
 pub mod secret;
 pub mod spec;
@@ -41,6 +42,7 @@ pub use name::{
 };
 pub use oci_ref::{OciPick, OciRef, OciRefFault};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
+pub use reasons::Reasons;
 pub use said::{Checks, Said};
 pub use secret::Secret;
 pub use state_id::StateId;

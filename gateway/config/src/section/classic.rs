@@ -1,15 +1,17 @@
-//! What is said of a classic model in this process: how its calls are put together.
+//! What is said of a classic model in this process: how its calls are put together, and how it is explained.
 
 use crate::report::Notes;
-use crate::scalar::{At, Count, Span};
+use crate::scalar::{At, Count, Number, Span};
 use crate::shape::record;
 use std::time::Duration;
-use tidegate_core::spec::PoolSpec;
+use tidegate_core::spec::{ExplainSpec, PoolSpec};
 
 /// More rows are never put together, and no more calls wait.
 const MOST: usize = 1 << 20;
 /// More threads of one model do not make it quicker.
 const MOST_INSTANCES: usize = 64;
+/// More orders ask a model too often.
+const MOST_ORDERS: usize = 1024;
 /// No call waits longer for others.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -24,6 +26,27 @@ record! {
             /// The most calls that wait; 1024 by default. More are refused with 429 and `Retry-After`.
             queue: At<Count>,
         }
+    }
+}
+
+record! {
+    /// How a classic model that is not made of trees is explained: by Shapley values over random orders of the features.
+    ExplainFile {
+        optional {
+            /// How many random orders, each of which is gone both ways; 8 by default. More are more exact and take longer.
+            orders: At<Count>,
+            /// What stands for a feature that is not known, one value each: the means of the training, as a rule. Zeros by
+            /// default.
+            background: Vec<At<Number>>,
+        }
+    }
+}
+
+/// How a classic model is explained.
+pub(super) fn explain(raw: ExplainFile, notes: &mut Notes) -> ExplainSpec {
+    ExplainSpec {
+        orders: counted(raw.orders, ExplainSpec::default().orders, MOST_ORDERS, notes),
+        background: raw.background.map(|values| values.into_iter().map(|value| value.value.0).collect()),
     }
 }
 

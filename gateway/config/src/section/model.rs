@@ -1,7 +1,7 @@
 //! `models`: names bound to a provider and the model there.
 
 use super::Desk;
-use super::classic::{self, BatchFile};
+use super::classic::{self, BatchFile, ExplainFile};
 use crate::CATALOGUE;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Money, Text};
@@ -40,6 +40,8 @@ record! {
             /// Whether it is run on rows of zeros before calls come to it, for a classic model of a local provider; `true` by
             /// default. A model that fails at that is not taken into service.
             warm_up: At<bool>,
+            /// How it is explained where callers ask why, for a classic model of a local provider; trees need none of it.
+            explain: ExplainFile,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
@@ -128,6 +130,9 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         source,
         input: raw.input.map(|input| input.value.0),
         pool: classic::pool(raw.batch, raw.instances, raw.warm_up, desk.notes),
+        explain: raw.explain.map(|explain| classic::explain(explain, desk.notes)),
+        // Which aliases are governed is known when the whole file is.
+        is_governed: false,
         adapters: adapters?,
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),

@@ -22,3 +22,18 @@ impl Default for PoolSpec {
         Self { max_rows: 64, max_wait: Duration::from_millis(2), queue: 1024, instances: 1, warm_up: true }
     }
 }
+
+/// How a classic model in this process is explained that is not made of trees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExplainSpec {
+    /// How many random orders of the features are asked, each both ways.
+    pub orders: usize,
+    /// What stands for a feature that is not known, one value each; zeros where not given.
+    pub background: Option<Vec<f64>>,
+}
+
+impl Default for ExplainSpec {
+    fn default() -> Self {
+        Self { orders: 8, background: None }
+    }
+}

@@ -1,6 +1,6 @@
 //! Models.
 
-use super::PoolSpec;
+use super::{ExplainSpec, PoolSpec};
 use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
@@ -22,6 +22,10 @@ pub struct ModelSpec {
     pub input: Option<String>,
     /// How it is served, where it is a classic model in process and the configuration says something of it.
     pub pool: Option<PoolSpec>,
+    /// How it is explained, where it is a classic model in process and the configuration says something of it.
+    pub explain: Option<ExplainSpec>,
+    /// Whether it is the version that a governed alias stands for.
+    pub is_governed: bool,
     /// LoRA adapters on it, for a local provider: variants and callers name them.
     pub adapters: BTreeMap<AdapterName, AdapterSource>,
     /// What it costs.
