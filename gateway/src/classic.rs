@@ -1,9 +1,12 @@
 //! A classic model in this process, as a backend. Owns which tensors of a call are the model's, and what its queue says to
 //! callers; what it predicts, and when, is `tidegate-classic`'s.
 
+mod agreed;
 mod why;
 
+use agreed::Agreed;
 use bytes::Bytes;
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Backend, Call, Frames, PoolReport, Predict};
 use tidegate_core::spec::{ModelSpec, PoolSpec};
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{Clock, Fault, FaultKind, PredictAnswer, PredictRequest, TensorMeta};
+use tidegate_core::{Clock, Fault, FaultKind, PredictAnswer, PredictRequest, Tensor, TensorMeta};
 
 /// A classic model in this process.
 #[derive(Debug)]
@@ -22,17 +25,24 @@ pub(crate) struct LocalClassic {
     features: Vec<String>,
     meta: ModelMeta,
     how: Explaining,
+    /// What its inputs are held to.
+    agreed: Option<Agreed>,
     /// Whether the record of a call has why.
     is_governed: bool,
 }
 
 impl LocalClassic {
-    /// Loads a model and takes it into service.
+    /// Loads a model and takes it into service; `signature` is that of its version.
     ///
     /// # Errors
-    /// The file is damaged or of a kind that does not run here, the model has several inputs, which have their names, or it
-    /// fails when it is warmed up.
-    pub(crate) fn open(path: &Path, spec: &ModelSpec, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    /// The file is damaged or of a kind that does not run here, the model has several inputs, which have their names, it fails
+    /// when it is warmed up, or what its inputs shall be held to is not there.
+    pub(crate) fn open(
+        path: &Path,
+        signature: Option<&Value>,
+        spec: &ModelSpec,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let model = Model::open(path)?;
         let mut inputs = model.inputs().to_vec();
         if let Some(name) = &spec.input {
@@ -48,24 +58,32 @@ impl LocalClassic {
             outputs: model.outputs().to_vec(),
         };
         let features = model.features().to_vec();
+        let width = match &*meta.inputs {
+            [only] if only.shape.len() == 2 => only.shape[1].and_then(|width| usize::try_from(width).ok()),
+            _ => None,
+        };
+        let contract = spec.contract.clone().unwrap_or_default();
+        let agreed = Agreed::of(&contract, signature, &features, width)?;
         let pool = Pool::start(model, batching(&spec.pool.unwrap_or_default()), clock)?;
         let how = why::explaining(spec.explain.as_ref());
-        Ok(Self { pool, features, meta, how, is_governed: spec.is_governed })
+        Ok(Self { pool, features, meta, how, agreed, is_governed: spec.is_governed })
     }
 
     async fn predict(&self, request: &PredictRequest) -> Result<PredictAnswer, Fault> {
         if !request.is_loose {
             self.check(request)?;
         }
+        let violations = self.agreed.as_ref().map(|agreed| agreed.hold(request)).transpose()?;
         // Where a protocol has no names of outputs, what is meant is what the library itself predicts, and it comes first.
         let prediction = || self.meta.outputs.first().map(|first| first.name.clone()).into_iter().collect();
         let is_unnamed = request.is_loose && request.outputs.is_empty();
         let wanted: Vec<String> = if is_unnamed { prediction() } else { request.outputs.clone() };
         let is_explained = why::is_asked(request)?;
-        let served = self.pool.predict(request.inputs.clone(), wanted).await.map_err(unserved)?;
-        let mut answer = PredictAnswer { outputs: served.answer, ..PredictAnswer::default() };
+        let inputs = self.inputs(request)?;
+        let served = self.pool.predict(inputs.clone(), wanted).await.map_err(unserved)?;
+        let mut answer = PredictAnswer { outputs: served.answer, violations, ..PredictAnswer::default() };
         if is_explained {
-            let served = self.pool.explain(request.inputs.clone(), self.how.clone()).await;
+            let served = self.pool.explain(inputs, self.how.clone()).await;
             let explanation = served.map_err(unexplained)?.answer;
             answer.outputs.extend(why::tensors(&explanation)?);
             answer.reasons = self.is_governed.then(|| why::kept(&explanation));
@@ -73,10 +91,20 @@ impl LocalClassic {
         Ok(answer)
     }
 
+    /// The tensors as the model takes them: columns that only its signature names are the columns of its rows.
+    fn inputs(&self, request: &PredictRequest) -> Result<Vec<Tensor>, Fault> {
+        let ordered = self.agreed.as_ref().and_then(|agreed| agreed.in_order(&request.inputs));
+        let Some(inputs) = ordered else { return Ok(request.inputs.clone()) };
+        let request = PredictRequest { inputs, ..PredictRequest::default() };
+        let bound = tidegate_dialect::bind(&request, &self.meta).map_err(tidegate_dialect::Wrong::of_caller)?;
+        Ok(bound.inputs)
+    }
+
     /// Whoever says names and datatypes says those of the model: its input, or its features one by one.
     fn check(&self, request: &PredictRequest) -> Result<(), Fault> {
         let is_known = |name: &str| {
-            self.meta.inputs.iter().any(|input| input.name == name)
+            self.agreed.as_ref().is_some_and(|agreed| agreed.names(name))
+                || self.meta.inputs.iter().any(|input| input.name == name)
                 || self.features.iter().any(|feature| feature == name)
         };
         for (nth, tensor) in request.inputs.iter().enumerate() {
@@ -171,7 +199,7 @@ impl Backend for LocalClassic {
             rows: state.rows,
             at_once: state.at_once,
             refused: state.busy,
-            violations: Vec::new(),
+            violations: self.agreed.as_ref().map(Agreed::broken).unwrap_or_default(),
         })
     }
 }

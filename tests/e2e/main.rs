@@ -22,6 +22,8 @@ mod classic;
 #[cfg(test)]
 mod classic_batches;
 #[cfg(test)]
+mod classic_contracts;
+#[cfg(test)]
 mod classic_explained;
 #[cfg(test)]
 mod classic_malformed;

@@ -12,8 +12,8 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
-    CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal,
-    GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
+    ContractSpec, CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec,
+    Goal, GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
     OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, PoolSpec, ProviderKind, ProxySpec,
     Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
     ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
@@ -278,6 +278,7 @@ fn model(spec: &ModelSpec) -> Value {
         "input": spec.input,
         "pool": spec.pool.as_ref().map(pool),
         "explain": spec.explain.as_ref().map(|one| json!({"orders": one.orders, "background": one.background})),
+        "contract": spec.contract.as_ref().map(contract),
         "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,
@@ -289,6 +290,14 @@ fn pool(spec: &PoolSpec) -> Value {
         "batch": {"max": spec.max_rows, "wait": seconds(spec.max_wait), "queue": spec.queue},
         "instances": spec.instances,
         "warm_up": spec.warm_up,
+    })
+}
+
+fn contract(spec: &ContractSpec) -> Value {
+    json!({
+        "signature": spec.signature,
+        "suite": spec.suite.as_ref().map(|suite| json!({"file": suite.file, "sha256": suite.sha256})),
+        "on_violation": if spec.notes_only { "note" } else { "refuse" },
     })
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn read_answer(body: &Bytes, header_length: Option<&[u8]>) -> Result<
     let top = Object::top(&json)?;
     let outputs = top.tensors("outputs", &mut raw)?;
     let (model_version, parameters) = (top.text("model_version")?, top.parameters("parameters")?);
-    Ok(PredictAnswer { model_version, outputs, parameters, reasons: None })
+    Ok(PredictAnswer { model_version, outputs, parameters, ..PredictAnswer::default() })
 }
 
 /// Writes what is asked; `is_binary` with raw tensors, and the wish for them.

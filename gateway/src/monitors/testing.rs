@@ -160,5 +160,6 @@ mod with_plugins {
             answer: answer.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect(),
             stream: answer.len() > 1,
         }
+            violations: None,
     }
 }

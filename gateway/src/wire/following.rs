@@ -203,11 +203,12 @@ mod tests {
         let seconds: Vec<u64> = (1..8).map(|tries| pause(tries).as_secs()).collect();
         assert_eq!(seconds, [30, 60, 120, 240, 480, 600, 600]);
         assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
-        let (now, version) = (Instant::now(), ServedVersion { version: 2, storage: "x".into(), sha256: None });
+        let (now, version) =
+            (Instant::now(), ServedVersion { version: 2, storage: "x".into(), sha256: None, signature: None });
         let first = Refusal::of(version.clone(), "no".into(), None, now);
         let second = Refusal::of(version, "no".into(), Some(&first), now);
         assert_eq!((first.tries, second.tries, second.again - now), (1, 2, Duration::from_secs(60)));
-        let other = ServedVersion { version: 3, storage: "x".into(), sha256: None };
+        let other = ServedVersion { version: 3, storage: "x".into(), sha256: None, signature: None };
         assert_eq!(Refusal::of(other, "no".into(), Some(&second), now).tries, 1);
     }
 }

@@ -49,8 +49,8 @@ fn build(
     let threads = local.threads.unwrap_or(0);
     let is_classic = matches!(files.kind, ModelKind::Classic { .. });
     ensure!(
-        is_classic || (model.pool.is_none() && model.explain.is_none()),
-        "`batch`, `instances`, `warm_up` and `explain` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
+        is_classic || (model.pool.is_none() && model.explain.is_none() && model.contract.is_none()),
+        "`batch`, `instances`, `warm_up`, `explain` and `contract` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
          of its provider are what a language model has"
     );
     let generator = |path: PathBuf, parts| -> anyhow::Result<Arc<Engine>> {
@@ -81,7 +81,9 @@ fn build(
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
             Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?)))
         }
-        ModelKind::Classic { path } => Arc::new(LocalClassic::open(&path, model, clock)?),
+        ModelKind::Classic { path, signature } => {
+            Arc::new(LocalClassic::open(&path, signature.as_ref(), model, clock)?)
+        }
         ModelKind::Embedder { weights, tokenizer, config } => {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };

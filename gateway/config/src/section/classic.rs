@@ -1,10 +1,12 @@
-//! What is said of a classic model in this process: how its calls are put together, and how it is explained.
+//! What is said of a classic model in this process: how its calls are put together, how it is explained, and what its inputs
+//! are held to.
 
+use super::Desk;
 use crate::report::Notes;
-use crate::scalar::{At, Count, Number, Span};
-use crate::shape::record;
+use crate::scalar::{At, Count, Number, Span, Text};
+use crate::shape::{choice, record};
 use std::time::Duration;
-use tidegate_core::spec::{ExplainSpec, PoolSpec};
+use tidegate_core::spec::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
 
 /// More rows are never put together, and no more calls wait.
 const MOST: usize = 1 << 20;
@@ -38,6 +40,56 @@ record! {
             /// What stands for a feature that is not known, one value each: the means of the training, as a rule. Zeros by
             /// default.
             background: Vec<At<Number>>,
+        }
+    }
+}
+
+record! {
+    /// What inputs of a classic model are held to before it sees them.
+    ContractFile {
+        optional {
+            /// Whether the signature of the registered version counts. Where nothing is said it does as far as there is one
+            /// that can be checked; with `true` a version without one does not serve.
+            signature: At<bool>,
+            /// A suite of Great Expectations, a JSON file: `{"expectations": [{"type", "kwargs"}]}`.
+            suite: At<Text>,
+            /// What becomes of a call that breaks it; `refuse` by default.
+            on_violation: OnViolationFile,
+        }
+    }
+}
+
+choice! {
+    /// What becomes of a call that breaks a contract.
+    OnViolationFile {
+        words {
+            /// It is answered with 400, which names field, row and rule.
+            Refuse = "refuse",
+            /// It is answered all the same; metrics and monitors have what it breaks.
+            Note = "note",
+        }
+    }
+}
+
+/// What inputs of a classic model are held to.
+pub(super) fn contract(raw: ContractFile, desk: &mut Desk<'_>) -> ContractSpec {
+    ContractSpec {
+        signature: raw.signature.map(|given| given.value),
+        suite: raw.suite.and_then(|given| suite(&given, desk)),
+        notes_only: matches!(raw.on_violation, Some(OnViolationFile::Note)),
+    }
+}
+
+/// A suite is read for its digest: other expectations are another configuration.
+fn suite(given: &At<Text>, desk: &mut Desk<'_>) -> Option<SuiteSpec> {
+    let file = desk.path(&given.value);
+    match desk.attach(&file) {
+        Ok(sha256) => Some(SuiteSpec { file, sha256 }),
+        Err(why) => {
+            desk.notes
+                .fault(&given.at, format!("the suite {} cannot be read: {why}", file.display()))
+                .remedy("a path is relative to the folder of the configuration");
+            None
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `models`: names bound to a provider and the model there.
 
 use super::Desk;
-use super::classic::{self, BatchFile, ExplainFile};
+use super::classic::{self, BatchFile, ContractFile, ExplainFile};
 use crate::CATALOGUE;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Money, Text};
@@ -42,6 +42,8 @@ record! {
             warm_up: At<bool>,
             /// How it is explained where callers ask why, for a classic model of a local provider; trees need none of it.
             explain: ExplainFile,
+            /// What its inputs are held to before it sees them, for a classic model of a local provider.
+            contract: ContractFile,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
@@ -131,6 +133,7 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         input: raw.input.map(|input| input.value.0),
         pool: classic::pool(raw.batch, raw.instances, raw.warm_up, desk.notes),
         explain: raw.explain.map(|explain| classic::explain(explain, desk.notes)),
+        contract: raw.contract.map(|contract| classic::contract(contract, desk)),
         // Which aliases are governed is known when the whole file is.
         is_governed: false,
         adapters: adapters?,

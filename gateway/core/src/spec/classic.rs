@@ -1,5 +1,7 @@
 //! Classic models in this process.
 
+use crate::digest::Digest;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How a classic model in this process is served.
@@ -36,4 +38,24 @@ impl Default for ExplainSpec {
     fn default() -> Self {
         Self { orders: 8, background: None }
     }
+}
+
+/// What inputs of a classic model in this process are held to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContractSpec {
+    /// Whether the registered signature counts; where not given, it does as far as the version has one that can be checked.
+    pub signature: Option<bool>,
+    /// A suite of expectations.
+    pub suite: Option<SuiteSpec>,
+    /// Whether calls that break it are answered all the same.
+    pub notes_only: bool,
+}
+
+/// A suite of expectations, as Great Expectations writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuiteSpec {
+    /// Its file.
+    pub file: PathBuf,
+    /// What that digests to.
+    pub sha256: Digest,
 }

@@ -1,6 +1,6 @@
 //! Models.
 
-use super::{ExplainSpec, PoolSpec};
+use super::{ContractSpec, ExplainSpec, PoolSpec};
 use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
@@ -24,6 +24,8 @@ pub struct ModelSpec {
     pub pool: Option<PoolSpec>,
     /// How it is explained, where it is a classic model in process and the configuration says something of it.
     pub explain: Option<ExplainSpec>,
+    /// What its inputs are held to, where it is a classic model in process and the configuration says something of it.
+    pub contract: Option<ContractSpec>,
     /// Whether it is the version that a governed alias stands for.
     pub is_governed: bool,
     /// LoRA adapters on it, for a local provider: variants and callers name them.

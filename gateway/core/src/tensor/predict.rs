@@ -34,6 +34,8 @@ pub struct PredictAnswer {
     pub parameters: Parameters,
     /// Why, where that goes into the record of the call.
     pub reasons: Option<Arc<Reasons>>,
+    /// How many rules of its contract the inputs break, where the model has one.
+    pub violations: Option<u32>,
 }
 
 impl PredictRequest {
