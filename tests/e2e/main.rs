@@ -26,6 +26,8 @@ mod classic_contracts;
 #[cfg(test)]
 mod classic_explained;
 #[cfg(test)]
+mod classic_followed;
+#[cfg(test)]
 mod classic_malformed;
 #[cfg(test)]
 #[cfg(feature = "host")]
