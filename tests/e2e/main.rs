@@ -24,6 +24,8 @@ mod classic_batches;
 #[cfg(test)]
 mod classic_contracts;
 #[cfg(test)]
+mod classic_experiments;
+#[cfg(test)]
 mod classic_explained;
 #[cfg(test)]
 mod classic_followed;

@@ -339,7 +339,7 @@ fn route(spec: &RouteSpec) -> Value {
             StickyBy::User => json!("user"),
             StickyBy::Key => json!("key"),
             StickyBy::Tenant => json!("tenant"),
-        }})),
+        }, "experiment": spec.experiment})),
         "expose": if spec.exposes_adapters { json!(["adapters"]) } else { json!([]) },
         "checks": spec.check.iter().map(|check| check.as_str()).collect::<Vec<_>>(),
         "fallback": spec.fallback.iter().map(|fallback| json!({

@@ -259,10 +259,12 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     // Of models that could not be read nobody knows.
     let has_prices = models.is_empty() || models.values().any(|model| model.price.is_some());
     let ground = section::limit::Ground { has_keys, has_prices };
+    let parts = section::route::parts_of_experiments(raw.routes.as_ref());
     let routes =
         named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)), |spec| {
             spec.name.clone()
         });
+    section::route::check_experiments(&parts, &routes, desk);
     let monitored = section::monitor::Ground {
         routes: &routes,
         route_names: route_names.as_deref(),

@@ -327,6 +327,7 @@ impl Case {
             variants: arms.iter().map(variant).collect(),
             policy: cascade.map_or_else(|| PolicySpec::Weighted(shares.clone()), PolicySpec::Cascade),
             sticky: None,
+            experiment: None,
             fallback: (1..arms.len()).map(|to| FallbackSpec { when: vec![Condition::Class(5)], to }).collect(),
             retry: RetrySpec { attempts: 2, backoff: Duration::from_millis(1), budget: 1.0 },
             hedge: None,
