@@ -1,38 +1,55 @@
-//! A classic model in this process, as a backend. Owns which tensors of a call are the model's, and where it runs; what it
-//! predicts is `tidegate-classic`'s.
+//! A classic model in this process, as a backend. Owns which tensors of a call are the model's, and what its queue says to
+//! callers; what it predicts, and when, is `tidegate-classic`'s.
 
+mod agreed;
+mod why;
+
+use agreed::Agreed;
 use bytes::Bytes;
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
-use tidegate_classic::Model;
+use std::time::Duration;
+use tidegate_classic::{BatchSpec, Explaining, Model, Pool, Unserved};
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::{Answer, Backend, Call, Frames, Predict};
+use tidegate_core::port::backend::{Answer, Backend, Call, Frames, PoolReport, Predict};
+use tidegate_core::spec::{ModelSpec, PoolSpec};
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{Fault, FaultKind, PredictAnswer, PredictRequest, TensorMeta};
-
-/// Calls of more elements than this go to threads that may be busy.
-const FEW: usize = 4096;
+use tidegate_core::{Clock, Fault, FaultKind, PredictAnswer, PredictRequest, Tensor, TensorMeta};
 
 /// A classic model in this process.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct LocalClassic {
-    model: Arc<Model>,
-    meta: Arc<ModelMeta>,
+    pool: Pool,
+    /// The names of a row's values.
+    features: Vec<String>,
+    meta: ModelMeta,
+    how: Explaining,
+    /// What its inputs are held to.
+    agreed: Option<Agreed>,
+    /// Whether the record of a call has why.
+    is_governed: bool,
 }
 
 impl LocalClassic {
-    /// Loads a model; `input` is the name of its only input, where it has one of its own.
+    /// Loads a model and takes it into service; `signature` is that of its version.
     ///
     /// # Errors
-    /// The file is damaged or of a kind that does not run here, or the model has several inputs, which have their names.
-    pub(crate) fn open(path: &Path, input: Option<String>) -> anyhow::Result<Self> {
+    /// The file is damaged or of a kind that does not run here, the model has several inputs, which have their names, it fails
+    /// when it is warmed up, or what its inputs shall be held to is not there.
+    pub(crate) fn open(
+        path: &Path,
+        signature: Option<&Value>,
+        spec: &ModelSpec,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let model = Model::open(path)?;
         let mut inputs = model.inputs().to_vec();
-        if let Some(name) = input {
+        if let Some(name) = &spec.input {
             let [only] = &mut *inputs else {
                 anyhow::bail!("`input` names the only input of a model, and this one has {}", inputs.len());
             };
-            only.name = name;
+            only.name.clone_from(name);
         }
         let meta = ModelMeta {
             platform: format!("tidegate_{}", model.format()),
@@ -40,27 +57,55 @@ impl LocalClassic {
             inputs,
             outputs: model.outputs().to_vec(),
         };
-        Ok(Self { model: Arc::new(model), meta: Arc::new(meta) })
+        let features = model.features().to_vec();
+        let width = match &*meta.inputs {
+            [only] if only.shape.len() == 2 => only.shape[1].and_then(|width| usize::try_from(width).ok()),
+            _ => None,
+        };
+        let contract = spec.contract.clone().unwrap_or_default();
+        let agreed = Agreed::of(&contract, signature, &features, width)?;
+        let pool = Pool::start(model, batching(&spec.pool.unwrap_or_default()), clock)?;
+        let how = why::explaining(spec.explain.as_ref());
+        Ok(Self { pool, features, meta, how, agreed, is_governed: spec.is_governed })
     }
 
-    fn predict(&self, request: &PredictRequest) -> Result<PredictAnswer, Fault> {
+    async fn predict(&self, request: &PredictRequest) -> Result<PredictAnswer, Fault> {
         if !request.is_loose {
             self.check(request)?;
         }
-        let refused = |why: tidegate_classic::Refused| Fault::field("inputs", why.to_string());
+        let violations = self.agreed.as_ref().map(|agreed| agreed.hold(request)).transpose()?;
         // Where a protocol has no names of outputs, what is meant is what the library itself predicts, and it comes first.
         let prediction = || self.meta.outputs.first().map(|first| first.name.clone()).into_iter().collect();
         let is_unnamed = request.is_loose && request.outputs.is_empty();
         let wanted: Vec<String> = if is_unnamed { prediction() } else { request.outputs.clone() };
-        let outputs = self.model.predict(&request.inputs, &wanted).map_err(refused)?;
-        Ok(PredictAnswer { outputs, ..PredictAnswer::default() })
+        let is_explained = why::is_asked(request)?;
+        let inputs = self.inputs(request)?;
+        let served = self.pool.predict(inputs.clone(), wanted).await.map_err(unserved)?;
+        let mut answer = PredictAnswer { outputs: served.answer, violations, ..PredictAnswer::default() };
+        if is_explained {
+            let served = self.pool.explain(inputs, self.how.clone()).await;
+            let explanation = served.map_err(unexplained)?.answer;
+            answer.outputs.extend(why::tensors(&explanation)?);
+            answer.reasons = self.is_governed.then(|| why::kept(&explanation));
+        }
+        Ok(answer)
+    }
+
+    /// The tensors as the model takes them: columns that only its signature names are the columns of its rows.
+    fn inputs(&self, request: &PredictRequest) -> Result<Vec<Tensor>, Fault> {
+        let ordered = self.agreed.as_ref().and_then(|agreed| agreed.in_order(&request.inputs));
+        let Some(inputs) = ordered else { return Ok(request.inputs.clone()) };
+        let request = PredictRequest { inputs, ..PredictRequest::default() };
+        let bound = tidegate_dialect::bind(&request, &self.meta).map_err(tidegate_dialect::Wrong::of_caller)?;
+        Ok(bound.inputs)
     }
 
     /// Whoever says names and datatypes says those of the model: its input, or its features one by one.
     fn check(&self, request: &PredictRequest) -> Result<(), Fault> {
-        let features = self.model.features();
         let is_known = |name: &str| {
-            self.meta.inputs.iter().any(|input| input.name == name) || features.iter().any(|feature| feature == name)
+            self.agreed.as_ref().is_some_and(|agreed| agreed.names(name))
+                || self.meta.inputs.iter().any(|input| input.name == name)
+                || self.features.iter().any(|feature| feature == name)
         };
         for (nth, tensor) in request.inputs.iter().enumerate() {
             if !is_known(tensor.name()) {
@@ -78,14 +123,42 @@ impl LocalClassic {
             let says = "this is a classic model: ask it at /v2/models/NAME/infer";
             return Err(Fault::new(FaultKind::InvalidRequest, says));
         };
-        let elements: usize = request.inputs.iter().map(tidegate_core::Tensor::elements).sum();
-        let predicted = if elements <= FEW {
-            self.predict(&request)
-        } else {
-            let this = self.clone();
-            tokio::task::spawn_blocking(move || this.predict(&request)).await.map_err(Fault::internal)?
+        let total = call.deadlines.total;
+        let late = |_| {
+            let says = format!("the model did not answer within {total:?}, which this route allows");
+            Fault::new(FaultKind::UpstreamTimeout, says)
         };
-        Ok(Answer { body: Bytes::new(), usage: None, endpoint: None, predicted: Some(Arc::new(predicted?)) })
+        // A call that is dropped leaves the queue.
+        let predicted = tokio::time::timeout(total, self.predict(&request)).await.map_err(late)??;
+        Ok(Answer { body: Bytes::new(), usage: None, endpoint: None, predicted: Some(Arc::new(predicted)) })
+    }
+}
+
+/// What a caller is told who got no explanation.
+fn unexplained(why: Unserved) -> Fault {
+    match why {
+        Unserved::Refused(refused) => Fault::field("parameters.explain", refused.to_string()),
+        other => unserved(other),
+    }
+}
+
+fn batching(spec: &PoolSpec) -> BatchSpec {
+    let &PoolSpec { max_rows, max_wait, queue, instances, warm_up } = spec;
+    BatchSpec { max_rows, max_wait, queue, instances, warm_up }
+}
+
+/// What a caller is told who got no answer.
+fn unserved(why: Unserved) -> Fault {
+    match why {
+        Unserved::Busy { waiting, retry_after } => {
+            let says = format!("{waiting} calls wait for this model already: try again later");
+            // A second is what `Retry-After` can say at least.
+            let wait = retry_after.clamp(Duration::from_millis(1), Duration::from_secs(60));
+            Fault::new(FaultKind::Overloaded, says).after(wait).with_upstream_status(429)
+        }
+        Unserved::Refused(refused) => Fault::field("inputs", refused.to_string()),
+        Unserved::Stopped => Fault::new(FaultKind::Unavailable, "the model is served no longer: try again"),
+        other => Fault::internal(other),
     }
 }
 
@@ -114,6 +187,19 @@ impl Backend for LocalClassic {
     }
 
     fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ModelMeta, Fault>> {
-        Box::pin(async { Ok((*self.meta).clone()) })
+        Box::pin(async { Ok(self.meta.clone()) })
+    }
+
+    fn pool(&self) -> Option<PoolReport> {
+        let state = self.pool.state();
+        Some(PoolReport {
+            waiting: state.waiting,
+            running: state.running,
+            sizes: state.sizes.to_vec(),
+            rows: state.rows,
+            at_once: state.at_once,
+            refused: state.busy,
+            violations: self.agreed.as_ref().map(Agreed::broken).unwrap_or_default(),
+        })
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum ModelKind {
     Classic {
         /// The file.
         path: PathBuf,
+        /// What it takes and gives, in MLflow's form, where its version was registered with that.
+        signature: Option<serde_json::Value>,
     },
     /// A language model as the files of a Hugging Face folder, by their names.
     Folder {
@@ -117,7 +119,11 @@ pub(crate) async fn ensure(source: &Source, ctx: &PullContext) -> Result<ModelFi
             let name = uris.first().map_or("model", source::file_name).to_owned();
             let wanted = Wanted { name, sha256: *sha256, bytes: None, uris: uris.clone() };
             let path = Errand::new(ctx).file(&wanted).await.map_err(|tries| PullFault::none(None, &wanted, tries))?;
-            let kind = if is_classic(&wanted.name) { ModelKind::Classic { path } } else { ModelKind::Gguf { path } };
+            let kind = if is_classic(&wanted.name) {
+                ModelKind::Classic { path, signature: None }
+            } else {
+                ModelKind::Gguf { path }
+            };
             Ok(ModelFiles { kind })
         }
     }

@@ -12,7 +12,7 @@ mod target;
 pub(crate) mod testing;
 
 pub(crate) use experiment::{
-    Against, Experiment, Guard, Measure, RailWords, Words, asked, experiment, least_of, rail_of,
+    Against, Experiment, Guard, Measure, RailWords, Words, asked, experiment, least_of, meant, rail_of,
 };
 #[cfg(test)]
 pub(crate) use experiment::{Arm, Cuped, Moment, Needed};

@@ -36,26 +36,33 @@ print(json.dumps({
 "#;
 
 /// What is shifted, by a deviation and a half.
-const SHIFTED: [&str; 3] = ["mean_smoothness", "mean_texture", "worst_symmetry"];
+pub(crate) const SHIFTED: [&str; 3] = ["mean_smoothness", "mean_texture", "worst_symmetry"];
 /// Whose halves are the groups: whether a tumour is malignant has little to do with it.
 const GROUP: &str = "symmetry_error";
 
-struct Table {
+pub(crate) struct Table {
     names: Vec<String>,
-    deviations: Vec<f64>,
+    pub(crate) deviations: Vec<f64>,
     medians: Vec<f64>,
-    tumours: Vec<Tumour>,
+    pub(crate) tumours: Vec<Tumour>,
 }
 
-struct Tumour {
-    numbers: Vec<f64>,
-    diagnosis: String,
+pub(crate) struct Tumour {
+    pub(crate) numbers: Vec<f64>,
+    pub(crate) diagnosis: String,
     predicted: String,
+}
+
+impl Tumour {
+    /// One that was measured so.
+    pub(crate) fn measured(numbers: Vec<f64>, diagnosis: &str) -> Self {
+        Self { numbers, diagnosis: diagnosis.to_owned(), predicted: String::new() }
+    }
 }
 
 impl Table {
     /// `None` where scikit-learn is not installed and that is no failure.
-    fn read(test: &str) -> Option<Self> {
+    pub(crate) fn read(test: &str) -> Option<Self> {
         let Some(python) = python() else {
             may_be_left_out(test, "scikit-learn, which comes with MLflow: run `tests/conformance/install mlflow`");
             return None;
@@ -80,7 +87,7 @@ impl Table {
         self.tumours.split_at(self.tumours.len() / 2)
     }
 
-    fn at(&self, name: &str) -> usize {
+    pub(crate) fn at(&self, name: &str) -> usize {
         self.names.iter().position(|known| known == name).expect("a feature of the table")
     }
 

@@ -10,9 +10,15 @@ use serde_json::{Value, json};
 
 /// A model of `configs/`, as a configuration names it.
 fn model(name: &str, file: &str) -> String {
-    let path = repository().join(format!("configs/models/{file}.json"));
+    model_of(name, &format!("configs/models/{file}.json"), "input: x")
+}
+
+/// A model that lies in the repository, with what is said of it besides.
+pub(crate) fn model_of(name: &str, path: &str, besides: &str) -> String {
+    let path = repository().join(path);
     let digest = tidegate_core::digest::Digest::of(&std::fs::read(&path).unwrap());
-    format!("{name}: {{provider: here, input: x, source: {{uris: [\"file:{}\"], sha256: {digest}}}}}", path.display())
+    let path = path.display();
+    format!("{name}: {{provider: here, source: {{uris: [\"file:{path}\"], sha256: {digest}}}, {besides}}}")
 }
 
 /// The model for fraud under another name, behind a comma.
@@ -52,22 +58,22 @@ impl Served {
         Self::with("", "", "", "").await
     }
 
-    async fn infer(&self, route: &str, body: &Value) -> Answer {
+    pub(crate) async fn infer(&self, route: &str, body: &Value) -> Answer {
         self.client.post(&format!("/v2/models/{route}/infer"), body).await
     }
 }
 
-fn x(shape: [u64; 2], data: &[f32]) -> Value {
+pub(crate) fn x(shape: [u64; 2], data: &[f32]) -> Value {
     json!({"inputs": [{"name": "x", "shape": shape, "datatype": "FP32", "data": data}]})
 }
 
-fn output<'a>(answer: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn output<'a>(answer: &'a Value, name: &str) -> &'a Value {
     let outputs = answer["outputs"].as_array().unwrap();
     outputs.iter().find(|output| output["name"] == name).unwrap_or_else(|| panic!("{answer}"))
 }
 
 /// What XGBoost 3.2.0 says of the first row that the model was trained on (`configs/models/train.py`).
-const ROW: [f32; 3] = [-0.7501, 1.805, -0.7855];
+pub(crate) const ROW: [f32; 3] = [-0.7501, 1.805, -0.7855];
 const FRAUD: f64 = 0.001_247_193_2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

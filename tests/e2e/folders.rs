@@ -40,7 +40,9 @@ async fn a_model_in_a_folder_is_served_as_it_lies_there() {
 async fn what_only_language_models_have_is_refused_of_others() {
     let home = Home::new();
     save(&home);
-    for (more, says) in [(", precision: f32", "it has `precision`"), (", sleep_after: 1m", "only language models sleep")] {
+    for (more, says) in
+        [(", precision: f32", "it has `precision`"), (", sleep_after: 1m", "only language models sleep")]
+    {
         home.write("config.yaml", &config(more));
         let refused = home.run(&["serve", "--config", "config.yaml"]);
         assert_ne!(refused.code(), 0);

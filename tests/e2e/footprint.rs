@@ -19,7 +19,9 @@ fn resident(pid: u32) -> [f64; 3] {
 
 /// A prompt of some 1,400 tokens that begins unlike all others, so that it fills blocks of its own.
 fn long(number: usize) -> String {
-    let line = format!("On day {number} the keeper of the lighthouse wrote down what ships he saw, and what the wind was like. ");
+    let line = format!(
+        "On day {number} the keeper of the lighthouse wrote down what ships he saw, and what the wind was like. "
+    );
     format!("{number}. {}", line.repeat(56))
 }
 
@@ -50,15 +52,22 @@ async fn beside_weights_and_cache_a_gateway_has_no_more_than_sixty_megabytes() {
     }
     let counts = Counts::read(&admin).await;
     let of = |part: &str| counts.series(&format!("tidegate_engine_memory_bytes{{model=\"smollm2\",part=\"{part}\"}}"));
-    let blocks = |state: &str| counts.series(&format!("tidegate_engine_kv_blocks{{model=\"smollm2\",state=\"{state}\"}}"));
+    let blocks =
+        |state: &str| counts.series(&format!("tidegate_engine_kv_blocks{{model=\"smollm2\",state=\"{state}\"}}"));
     let (weights, cache) = (of("weights"), of("cache"));
     assert!(weights > 80e6 && blocks("free") < 0.1 * (blocks("cached") + blocks("held")), "the cache was filled");
-    println!("right after the load: {:?} MB in all, anonymous and of files", resident(gateway.pid()).map(|bytes| bytes / 1e6));
+    println!(
+        "right after the load: {:?} MB in all, anonymous and of files",
+        resident(gateway.pid()).map(|bytes| bytes / 1e6)
+    );
     let is_small = eventually("what was freed is given back", async || {
         let [all, anonymous, file] = resident(gateway.pid());
         (all <= weights + cache + BESIDE).then_some([all, anonymous, file])
     });
     let [all, anonymous, file] = is_small.await.map(|bytes| bytes / 1e6);
     let (weights, cache) = (weights / 1e6, cache / 1e6);
-    println!("figure: {all:.0} MB resident ({anonymous:.0} anonymous, {file:.0} of files): weights {weights:.1}, cache {cache:.1}, beside {:.1}", all - weights - cache);
+    println!(
+        "figure: {all:.0} MB resident ({anonymous:.0} anonymous, {file:.0} of files): weights {weights:.1}, cache {cache:.1}, beside {:.1}",
+        all - weights - cache
+    );
 }

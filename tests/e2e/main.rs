@@ -20,6 +20,16 @@ mod cascade;
 #[cfg(test)]
 mod classic;
 #[cfg(test)]
+mod classic_batches;
+#[cfg(test)]
+mod classic_contracts;
+#[cfg(test)]
+mod classic_experiments;
+#[cfg(test)]
+mod classic_explained;
+#[cfg(test)]
+mod classic_followed;
+#[cfg(test)]
 mod classic_malformed;
 #[cfg(test)]
 #[cfg(feature = "host")]

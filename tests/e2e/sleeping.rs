@@ -74,8 +74,14 @@ async fn a_model_sleeps_by_an_order_and_calls_wake_it_and_wait() {
     assert_eq!(counts.series("tidegate_engine_wakes_total{model=\"one\"}"), 1.0, "once for all of them");
     let shown = admin.get("/admin/v1/models/one/sleep").await;
     assert_eq!((shown.status(), &shown.json()["model"]), (200, &json!("one")));
-    assert_eq!(home.run(&["model", "sleep", "two", "--url", &format!("http://{}", gateway.address("admin"))]).out(), "two is asleep\n");
-    assert_eq!(home.run(&["model", "wake", "two", "--url", &format!("http://{}", gateway.address("admin"))]).out(), "two is awake\n");
+    assert_eq!(
+        home.run(&["model", "sleep", "two", "--url", &format!("http://{}", gateway.address("admin"))]).out(),
+        "two is asleep\n"
+    );
+    assert_eq!(
+        home.run(&["model", "wake", "two", "--url", &format!("http://{}", gateway.address("admin"))]).out(),
+        "two is awake\n"
+    );
     for (roles, reads, writes) in [(&["read"][..], 200, 403), (&["write"], 403, 200), (&["infer"], 403, 403)] {
         let key = home.key(roles);
         let reloaded = admin.post("/admin/v1/reload", &json!({})).await;
@@ -111,7 +117,11 @@ async fn what_does_not_fit_the_memory_of_a_provider_is_refused_and_who_sleeps_ma
     home.write("config.yaml", &two(", memory: 100MiB", ""));
     let refused = home.run(&["serve", "--config", "config.yaml"]);
     assert_ne!(refused.code(), 0);
-    assert!(refused.err().contains("of the 100 MiB of its provider's `memory` 27 MiB are left (`one` 73 MiB in use)"), "{}", refused.err());
+    assert!(
+        refused.err().contains("of the 100 MiB of its provider's `memory` 27 MiB are left (`one` 73 MiB in use)"),
+        "{}",
+        refused.err()
+    );
     let (_gateway, client, admin) = serving(&home, ", memory: 200MiB", "").await;
     assert_eq!(order(&admin, "two", "sleep").await.status(), 200);
     home.replace("config.yaml", &two(", memory: 100MiB", ""));

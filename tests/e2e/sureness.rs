@@ -78,7 +78,8 @@ async fn a_cascade_goes_by_how_sure_a_local_model_is_without_log_probabilities()
 
 #[tokio::test]
 async fn a_held_stream_is_judged_by_it_too() {
-    let (_home, gateway, client, big) = routes(&[("calm", "{entropy_above: 5.6}"), ("scattered", "{entropy_above: 0.01}")]).await;
+    let (_home, gateway, client, big) =
+        routes(&[("calm", "{entropy_above: 5.6}"), ("scattered", "{entropy_above: 0.01}")]).await;
     let admin = gateway.admin();
     big.always(upstream::failure(500));
     for (route, poor) in [("calm", None), ("scattered", Some("unsure"))] {

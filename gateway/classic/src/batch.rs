@@ -106,6 +106,11 @@ impl Pace {
         }
     }
 
+    /// Whether anything was run yet.
+    pub(crate) fn is_known(&self) -> bool {
+        self.moments[0] > 0.0
+    }
+
     /// What a run costs whatever its rows, and what a row costs beside: a line through the runs.
     pub(crate) fn cost(&self) -> (Duration, Duration) {
         let [weight, rows, took, squares, products] = self.moments;

@@ -63,6 +63,8 @@ pub enum Check {
     OneOfNumbers(Vec<f64>),
     /// It is one of these texts.
     OneOfTexts(Vec<String>),
+    /// It is a whole number, as this datatype has them.
+    Whole(Datatype),
 }
 
 /// A field that breaks what was agreed.
@@ -72,6 +74,8 @@ pub struct Violation {
     pub field: String,
     /// The first row that breaks it, from 0; none where it is no row's fault.
     pub row: Option<usize>,
+    /// The kind of what was agreed, of a closed set: `required`, `closed`, `type`, `shape`, `not_missing`, `between`, `one_of`.
+    pub rule: &'static str,
     /// What was agreed, and what came instead.
     pub says: String,
     /// How many values break it.
@@ -96,14 +100,14 @@ impl fmt::Display for Violation {
 
 impl Contract {
     /// What of a call breaks it; nothing where it is kept. `features` are the names of a row's values, where the call's
-    /// tensor is of whole rows.
+    /// tensor is of whole rows. Where datatypes are guesses (`is_loose`) a whole number may have come as a fraction.
     #[must_use]
-    pub fn check(&self, inputs: &[Tensor], features: &[String]) -> Vec<Violation> {
+    pub fn check(&self, inputs: &[Tensor], features: &[String], is_loose: bool) -> Vec<Violation> {
         let columns = Columns::of(inputs, features);
-        let mut found: Vec<Violation> = self.fields.iter().flat_map(|field| field.check(&columns)).collect();
+        let mut found: Vec<Violation> = self.fields.iter().flat_map(|field| field.check(&columns, is_loose)).collect();
         if self.is_closed {
             let unknown = columns.names().filter(|name| !self.fields.iter().any(|field| field.name == *name));
-            found.extend(unknown.map(|name| whole(name, "is not agreed: leave it out".to_owned())));
+            found.extend(unknown.map(|name| whole(name, "closed", "is not agreed: leave it out".to_owned())));
         }
         found
     }
@@ -116,13 +120,23 @@ impl FieldContract {
         Self { name: name.into(), is_required: true, datatype: None, shape: None, rules: Vec::new() }
     }
 
-    fn check(&self, columns: &Columns<'_>) -> Vec<Violation> {
+    fn check(&self, columns: &Columns<'_>, is_loose: bool) -> Vec<Violation> {
         let Some(column) = columns.column(&self.name) else {
-            return if self.is_required { vec![whole(&self.name, "is missing".to_owned())] } else { Vec::new() };
+            return if self.is_required {
+                vec![whole(&self.name, "required", "is missing".to_owned())]
+            } else {
+                Vec::new()
+            };
         };
         let given = column.datatype();
+        let mut found = Vec::new();
         if let Some(wanted) = self.datatype.filter(|wanted| !is_read_as(given, *wanted)) {
-            return vec![whole(&self.name, format!("is of {given}, but {wanted} is agreed"))];
+            // A tensor of whole rows has one datatype for all its columns: what counts is whether the values are whole.
+            let is_by_value = (is_loose || column.is_within_rows()) && given.is_float() && wanted.is_integer();
+            if !is_by_value {
+                return vec![whole(&self.name, "type", format!("is of {given}, but {wanted} is agreed"))];
+            }
+            found.extend(Rule::each(Check::Whole(wanted)).check(&self.name, column.values()));
         }
         if let (Some(wanted), Some(given)) = (&self.shape, column.shape()) {
             let fits = wanted.len() == given.len()
@@ -131,10 +145,11 @@ impl FieldContract {
                 let wanted: Vec<String> =
                     wanted.iter().map(|size| size.map_or("-1".to_owned(), |size| size.to_string())).collect();
                 let wanted = wanted.join(", ");
-                return vec![whole(&self.name, format!("has the shape {given:?}, but [{wanted}] is agreed"))];
+                return vec![whole(&self.name, "shape", format!("has the shape {given:?}, but [{wanted}] is agreed"))];
             }
         }
-        self.rules.iter().filter_map(|rule| rule.check(&self.name, column.values())).collect()
+        found.extend(self.rules.iter().filter_map(|rule| rule.check(&self.name, column.values())));
+        found
     }
 }
 
@@ -170,6 +185,7 @@ impl Rule {
         Some(Violation {
             field: field.to_owned(),
             row: Some(row),
+            rule: self.check.name(),
             says: format!("{value} {}{share}", self.check.broken()),
             broken,
             of,
@@ -187,9 +203,19 @@ impl Check {
                 above && below
             }
             (Self::OneOfNumbers(set), Value::Number(x)) => set.contains(x),
+            (Self::Whole(_), Value::Number(x)) => x.fract() == 0.0,
             (Self::OneOfTexts(set), Value::Text(text)) => set.iter().any(|one| one.as_bytes() == *text),
             // A text is in no range and no number is a text.
             _ => false,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NotMissing => "not_missing",
+            Self::Between { .. } => "between",
+            Self::OneOfNumbers(_) | Self::OneOfTexts(_) => "one_of",
+            Self::Whole(_) => "type",
         }
     }
 
@@ -206,6 +232,7 @@ impl Check {
                     format!("is not {}", bounds.join(" and "))
                 }
             },
+            Self::Whole(datatype) => format!("is no whole number, but {datatype} is agreed"),
             Self::OneOfNumbers(set) => format!("is none of {}", listed(set.iter().map(f64::to_string))),
             Self::OneOfTexts(set) => format!("is none of {}", listed(set.iter().map(|text| format!("`{text}`")))),
         }
@@ -227,8 +254,8 @@ fn listed(all: impl Iterator<Item = String>) -> String {
     all.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ") + more
 }
 
-fn whole(field: &str, says: String) -> Violation {
-    Violation { field: field.to_owned(), row: None, says, broken: 1, of: 1 }
+fn whole(field: &str, rule: &'static str, says: String) -> Violation {
+    Violation { field: field.to_owned(), row: None, rule, says, broken: 1, of: 1 }
 }
 
 #[cfg(test)]

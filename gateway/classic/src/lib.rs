@@ -26,4 +26,4 @@ pub use error::{Refused, Unreadable};
 pub use explanation::{Explaining, Explanation, Method};
 pub use matrix::Matrix;
 pub use model::Model;
-pub use pool::{Generation, Pool, PoolState, Served, Unready, Unserved};
+pub use pool::{Generation, Pool, PoolState, SIZES, Served, Unready, Unserved};

@@ -69,7 +69,7 @@ pub enum Unserved {
 #[non_exhaustive]
 pub enum Unready {
     /// It fails on a row of zeros.
-    #[error("the model fails when it is warmed up with zeros: {0}; leave warming up, if it cannot take zeros")]
+    #[error("the model fails when it is warmed up with zeros: {0}; write `warm_up: false`, if it cannot take zeros")]
     WarmUp(Refused),
     /// No thread.
     #[error("there is no thread for the model: {0}")]
@@ -83,12 +83,32 @@ pub struct PoolState {
     pub waiting: usize,
     /// Batches that run.
     pub running: usize,
-    /// Runs since the start, those answered at once left out.
-    pub runs: u64,
-    /// Rows of those runs.
+    /// Batches that were run since the start, by the power of two that their rows do not exceed: 1, 2, 4, and so on, the last
+    /// for all that are larger. Those answered at once are left out.
+    pub sizes: [u64; SIZES],
+    /// Rows of those batches.
     pub rows: u64,
+    /// Calls that were answered where they were asked.
+    pub at_once: u64,
     /// Calls that were refused since too many waited.
     pub busy: u64,
+}
+
+/// How many sizes of batches are told apart.
+pub const SIZES: usize = 12;
+
+impl PoolState {
+    /// How many batches were run.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.sizes.iter().sum()
+    }
+
+    fn ran(&mut self, rows: usize) {
+        let size = rows.max(1).next_power_of_two().trailing_zeros() as usize;
+        self.sizes[size.min(SIZES - 1)] += 1;
+        self.rows += rows as u64;
+    }
 }
 
 #[derive(Debug)]
@@ -205,12 +225,16 @@ impl Pool {
         told.await.map_err(|_| Unserved::Stopped)?.map_err(Unserved::Refused)
     }
 
-    /// The model that answers without a thread's turn: trees, as long as they take but moments.
+    /// The model that answers without a thread's turn: trees, as long as they are known to take but moments.
     fn answers_at_once(&self, inputs: &[Tensor]) -> Option<Generation> {
-        let state = self.shared.lock();
+        let mut state = self.shared.lock();
         let rows = join::rows(inputs).unwrap_or(1);
-        let is_short = state.generation.model.is_trees() && state.pace.expected(rows) <= AT_ONCE;
-        is_short.then(|| state.generation.clone())
+        let is_trees = state.generation.model.is_trees();
+        if !is_trees || !state.pace.is_known() || state.pace.expected(rows) > AT_ONCE {
+            return None;
+        }
+        state.told.at_once += 1;
+        Some(state.generation.clone())
     }
 
     fn put(&self, inputs: Vec<Tensor>, ask: Ask) -> Result<(), Unserved> {

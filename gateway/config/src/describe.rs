@@ -12,11 +12,11 @@ use tidegate_core::port::outbound::Reach;
 use tidegate_core::spec::feature::FeatureSpec;
 use tidegate_core::spec::{
     AdminSpec, AnalysisSpec, ArtifactsSpec, AuthSpec, Balance, CompareSpec, ComponentAuth, Condition, ContentPolicy,
-    CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec, Goal,
-    GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
-    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, Precision, ProviderKind, ProxySpec, Rate,
-    Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec, S3Spec,
-    ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
+    ContractSpec, CorsSpec, DatabaseSpec, Device, Dialect, Durability, EventsSpec, FilterSpec, GateSpec, GatewaySpec,
+    Goal, GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
+    OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, PoolSpec, Precision, ProviderKind,
+    ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec,
+    S3Spec, ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -277,6 +277,9 @@ fn model(spec: &ModelSpec) -> Value {
         "model": spec.upstream,
         "source": spec.source.as_ref().map(source),
         "input": spec.input,
+        "pool": spec.pool.as_ref().map(pool),
+        "explain": spec.explain.as_ref().map(|one| json!({"orders": one.orders, "background": one.background})),
+        "contract": spec.contract.as_ref().map(contract),
         "adapters": spec.adapters.iter().map(|(name, source)| (name.to_string(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "price": spec.price,
         "context_length": spec.context_length,
@@ -285,6 +288,22 @@ fn model(spec: &ModelSpec) -> Value {
             Precision::F32 => "f32",
         }),
         "sleep_after": spec.sleep_after.map(seconds),
+    })
+}
+
+fn pool(spec: &PoolSpec) -> Value {
+    json!({
+        "batch": {"max": spec.max_rows, "wait": seconds(spec.max_wait), "queue": spec.queue},
+        "instances": spec.instances,
+        "warm_up": spec.warm_up,
+    })
+}
+
+fn contract(spec: &ContractSpec) -> Value {
+    json!({
+        "signature": spec.signature,
+        "suite": spec.suite.as_ref().map(|suite| json!({"file": suite.file, "sha256": suite.sha256})),
+        "on_violation": if spec.notes_only { "note" } else { "refuse" },
     })
 }
 
@@ -327,7 +346,7 @@ fn route(spec: &RouteSpec) -> Value {
             StickyBy::User => json!("user"),
             StickyBy::Key => json!("key"),
             StickyBy::Tenant => json!("tenant"),
-        }})),
+        }, "experiment": spec.experiment})),
         "expose": if spec.exposes_adapters { json!(["adapters"]) } else { json!([]) },
         "checks": spec.check.iter().map(|check| check.as_str()).collect::<Vec<_>>(),
         "fallback": spec.fallback.iter().map(|fallback| json!({

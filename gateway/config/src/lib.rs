@@ -9,12 +9,15 @@
 //!    none in another. The JSON Schema comes from the same types.
 //! 4. `section` checks each raw entry and makes the spec of it; `refer` checks what goes across entries.
 //! 5. `report`: the findings, sorted, with excerpt and remedy.
+//!
+//! Another file in YAML is read here, since nobody else can: `mlmodel`.
 
 mod describe;
 mod interpolate;
 mod json;
 pub mod keys;
 mod load;
+pub mod mlmodel;
 mod place;
 mod refer;
 mod report;

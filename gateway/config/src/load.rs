@@ -13,7 +13,8 @@ use crate::{keys, refer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tidegate_core::Price;
-use tidegate_core::spec::{GatewaySpec, KeysSpec, LearnedSpec, PolicySpec, VariantSpec};
+use tidegate_core::model_ref::{ModelPick, ModelRef};
+use tidegate_core::spec::{GatewaySpec, KeysSpec, LearnedSpec, PolicySpec, Source, VariantSpec};
 
 /// Where `${env:NAME}` and the proxies' variables are looked up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -258,10 +259,12 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
     // Of models that could not be read nobody knows.
     let has_prices = models.is_empty() || models.values().any(|model| model.price.is_some());
     let ground = section::limit::Ground { has_keys, has_prices };
+    let parts = section::route::parts_of_experiments(raw.routes.as_ref());
     let routes =
         named(entries(raw.routes, desk, |item, desk| section::route::check(item, has_keys, &known, desk)), |spec| {
             spec.name.clone()
         });
+    section::route::check_experiments(&parts, &routes, desk);
     let monitored = section::monitor::Ground {
         routes: &routes,
         route_names: route_names.as_deref(),
@@ -299,7 +302,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         alerts: named(entries(raw.alerts, desk, section::alert::check), |spec| spec.name.clone()),
         keys,
     };
-    let spec = weighed(spec);
+    let spec = governed(weighed(spec));
     // Keys that were named and could not be read must not leave the gateway open.
     (has_keys == has_keys_section).then_some(spec)
 }
@@ -311,6 +314,16 @@ fn weighed(mut spec: GatewaySpec) -> GatewaySpec {
             let price = |variant: &VariantSpec| spec.models.get(&variant.model).and_then(|model| model.price);
             cost.weights = route.variants.iter().map(|one| price(one).map_or(0.0, blended)).collect();
         }
+    }
+    spec
+}
+
+/// With which models are those that governed aliases stand for.
+fn governed(mut spec: GatewaySpec) -> GatewaySpec {
+    let Some(registry) = &spec.registry else { return spec };
+    for model in spec.models.values_mut() {
+        model.is_governed = matches!(&model.source, Some(Source::Registry(ModelRef { pick: ModelPick::Alias(alias), .. }))
+            if registry.governance.aliases.contains_key(alias));
     }
     spec
 }

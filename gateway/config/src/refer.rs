@@ -290,6 +290,12 @@ fn check_model(
                     .fault(&input.at, "only a model that runs in this process is told what its input is called")
                     .remedy("leave `input` out");
             }
+            for field in ["batch", "instances", "warm_up", "explain", "contract"].into_iter().filter(|field| has(field))
+            {
+                desk.notes
+                    .fault(at, format!("this model has `{field}`, and its provider `{}` is not local", provider.value))
+                    .remedy(format!("leave `{field}` out, or name a local provider"));
+            }
         }
         None => {}
     }

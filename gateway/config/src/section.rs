@@ -4,6 +4,7 @@
 pub(crate) mod alert;
 pub(crate) mod artifacts;
 pub(crate) mod cascade;
+mod classic;
 pub(crate) mod feature;
 pub(crate) mod filter;
 pub(crate) mod governance;

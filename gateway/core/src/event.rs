@@ -2,7 +2,7 @@
 
 use crate::{
     AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, PluginName, Principal,
-    PromptStamp, ProviderName, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -340,6 +340,9 @@ pub struct Event {
     /// Whether the form of the answer is right, where its route has that looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<Checks>,
+    /// Why a governed classic model gave what it gave, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasons: Option<Arc<Reasons>>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,

@@ -62,6 +62,8 @@ pub enum FaultKind {
     ContentFilter,
     /// A filter of the route refuses the call or its answer (its own 4xx and code).
     Filtered,
+    /// The inputs break what was agreed with a classic model (400, `contract_broken`).
+    ContractBroken,
     /// A limit of the gateway is reached (429).
     RateLimited,
     /// Our queue for this work is full (503; 429 where it is a local model's, which `upstream_status` then says).
@@ -109,6 +111,7 @@ impl FaultKind {
             | Self::ContextLength
             | Self::ContentFilter
             | Self::Filtered
+            | Self::ContractBroken
             | Self::RateLimited
             | Self::UpstreamRefused => Side::Client,
             Self::Unreachable
@@ -154,6 +157,8 @@ pub struct Fault {
     pub endpoint: Option<EndpointName>,
     /// What a caller sees in the place of what its kind stands for, where a filter says so.
     pub face: Option<Box<Face>>,
+    /// How many rules of its contract the inputs break.
+    pub violations: u32,
 }
 
 /// What a caller sees of a fault.
@@ -179,6 +184,7 @@ impl Fault {
             upstream_status: None,
             endpoint: None,
             face: None,
+            violations: 0,
         }
     }
 

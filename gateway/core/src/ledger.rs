@@ -67,6 +67,7 @@ impl Ledger {
             total_us: 0,
             filtered: Vec::new(),
             checks: None,
+            reasons: None,
             content: None,
         });
         let started = clock.now();

@@ -20,6 +20,7 @@ pub mod once;
 pub mod percent;
 pub mod port;
 pub mod prompt;
+pub mod reasons;
 pub mod said;
 pub mod secret;
 pub mod spec;
@@ -42,6 +43,7 @@ pub use name::{
 };
 pub use oci_ref::{OciPick, OciRef, OciRefFault};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};
+pub use reasons::Reasons;
 pub use said::{Checks, Said};
 pub use secret::Secret;
 pub use state_id::StateId;

@@ -236,8 +236,9 @@ mod tests {
 
     #[test]
     fn what_is_said_beside_an_answer_fills_what_it_does_not_tell() {
-        let mut said =
-            whole(r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b","logprobs":{"token_logprobs":[-0.5]}}]}"#);
+        let mut said = whole(
+            r#"{"choices":[{"index":0,"text":"a"},{"index":1,"text":"b","logprobs":{"token_logprobs":[-0.5]}}]}"#,
+        );
         let sure = Sureness { likelihood: -3.0, entropy: 2.0, tokens: 4 };
         said.learn(&[sure, sure, sure]);
         assert_eq!(said.choices.len(), 2);

@@ -4,6 +4,7 @@
 pub mod advised;
 pub mod alert;
 pub mod cascade;
+pub mod classic;
 pub mod component;
 pub mod events;
 pub mod feature;
@@ -30,6 +31,7 @@ pub mod web;
 pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
+pub use classic::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
 pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};

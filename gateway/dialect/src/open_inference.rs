@@ -81,7 +81,8 @@ pub(crate) fn read_answer(body: &Bytes, header_length: Option<&[u8]>) -> Result<
     let (json, mut raw) = split(body, header_length)?;
     let top = Object::top(&json)?;
     let outputs = top.tensors("outputs", &mut raw)?;
-    Ok(PredictAnswer { model_version: top.text("model_version")?, outputs, parameters: top.parameters("parameters")? })
+    let (model_version, parameters) = (top.text("model_version")?, top.parameters("parameters")?);
+    Ok(PredictAnswer { model_version, outputs, parameters, ..PredictAnswer::default() })
 }
 
 /// Writes what is asked; `is_binary` with raw tensors, and the wish for them.

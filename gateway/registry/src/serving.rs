@@ -26,7 +26,8 @@ impl Registry {
             ModelPick::Version(version) => self.version(&name, (*version).into()).await?,
         };
         let version = u32::try_from(found.version).map_err(RegistryFault::internal)?;
-        Ok(ServedVersion { version, storage: found.storage, sha256: found.facts.sha256 })
+        let signature = found.facts.signature.as_ref().map(|signature| signature.as_json().clone());
+        Ok(ServedVersion { version, storage: found.storage, sha256: found.facts.sha256, signature })
     }
 
     async fn newest_change(&self) -> Result<Revision, RegistryFault> {

@@ -107,6 +107,7 @@ fn route(arms: u32) -> RouteSpec {
         hedge: None,
         policy: PolicySpec::Weighted((0..arms).map(|_| 1.0 / f64::from(arms)).collect()),
         sticky: None,
+        experiment: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
         timeouts: TimeoutSpec { connect: second, first_token: second, idle: second, total: second },

@@ -136,7 +136,8 @@ impl Policy {
             }
             _ => None,
         };
-        Ok(Self { salt: Salt::of(route.name.as_str()), arms, states, features })
+        let salt = route.experiment.as_deref().map_or_else(|| Salt::of(route.name.as_str()), Salt::of_experiment);
+        Ok(Self { salt, arms, states, features })
     }
 
     /// The probability of each arm now, in the order of the route's variants.

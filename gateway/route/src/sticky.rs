@@ -27,6 +27,12 @@ impl Salt {
         Self(Sha256::new().chain_update(b"tidegate sticky 1\0").chain_update(route).chain_update(b"\0"))
     }
 
+    /// The salt that all routes of an experiment have, so that a unit has the same draw on each. No route has it by chance.
+    #[must_use]
+    pub fn of_experiment(name: &str) -> Self {
+        Self(Sha256::new().chain_update(b"tidegate sticky experiment 1\0").chain_update(name).chain_update(b"\0"))
+    }
+
     /// The draw of `unit`: the upper 53 bits of SHA-256 over the salt and the unit, as a number in `[0, 1)`. The same
     /// on every replica and after every start.
     #[must_use]

@@ -68,6 +68,7 @@ fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Er
         exposes_adapters: false,
         policy: PolicySpec::Weighted(vec![1.0]),
         sticky: None,
+        experiment: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 2, backoff: second / 10, budget: 0.2 },
         hedge: None,

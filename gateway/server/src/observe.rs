@@ -12,6 +12,7 @@ pub mod leases;
 pub mod metrics;
 pub mod monitors;
 pub mod plugins;
+pub(crate) mod pools;
 pub mod process;
 pub mod shadows;
 pub(crate) mod shares;

@@ -6,7 +6,7 @@ mod svg;
 
 use super::events::Store;
 use super::{Wrong, load, print, when};
-use crate::replay::{RailWords, Words, experiment, least_of, rail_of};
+use crate::replay::{RailWords, Words, experiment, least_of, meant, rail_of};
 use crate::terminal::Style;
 use anyhow::Context as _;
 use clap::Args;
@@ -28,7 +28,7 @@ Examples:
 Whether one may stop goes by bounds that hold at every look together, so that one may look as often as one likes. What
 --covariate-since adds holds so, too, as units grow in number, if that span was chosen before the first look.")]
 pub(super) struct Experimented {
-    /// The route
+    /// The route, or the experiment that several are parts of (`sticky: {by: …, experiment: NAME}`)
     route: RouteName,
     /// By which reward: one of `rewards`, or latency, first_token, cost, tokens, error; what the route learns from by default
     #[arg(long)]
@@ -68,8 +68,9 @@ pub(super) struct Experimented {
 impl Experimented {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let spec = load(self.store.config())?.spec;
-        let none = || Wrong(format!("there is no route `{}`", self.route));
-        let route = spec.routes.get(&self.route).ok_or_else(none)?;
+        let none = || Wrong(format!("there is no route `{}`, nor an experiment of routes", self.route));
+        let parts = meant(&spec, self.route.as_str());
+        let route = *parts.first().ok_or_else(none)?;
         let now = SystemClock.unix_ms();
         let ago = |span: Duration| now.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let words = Words {
@@ -82,7 +83,7 @@ impl Experimented {
             guardrails: self.guardrail,
         };
         let asking = words.of(&spec, route).map_err(|(_, says)| Wrong(says))?;
-        let found = experiment(&self.store.folder()?, route, &asking)?;
+        let found = experiment(&self.store.folder()?, &parts, &asking)?;
         if let Some(file) = &self.svg {
             std::fs::write(file, svg::picture(&found)).with_context(|| format!("cannot write {}", file.display()))?;
         }

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::event::{Attempt, Decision};
-use tidegate_core::{Event, InferenceId, Outcome, RouteName, VariantName};
+use tidegate_core::{Event, InferenceId, Outcome, Reasons, RouteName, VariantName};
 use tidegate_storage::EventReader;
 use tidegate_storage::learning::{Learnt, StateEntry, log_at};
 use why::percent;
@@ -131,6 +131,7 @@ impl Known {
             "model": self.event.model,
             "adapter": self.event.adapter,
             "adapter_generation": self.event.adapter_generation,
+            "reasons": self.event.reasons,
             "feedback": self.said.iter().map(Saying::json).collect::<Vec<_>>(),
         })
     }
@@ -145,7 +146,8 @@ impl Known {
         let share = decision.shares.get(decision.arm).copied().unwrap_or_default();
         add(format!("  `{}` had {}, {}\n", harmless(&drawn), percent(share), self.why()));
         if let (Some(model), Some(adapter)) = (&self.event.model, &self.event.adapter) {
-            let generation = self.event.adapter_generation.as_deref().map(|it| format!(", generation {}", harmless(it)));
+            let generation =
+                self.event.adapter_generation.as_deref().map(|it| format!(", generation {}", harmless(it)));
             add(format!("  the model `{model}` wore the adapter `{adapter}`{}\n", generation.unwrap_or_default()));
         }
         let kind = self.kept.as_ref().and_then(|kept| kept.policy()).map_or("the policy", |(kind, _)| kind);
@@ -161,6 +163,9 @@ impl Known {
         self.event.attempts.iter().for_each(|attempt| add(tried(attempt)));
         if let Some(variant) = self.event.variant.as_ref().filter(|variant| variant.as_str() != drawn) {
             add(format!("  so `{variant}` took the place of `{drawn}`\n"));
+        }
+        if let Some(reasons) = &self.event.reasons {
+            add(reasoned(reasons));
         }
         if self.event.outcome != Outcome::Ok {
             add(format!("  it ended as {}\n", word(&self.event.outcome)));
@@ -253,6 +258,22 @@ fn tried(attempt: &Attempt) -> String {
     format!("  {}{at}{beside} {came} after {ms:.1} ms{cost}\n", attempt.variant)
 }
 
+/// Why a classic model gave what it gave: of the first row, what weighed most.
+fn reasoned(reasons: &Reasons) -> String {
+    const MOST: usize = 4;
+    let Some(first) = reasons.values.first() else { return String::new() };
+    let most = first.contributions.iter().take(MOST);
+    let weighed: Vec<String> = most.map(|one| format!("{} {:+.4}", harmless(&one.feature), one.value)).collect();
+    let others = if reasons.rows > 1 { format!(" (the first of {} rows)", reasons.rows) } else { String::new() };
+    format!(
+        "  by {} the model came from {:.4} to {:.4}{others}, most by {}\n",
+        harmless(&reasons.method),
+        first.base,
+        first.explained,
+        weighed.join(", ")
+    )
+}
+
 /// A thing by its name in records.
 fn word(thing: &impl serde::Serialize) -> String {
     match serde_json::to_value(thing) {
@@ -267,6 +288,19 @@ mod tests {
     use super::*;
     use tidegate_core::FaultKind;
     use tidegate_core::event::Poor;
+    use tidegate_core::reasons::{Contribution, ValueReasons};
+
+    #[test]
+    fn what_weighed_most_in_the_first_row_is_told() {
+        let contribution = |feature: &str, value| Contribution { feature: feature.into(), value };
+        let contributions = vec![contribution("age", -1.25), contribution("income", 0.5)];
+        let first = ValueReasons { row: 0, group: 0, base: 0.25, explained: -0.5, contributions };
+        let reasons = Reasons { method: "tree_shap".into(), rows: 2, values: vec![first] };
+        assert_eq!(
+            reasoned(&reasons),
+            "  by tree_shap the model came from 0.2500 to -0.5000 (the first of 2 rows), most by age -1.2500, income +0.5000\n"
+        );
+    }
 
     #[test]
     fn a_try_says_what_came_of_it() {

@@ -54,7 +54,7 @@ impl Pull {
 
 fn paths(files: &ModelFiles) -> Vec<&Path> {
     match &files.kind {
-        ModelKind::Gguf { path } | ModelKind::Classic { path } => vec![path],
+        ModelKind::Gguf { path } | ModelKind::Classic { path, .. } => vec![path],
         ModelKind::Folder { files } => files.values().map(PathBuf::as_path).collect(),
         ModelKind::Embedder { weights, tokenizer, config } | ModelKind::Reranker { weights, tokenizer, config } => {
             vec![weights, tokenizer, config]

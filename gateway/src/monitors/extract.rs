@@ -56,6 +56,9 @@ impl<'a> Call<'a> {
                 let tag = self.answered.caller.0.tags.get(name);
                 tag.map_or(Value::Missing, |tag| of_text(tag, field.kind))
             }
+            FieldFrom::Violations => {
+                self.answered.violations.map_or(Value::Missing, |count| Value::Number(f64::from(count)))
+            }
             FieldFrom::Label(_) | FieldFrom::Reward(_) => Value::Missing,
         }
     }

@@ -161,6 +161,7 @@ impl Monitors {
             watchers.push(Arc::new(Taker {
                 monitor: monitor.name.clone(),
                 share: Share::of(monitor.share),
+                takes_refused: monitor.fields.iter().any(|field| field.from == FieldFrom::Violations),
                 counts: Arc::clone(held(&self.counts).entry(monitor.name.clone()).or_default()),
                 inbox: Arc::clone(&self.inbox),
             }));

@@ -17,6 +17,8 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) struct Taker {
     pub(super) monitor: MonitorName,
     pub(super) share: Share,
+    /// Whether it looks at calls that were refused since their inputs break a contract.
+    pub(super) takes_refused: bool,
     pub(super) counts: Arc<Counts>,
     pub(super) inbox: Arc<Inbox>,
 }
@@ -73,6 +75,10 @@ impl Watcher for Taker {
         }
     }
 
+    fn takes_refused(&self) -> bool {
+        self.takes_refused
+    }
+
     fn take(&self, call: Arc<Answered>, place: Place) {
         if !self.inbox.put(&self.monitor, call, place) {
             self.counts.left(Left::Place);
@@ -100,6 +106,7 @@ mod tests {
         let taker = Taker {
             monitor: "drift".parse().unwrap(),
             share: Share::of(1.0),
+            takes_refused: false,
             counts: Arc::default(),
             inbox: Arc::default(),
         };
@@ -120,6 +127,7 @@ mod tests {
                     request: call.request.clone(),
                     answer: call.answer.clone(),
                     stream: false,
+                    violations: None,
                 };
                 taker.take(Arc::new(answered), place);
             }

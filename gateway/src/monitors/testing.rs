@@ -20,6 +20,7 @@ pub(super) fn route(variants: &[&str]) -> RouteSpec {
             .collect(),
         policy: PolicySpec::Weighted(vec![1.0; variants.len()]),
         sticky: None,
+        experiment: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts: 1, backoff: Duration::ZERO, budget: 0.0 },
         hedge: None,
@@ -159,6 +160,7 @@ mod with_plugins {
             request: Bytes::copy_from_slice(request.as_bytes()),
             answer: answer.iter().map(|part| Bytes::copy_from_slice(part.as_bytes())).collect(),
             stream: answer.len() > 1,
+            violations: None,
         }
     }
 }

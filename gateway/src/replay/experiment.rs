@@ -7,14 +7,15 @@ mod past;
 mod weighed;
 
 use super::history::History;
+use anyhow::Context as _;
 pub(crate) use asked::{Asking, RailWords, Words, asked, least_of, rail_of};
 use gathered::Gathered;
 pub(crate) use gathered::Moment;
 use past::Before;
 use serde::Serialize;
 use std::path::Path;
-use tidegate_core::VariantName;
-use tidegate_core::spec::{RewardSource, RouteSpec};
+use tidegate_core::spec::{GatewaySpec, RewardSource, RouteSpec};
+use tidegate_core::{RouteName, VariantName};
 use tidegate_experiment::guardrail::{Goal, Guarded};
 use tidegate_experiment::power::Change;
 use tidegate_experiment::{Alpha, Comparison, Design, Interval, Verdict};
@@ -22,7 +23,11 @@ use tidegate_experiment::{Alpha, Comparison, Design, Interval, Verdict};
 /// A route as an experiment.
 #[derive(Debug, Serialize)]
 pub(crate) struct Experiment {
+    /// The route, or what the experiment of several is called.
     pub(crate) route: String,
+    /// The routes of an experiment that spans several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) routes: Vec<String>,
     pub(crate) reward: String,
     pub(crate) goal: Goal,
     pub(crate) control: String,
@@ -140,20 +145,36 @@ pub(crate) struct CupedArm {
     pub(crate) interval: Option<Interval>,
 }
 
-/// Reads a route's calls in the folder of an event store and weighs its arms.
+/// The routes that a name means: the one that is called so, else all that are of an experiment of that name.
+pub(crate) fn meant<'a>(spec: &'a GatewaySpec, name: &str) -> Vec<&'a RouteSpec> {
+    match spec.routes.values().find(|route| route.name.as_str() == name) {
+        Some(route) => vec![route],
+        None => spec.routes.values().filter(|route| route.experiment.as_deref() == Some(name)).collect(),
+    }
+}
+
+/// Reads the calls of a route, or of all routes of an experiment, in the folder of an event store and weighs the arms, which are
+/// called alike on all of them.
 ///
 /// # Errors
 /// The store cannot be read.
-pub(crate) fn experiment(folder: &Path, route: &RouteSpec, asking: &Asking) -> anyhow::Result<Experiment> {
-    let before = Before::read(folder, route, asking)?;
+pub(crate) fn experiment(folder: &Path, parts: &[&RouteSpec], asking: &Asking) -> anyhow::Result<Experiment> {
+    let route = parts.first().context("an experiment has a route")?;
+    let routes: Vec<RouteName> = parts.iter().map(|part| part.name.clone()).collect();
+    let before = Before::read(folder, &routes, asking)?;
     let names: Vec<VariantName> = route.variants.iter().map(|variant| variant.name.clone()).collect();
     let others = names.len().saturating_sub(1);
     let mut gathered = Gathered::new(names, asking, Design::new(Alpha::FIVE_PERCENT.shared(others)));
     let rails = asking.guardrails.iter().map(|rail| rail.reward.clone());
     let rewards: Vec<RewardSource> = std::iter::once(asking.reward.clone()).chain(rails).collect();
     let span = asking.since..u64::MAX;
-    History::each(folder, &route.name, &rewards, span, |history, call| gathered.add(&call, history))?;
-    Ok(gathered.experiment(route, asking, before.as_ref()))
+    History::each(folder, &routes, &rewards, span, |history, call| gathered.add(&call, history))?;
+    let mut found = gathered.experiment(route, asking, before.as_ref());
+    if let (Some(name), true) = (&route.experiment, routes.len() > 1) {
+        found.route.clone_from(name);
+        found.routes = routes.iter().map(ToString::to_string).collect();
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

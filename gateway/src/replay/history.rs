@@ -30,6 +30,8 @@ pub(crate) struct Past {
     pub(crate) rewards: Vec<Values>,
     /// Under which configuration.
     pub(crate) config: Arc<str>,
+    /// At which route.
+    route: RouteName,
     episode: Option<Arc<str>>,
     tenant: Option<Tenant>,
 }
@@ -40,7 +42,7 @@ pub(crate) struct History {
     /// The calls.
     pub(crate) calls: Vec<Past>,
     /// What the arms were called, as far as that is known.
-    names: HashMap<Arc<str>, Vec<Option<VariantName>>>,
+    names: HashMap<RouteName, HashMap<Arc<str>, Vec<Option<VariantName>>>>,
     states: HashMap<StateId, Arc<Learning>>,
 }
 
@@ -82,52 +84,63 @@ impl History {
         span: Range<u64>,
     ) -> anyhow::Result<Self> {
         let mut calls = Vec::new();
-        let mut history = Self::each(folder, route, rewards, span, |_, call| calls.push(call))?;
+        let routes = std::slice::from_ref(route);
+        let mut history = Self::each(folder, routes, rewards, span, |_, call| calls.push(call))?;
         // Records are written when calls end.
         calls.sort_by_key(|call| call.at);
         history.calls = calls;
         Ok(history)
     }
 
-    /// Shows the calls of a span one after the other, in the order in which they ended, and keeps none of them; what is kept
-    /// is what callers said of them.
+    /// Shows the calls of routes within a span one after the other, in the order in which they ended, and keeps none of them;
+    /// what is kept is what callers said of them.
     ///
     /// # Errors
     /// The store cannot be read.
     pub(crate) fn each(
         folder: &Path,
-        route: &RouteName,
+        routes: &[RouteName],
         rewards: &[RewardSource],
         span: Range<u64>,
         mut show: impl FnMut(&Self, Past),
     ) -> anyhow::Result<Self> {
-        let mut said = Said::read(folder, route, rewards, span.start).context("the log of what was learnt")?;
+        let mut said = Said::read(folder, routes, rewards, span.start).context("the log of what was learnt")?;
         let (since_ms, until_ms) = (Some(span.start), Some(span.end));
-        let filter = Filter { since_ms, until_ms, route: Some(route.clone()), ..Filter::default() };
+        let only = if let [only] = routes { Some(only.clone()) } else { None };
+        let filter = Filter { since_ms, until_ms, route: only, ..Filter::default() };
         let mut history = Self { states: std::mem::take(&mut said.states), ..Self::default() };
         for event in EventReader::open(folder)?.scan(filter)? {
             let event = event?;
             let Some(decision) = event.decision.clone() else { continue };
-            history.name(folder, &event, &decision)?;
+            let Some(route) = event.route.clone().filter(|route| routes.contains(route)) else { continue };
+            history.name(folder, &route, &event, &decision)?;
             let of = |(nth, reward): (usize, &RewardSource)| match reward {
-                RewardSource::Call(implicit) => known(&event, *implicit, history.drawn(&event.config, &decision)),
+                RewardSource::Call(implicit) => known(
+                    &event,
+                    *implicit,
+                    history.names_of(&route, &event.config, &decision).get(decision.arm).copied().flatten(),
+                ),
                 RewardSource::Feedback(spec) => said.of(nth, spec, &event, decision.arm),
             };
             let rewards = rewards.iter().enumerate().map(of).collect();
             let Event { id, unix_ms: at, config, episode, tenant, .. } = event;
-            show(&history, Past { id, at, decision, rewards, config, episode, tenant });
+            show(&history, Past { id, at, decision, rewards, config, route, episode, tenant });
         }
         Ok(history)
     }
 
     /// Learns the arms' names: from the configuration where it is kept with them, else the first try of a call is at the
     /// arm that was drawn.
-    fn name(&mut self, folder: &Path, event: &Event, decision: &Decision) -> anyhow::Result<()> {
-        let names = match self.names.entry(Arc::clone(&event.config)) {
+    fn name(&mut self, folder: &Path, route: &RouteName, event: &Event, decision: &Decision) -> anyhow::Result<()> {
+        if !self.names.contains_key(route) {
+            self.names.insert(route.clone(), HashMap::new());
+        }
+        let Some(of_route) = self.names.get_mut(route) else { return Ok(()) };
+        let names = match of_route.entry(Arc::clone(&event.config)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
-                let kept = event.route.as_ref().map(|route| Kept::of(folder, &event.config, route)).transpose()?;
-                let arms = kept.flatten().and_then(|kept| kept.arms()).unwrap_or_default();
+                let kept = Kept::of(folder, &event.config, route)?;
+                let arms = kept.and_then(|kept| kept.arms()).unwrap_or_default();
                 new.insert(arms.into_iter().map(Some).collect())
             }
         };
@@ -138,20 +151,16 @@ impl History {
         Ok(())
     }
 
-    fn drawn(&self, config: &Arc<str>, decision: &Decision) -> Option<&VariantName> {
-        self.names_of(config, decision).get(decision.arm).copied().flatten()
-    }
-
     /// What the arms of a call were called, in their order; `None` of one that was never drawn.
     pub(crate) fn arms(&self, call: &Past) -> Vec<Option<&VariantName>> {
-        self.names_of(&call.config, &call.decision)
+        self.names_of(&call.route, &call.config, &call.decision)
     }
 
-    fn names_of(&self, config: &Arc<str>, decision: &Decision) -> Vec<Option<&VariantName>> {
+    fn names_of(&self, route: &RouteName, config: &Arc<str>, decision: &Decision) -> Vec<Option<&VariantName>> {
         if let Some(names) = decision.state.and_then(|state| self.states.get(&state)) {
             return names.variants.iter().map(Some).collect();
         }
-        let names = self.names.get(config);
+        let names = self.names.get(route).and_then(|of_route| of_route.get(config));
         (0..decision.shares.len()).map(|arm| names.and_then(|names| names.get(arm)?.as_ref())).collect()
     }
 

@@ -1,6 +1,6 @@
-//! `GET /admin/v1/experiments/{route}`: a route as an experiment. Owns the path and the query.
+//! `GET /admin/v1/experiments/{route}`: a route, or several of one experiment, as an experiment. Owns the path and the query.
 
-use super::experiment::{Words, experiment, least_of, rail_of};
+use super::experiment::{Words, experiment, least_of, meant, rail_of};
 use crate::wire::Reloader;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
@@ -10,6 +10,7 @@ use tidegate_core::percent::{decoded, pairs};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::prompts::Reach;
+use tidegate_core::spec::RouteSpec;
 use tidegate_core::{Caller, Fault, FaultKind, Role};
 use tidegate_server::mounted::refusal;
 
@@ -33,10 +34,12 @@ impl ExperimentMount {
         let folder = self.events.clone().ok_or_else(none)?;
         let gone = || Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again");
         let spec = self.reloader.get().and_then(Weak::upgrade).ok_or_else(gone)?.spec();
-        let found = spec.routes.iter().find(|(name, _)| name.as_str() == route).map(|(_, found)| found.clone());
-        let found = found.ok_or_else(|| Fault::new(FaultKind::NotFound, format!("there is no route `{route}`")))?;
-        let asking = words(query)?.of(&spec, &found).map_err(|(word, says)| Fault::field(in_query(word), says))?;
-        let reading = move || experiment(&folder, &found, &asking);
+        let parts: Vec<RouteSpec> = meant(&spec, route).into_iter().cloned().collect();
+        let none =
+            || Fault::new(FaultKind::NotFound, format!("there is no route `{route}`, nor an experiment of routes"));
+        let first = parts.first().ok_or_else(none)?;
+        let asking = words(query)?.of(&spec, first).map_err(|(word, says)| Fault::field(in_query(word), says))?;
+        let reading = move || experiment(&folder, &parts.iter().collect::<Vec<_>>(), &asking);
         let shown = tokio::task::spawn_blocking(reading).await.map_err(Fault::internal)?;
         serde_json::to_vec(&shown.map_err(|error| Fault::internal(format!("{error:#}")))?).map_err(Fault::internal)
     }

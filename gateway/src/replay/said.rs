@@ -29,7 +29,7 @@ pub(crate) struct Learning {
     pub(crate) variants: Vec<VariantName>,
 }
 
-/// What callers said, and what the states of a route are of.
+/// What callers said, and what the states of routes are of.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     of_call: HashMap<(usize, InferenceId), Values>,
@@ -41,11 +41,16 @@ pub(super) struct Said {
 
 impl Said {
     /// Reads the log: what was said of these rewards since a moment, and all states.
-    pub(super) fn read(folder: &Path, route: &RouteName, rewards: &[RewardSource], since: u64) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        folder: &Path,
+        routes: &[RouteName],
+        rewards: &[RewardSource],
+        since: u64,
+    ) -> anyhow::Result<Self> {
         let mut said = Self::default();
         let mut last: Option<Arc<Learning>> = None;
         log_at(folder).read(|entry| match entry {
-            Learnt::State(state) if state.route == *route => said.name(state, &mut last),
+            Learnt::State(state) if routes.contains(&state.route) => said.name(state, &mut last),
             // What was said before the first call is about none of them.
             Learnt::Feedback(one) if one.at >= since => said.take(&one, rewards),
             _ => {}
@@ -113,7 +118,7 @@ mod tests {
     fn values(shop: &Shop, level: RewardLevel, calls: &[Call]) -> Vec<Values> {
         let spec = spec(level);
         let rewards = [RewardSource::Feedback(spec.clone())];
-        let mut said = Said::read(shop.folder(), &"r".parse().unwrap(), &rewards, 0).unwrap();
+        let mut said = Said::read(shop.folder(), &["r".parse().unwrap()], &rewards, 0).unwrap();
         calls.iter().map(|call| said.of(0, &spec, &call.event(), call.arm)).collect()
     }
 
@@ -173,7 +178,7 @@ mod tests {
     fn states_that_are_alike_are_kept_once() {
         let shop = Shop::new();
         shop.said(&[shop.state(b"1", [0.5, 0.5]), shop.state(b"2", [0.25, 0.75])]);
-        let said = Said::read(shop.folder(), &"r".parse().unwrap(), &[], 0).unwrap();
+        let said = Said::read(shop.folder(), &["r".parse().unwrap()], &[], 0).unwrap();
         let (one, two) = (&said.states[&StateId::of(b"1")], &said.states[&StateId::of(b"2")]);
         assert!(Arc::ptr_eq(one, two) && one.variants.len() == 2);
     }

@@ -33,7 +33,7 @@ pub(super) fn needed(files: &ModelFiles, local: &LocalSpec) -> u64 {
     let length = |path: &std::path::Path| path.metadata().map_or(0, |about| about.len());
     match &files.kind {
         ModelKind::Gguf { path } => length(path).saturating_add(local.kv_cache).saturating_add(BESIDE),
-        ModelKind::Classic { path } => length(path).saturating_mul(4),
+        ModelKind::Classic { path, .. } => length(path).saturating_mul(4),
         ModelKind::Folder { files } => {
             let weights = files.iter().filter(|(name, _)| name.ends_with(".safetensors"));
             let weights = weights.fold(0u64, |sum, (_, path)| sum.saturating_add(length(path)));

@@ -13,7 +13,9 @@ use tidegate_core::port::blobs::{BlobEntry, BlobPath, Blobs};
 use tidegate_core::port::models::ServedVersion;
 
 /// The names that a classic model's file has in a folder, as MLflow's flavours and people write it.
-const CLASSIC: [&str; 5] = ["model.json", "model.xgb", "model.lgb", "model.txt", "model.onnx"];
+const CLASSIC: [&str; 6] = ["model.json", "model.ubj", "model.xgb", "model.lgb", "model.txt", "model.onnx"];
+/// Where MLflow says what it laid beside.
+const MLMODEL: &str = "MLmodel";
 /// The three files of an embedding model or a reranker.
 const ENCODER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
@@ -36,15 +38,14 @@ pub(crate) async fn files(
     blobs: &dyn Blobs,
     verified: &Verified,
 ) -> anyhow::Result<ModelFiles> {
-    let storage = &version.storage;
     let folder = folder_of(version)?;
     let mut shelf = Opened { blobs, verified, digests: Vec::new() };
     let kind = if is_gguf(folder.name()) {
         ModelKind::Gguf { path: shelf.local(&folder).await? }
     } else if is_classic(folder.name()) {
-        ModelKind::Classic { path: shelf.local(&folder).await? }
+        ModelKind::Classic { path: shelf.local(&folder).await?, signature: version.signature.clone() }
     } else {
-        within(&folder, storage, &mut shelf).await?
+        within(&folder, version, &mut shelf).await?
     };
     shelf.has_registered(version)?;
     Ok(ModelFiles { kind })
@@ -61,8 +62,9 @@ pub(crate) fn folder(path: &Path) -> anyhow::Result<ModelFiles> {
     let entries = entries.flatten().filter(is_file).filter_map(|entry| entry.file_name().into_string().ok());
     let names: BTreeSet<String> = entries.collect();
     let at = |name: &str| path.join(name);
-    let missing =
-        |wanted: &[&'static str]| wanted.iter().copied().filter(|name| !names.contains(*name)).collect::<Vec<_>>().join(", ");
+    let missing = |wanted: &[&'static str]| {
+        wanted.iter().copied().filter(|name| !names.contains(*name)).collect::<Vec<_>>().join(", ")
+    };
     let ggufs: Vec<&String> = names.iter().filter(|name| is_gguf(name)).collect();
     if let [only] = ggufs[..] {
         return Ok(ModelFiles { kind: ModelKind::Gguf { path: at(only) } });
@@ -130,7 +132,8 @@ fn folder_of(version: &ServedVersion) -> anyhow::Result<BlobPath> {
 }
 
 /// The model in a folder.
-async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> anyhow::Result<ModelKind> {
+async fn within(folder: &BlobPath, version: &ServedVersion, shelf: &mut Opened<'_>) -> anyhow::Result<ModelKind> {
+    let storage = &version.storage;
     let entries = shelf.blobs.list(Some(folder)).await.map_err(|fault| said(&fault))?;
     let named = |name: &str| BlobPath::new(&format!("{folder}/{name}")).map_err(|fault| said(&fault));
     let ggufs: Vec<&BlobEntry> = entries.iter().filter(|it| it.length.is_some() && is_gguf(&it.name)).collect();
@@ -140,7 +143,13 @@ async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> any
     ensure!(ggufs.is_empty(), "{storage} has several GGUF files: let the version's source name one of them");
     let is_one = |it: &&BlobEntry| it.length.is_some() && CLASSIC.contains(&it.name.as_str());
     if let [only] = entries.iter().filter(is_one).collect::<Vec<_>>()[..] {
-        return Ok(ModelKind::Classic { path: shelf.local(&named(&only.name)?).await? });
+        let path = shelf.local(&named(&only.name)?).await?;
+        let signature = match &version.signature {
+            Some(signature) => Some(signature.clone()),
+            None if entries.iter().any(|it| it.name == MLMODEL) => logged(&named(MLMODEL)?, shelf).await,
+            None => None,
+        };
+        return Ok(ModelKind::Classic { path, signature });
     }
     let has = |name: &str| entries.iter().any(|it| it.name == name && it.length.is_some());
     let missing =
@@ -172,6 +181,21 @@ async fn within(folder: &BlobPath, storage: &str, shelf: &mut Opened<'_>) -> any
         Form::Reranker => ModelKind::Reranker { weights, tokenizer, config },
         _ => ModelKind::Embedder { weights, tokenizer, config },
     })
+}
+
+/// The signature that MLflow wrote beside a model, where it can be read.
+async fn logged(path: &BlobPath, shelf: &mut Opened<'_>) -> Option<Value> {
+    let read = async {
+        let text = tokio::fs::read_to_string(shelf.local(path).await?).await?;
+        tidegate_config::mlmodel::signature(&text).map_err(anyhow::Error::msg)
+    };
+    match read.await {
+        Ok(signature) => signature,
+        Err(fault) => {
+            tracing::warn!(file = %path, fault = format!("{fault:#}"), "the signature of a logged model cannot be read");
+            None
+        }
+    }
 }
 
 /// What a model with a `config.json` is.
@@ -283,7 +307,7 @@ mod tests {
         let content = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"GGUF"))]));
         blobs.put(&BlobPath::new("m/1.gguf").unwrap(), content, 100).await.unwrap();
         let found = async |storage: &str, sha256: Option<Digest>| {
-            let version = ServedVersion { version: 1, storage: storage.to_owned(), sha256 };
+            let version = ServedVersion { version: 1, storage: storage.to_owned(), sha256, signature: None };
             files(&version, &blobs, &Verified::default()).await.map_err(|e| format!("{e:#}"))
         };
         for storage in ["mlflow-artifacts:/m/1.gguf", "mlflow-artifacts:/m"] {

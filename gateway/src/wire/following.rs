@@ -69,8 +69,7 @@ impl Local {
     /// Whether it serves this model so; its adapters are put on and off while it does, and when it sleeps and what all
     /// models together may have is not its own affair.
     pub(super) fn is_of(&self, model: &ModelSpec, local: &LocalSpec) -> bool {
-        let bare =
-            |model: &ModelSpec| ModelSpec { adapters: BTreeMap::new(), sleep_after: None, ..model.clone() };
+        let bare = |model: &ModelSpec| ModelSpec { adapters: BTreeMap::new(), sleep_after: None, ..model.clone() };
         let own = |local: &LocalSpec| LocalSpec { memory: None, ..local.clone() };
         bare(&self.of.0) == bare(model) && own(&self.of.1) == own(local)
     }
@@ -234,11 +233,12 @@ mod tests {
         let seconds: Vec<u64> = (1..8).map(|tries| pause(tries).as_secs()).collect();
         assert_eq!(seconds, [30, 60, 120, 240, 480, 600, 600]);
         assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
-        let (now, version) = (Instant::now(), ServedVersion { version: 2, storage: "x".into(), sha256: None });
+        let (now, version) =
+            (Instant::now(), ServedVersion { version: 2, storage: "x".into(), sha256: None, signature: None });
         let first = Refusal::of(version.clone(), "no".into(), None, now);
         let second = Refusal::of(version, "no".into(), Some(&first), now);
         assert_eq!((first.tries, second.tries, second.again - now), (1, 2, Duration::from_secs(60)));
-        let other = ServedVersion { version: 3, storage: "x".into(), sha256: None };
+        let other = ServedVersion { version: 3, storage: "x".into(), sha256: None, signature: None };
         assert_eq!(Refusal::of(other, "no".into(), Some(&second), now).tries, 1);
     }
 }

@@ -1,6 +1,5 @@
 //! The whole gateway, built: what lives from start to stop.
 
-use super::{AdapterMount, RestMount};
 use super::budgets::Budgets;
 use super::deciders::Deciders;
 use super::events::NoEvents;
@@ -13,6 +12,7 @@ use super::plugins::{Depot, Rack, Workshop};
 use super::prompts::PromptMount;
 use super::registry::OpenRegistry;
 use super::reload::{self, Reloader, Watching};
+use super::{AdapterMount, RestMount};
 #[cfg(feature = "host")]
 use crate::alerts::Teller;
 use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};

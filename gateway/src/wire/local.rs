@@ -4,7 +4,7 @@
 use super::following::Loaded;
 use crate::classic::LocalClassic;
 use crate::pull::{ModelFiles, ModelKind};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,10 +51,16 @@ fn build(
     (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
 ) -> anyhow::Result<Loaded> {
     let threads = local.threads.unwrap_or(0);
-    anyhow::ensure!(
+    ensure!(
         model.precision.is_none() || matches!(files.kind, ModelKind::Folder { .. }),
         "it has `precision`, and only the matrices of a language model's folder of safetensors are kept as that says: leave \
          it out"
+    );
+    let is_classic = matches!(files.kind, ModelKind::Classic { .. });
+    ensure!(
+        is_classic || (model.pool.is_none() && model.explain.is_none() && model.contract.is_none()),
+        "`batch`, `instances`, `warm_up`, `explain` and `contract` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
+         of its provider are what a language model has"
     );
     let generator = |path: PathBuf, parts| -> anyhow::Result<Loaded> {
         let kv_cache_bytes =
@@ -91,7 +97,9 @@ fn build(
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
             Ok(Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?))))
         }),
-        ModelKind::Classic { path } => held(&claim, || Ok(Arc::new(LocalClassic::open(&path, model.input.clone())?))),
+        ModelKind::Classic { path, signature } => {
+            held(&claim, || Ok(Arc::new(LocalClassic::open(&path, signature.as_ref(), model, Arc::clone(&clock))?)))
+        }
         ModelKind::Embedder { weights, tokenizer, config } => held(&claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };

@@ -36,8 +36,7 @@ impl RestMount {
         let reloader = self.reloader.get().and_then(Weak::upgrade);
         let reloader = reloader
             .ok_or_else(|| Fault::new(FaultKind::Unavailable, "the gateway is starting or stopping: come again"))?;
-        let (model, verb) =
-            names(request.uri().path()).ok_or_else(|| Fault::internal("a path that leads nowhere"))?;
+        let (model, verb) = names(request.uri().path()).ok_or_else(|| Fault::internal("a path that leads nowhere"))?;
         let model: ModelName = model.parse().map_err(|e| Fault::field("model", format!("{e}")))?;
         let by = caller.0.principal.as_str();
         let rest = match (request.method(), verb) {
@@ -97,7 +96,9 @@ mod tests {
         }
         let wrong = mount.find(Door::Admin, &Method::GET, "/admin/v1/models/a/wake");
         assert_eq!(wrong, Passage::WrongMethod("POST".into()));
-        for elsewhere in ["/admin/v1/models", "/admin/v1/models/sleep", "/admin/v1/models//sleep", "/admin/v1/models/a/b/wake"] {
+        for elsewhere in
+            ["/admin/v1/models", "/admin/v1/models/sleep", "/admin/v1/models//sleep", "/admin/v1/models/a/b/wake"]
+        {
             assert_eq!(mount.find(Door::Admin, &Method::POST, elsewhere), Passage::Nothing, "{elsewhere}");
         }
         assert_eq!(names("/admin/v1/models/a%2Fb/sleep"), Some(("a/b".to_owned(), "sleep")));

@@ -21,7 +21,7 @@ pub(super) async fn warm_up(backend: &dyn Backend, model: &ModelName, kind: &Mod
         ModelKind::Gguf { .. } | ModelKind::Folder { .. } => {
             (Api::Completions, json!({"model": model, "prompt": "a", "max_tokens": 1}))
         }
-        // Its file was read whole, so a call would say no more.
+        // Its pool has run it already, unless that is not wanted.
         ModelKind::Classic { .. } => return Ok(()),
         ModelKind::Embedder { .. } => (Api::Embeddings, json!({"model": model, "input": "a"})),
         ModelKind::Reranker { .. } => (Api::Rerank, json!({"model": model, "query": "a", "documents": ["a"]})),

@@ -68,6 +68,7 @@ fn template() -> Event {
         total_us: 4321,
         filtered: Vec::new(),
         checks: None,
+        reasons: None,
         content: None,
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         total_us,
         filtered,
         checks,
+        reasons,
         content,
     } = event;
     raw(out, b"{\"id\":\"", &id.encode());
@@ -86,6 +87,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number(out, b",\"total_us\":", total_us)?;
     number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
+    number_if(out, b",\"reasons\":", reasons.as_ref())?;
     number_if(out, b",\"content\":", content.as_ref())?;
     out.push(b'}');
     Ok(())
@@ -195,6 +197,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
     use tidegate_core::event::{Content, FilterDid, Filtered, Poor};
+    use tidegate_core::reasons::{Contribution, Reasons, ValueReasons};
     use tidegate_core::{Checks, FaultKind, SpanId};
 
     fn agrees(event: &Event) {
@@ -248,6 +251,17 @@ mod tests {
                 },
             ],
             checks: Some(Checks { json: Some(false), tool_calls: None }),
+            reasons: Some(Arc::new(Reasons {
+                method: "tree_shap".into(),
+                rows: 1,
+                values: vec![ValueReasons {
+                    row: 0,
+                    group: 0,
+                    base: 0.25,
+                    explained: -1.5,
+                    contributions: vec![Contribution { feature: "a \"b\"".into(), value: -1.75 }],
+                }],
+            })),
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

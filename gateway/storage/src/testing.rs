@@ -52,6 +52,7 @@ pub(crate) fn event(n: u64) -> Event {
         total_us: 1500,
         filtered: Vec::new(),
         checks: None,
+        reasons: None,
         content: None,
     }
 }

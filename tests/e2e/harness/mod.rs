@@ -12,6 +12,7 @@ pub(crate) mod receivers;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod server;
+pub(crate) mod shelf;
 pub(crate) mod strace;
 pub(crate) mod tiny;
 pub(crate) mod upstream;
@@ -20,6 +21,7 @@ pub(crate) mod wire;
 pub(crate) use client::Client;
 pub(crate) use gateway::Gateway;
 pub(crate) use home::Home;
+pub(crate) use shelf::Shelf;
 pub(crate) use strace::Strace;
 pub(crate) use upstream::Upstream;
 

@@ -55,6 +55,11 @@ impl<'a> Column<'a> {
         self.tensor.datatype()
     }
 
+    /// Whether it is a column of a tensor of whole rows.
+    pub(super) fn is_within_rows(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// The shape, of a whole tensor.
     pub(super) fn shape(&self) -> Option<&'a [u64]> {
         self.place.is_none().then(|| self.tensor.shape())

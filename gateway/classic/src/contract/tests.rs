@@ -16,7 +16,7 @@ fn suite(expectations: &serde_json::Value) -> Suite {
 }
 
 fn says(contract: &Contract, inputs: &[Tensor]) -> Vec<String> {
-    contract.check(inputs, &features()).iter().map(Violation::to_string).collect()
+    contract.check(inputs, &features(), false).iter().map(Violation::to_string).collect()
 }
 
 #[test]
@@ -117,4 +117,22 @@ fn suites_that_are_wrong_say_where() {
     assert!(mostly.ends_with("`mostly` is 95, and must lie between 0 and 1"));
     assert!(Suite::read(&json!([])).is_err());
     assert!(Contract::of_signature(&json!([{"name": "a", "type": "datetime"}])).is_err());
+}
+
+#[test]
+fn whole_numbers_may_stand_in_rows_of_fractions() {
+    let contract = Contract::of_signature(&json!([
+        {"name": "age", "type": "long"}, {"name": "income", "type": "double"}, {"name": "score", "type": "integer"},
+    ]))
+    .unwrap();
+    assert!(says(&contract, &rows(&[30.0, 1.5, 2.0, f32::NAN, 2.5, 3.0])).is_empty());
+    let wrong = rows(&[30.0, 1.5, 2.0, 31.5, 2.5, 3.0]);
+    assert_eq!(says(&contract, &wrong), ["field `age`, row 1: 31.5 is no whole number, but INT64 is agreed"]);
+    assert_eq!(contract.check(&wrong, &features(), false)[0].rule, "type");
+    // A tensor by itself says what it is.
+    let age = Tensor::of_f32("age", vec![1], &[30.0]).unwrap();
+    assert_eq!(says(&contract, &[age.clone()])[0], "field `age`: is of FP32, but INT64 is agreed");
+    // Unless that is a guess.
+    let loose = contract.check(&[age], &features(), true);
+    assert!(loose.iter().all(|violation| violation.field != "age"), "{loose:?}");
 }

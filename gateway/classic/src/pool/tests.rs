@@ -29,7 +29,24 @@ async fn trees_answer_at_once() {
     let pool = pool("xgb_softprob.json", BatchSpec::default());
     let served = pool.predict(row(4, 1.0), vec![]).await.unwrap();
     assert_eq!(served.answer, pool.generation().model.predict(&row(4, 1.0), &[]).unwrap());
-    assert_eq!((served.generation, pool.state().runs), (1, 0));
+    let state = pool.state();
+    assert_eq!((served.generation, state.runs(), state.at_once), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn what_a_run_costs_is_learnt_on_a_thread_and_batches_are_counted_by_their_size() {
+    let pool = pool("xgb_softprob.json", BatchSpec { warm_up: false, ..BatchSpec::default() });
+    let rows = vec![Tensor::of_f32("x", vec![3, 4], &[1.0; 12]).unwrap()];
+    pool.predict(rows, vec![]).await.unwrap();
+    // A worker counts its run after it has answered.
+    while pool.state().runs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let state = pool.state();
+    assert_eq!((state.sizes[2], state.rows, state.at_once), (1, 3, 0), "three rows are a batch of four at most");
+    let mut state = PoolState::default();
+    [0, 1, 2, 5, 1 << 20].into_iter().for_each(|rows| state.ran(rows));
+    assert_eq!((state.sizes[0], state.sizes[1], state.sizes[3], state.sizes[SIZES - 1]), (2, 1, 1, 1));
 }
 
 #[tokio::test]

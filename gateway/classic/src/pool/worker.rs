@@ -19,8 +19,7 @@ pub(super) fn work(shared: &Shared) {
         let took = shared.clock.now().saturating_duration_since(start);
         let mut state = shared.lock();
         state.told.running -= 1;
-        state.told.runs += 1;
-        state.told.rows += rows as u64;
+        state.told.ran(rows);
         if is_prediction {
             state.pace.ran(rows, took);
         }

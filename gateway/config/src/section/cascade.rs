@@ -80,7 +80,9 @@ impl Scalar for Nats {
 
     fn parse(text: &str) -> Result<Self, Flaw> {
         let given = text.parse().ok().filter(|nats: &f64| nats.is_finite() && *nats > 0.0);
-        given.map(Self).ok_or_else(|| Flaw::default().mend("write a number above 0: ten possibilities that are as likely have 2.3"))
+        given.map(Self).ok_or_else(|| {
+            Flaw::default().mend("write a number above 0: ten possibilities that are as likely have 2.3")
+        })
     }
 
     fn schema() -> schemars::Schema {

@@ -1,6 +1,7 @@
 //! `models`: names bound to a provider and the model there.
 
 use super::Desk;
+use super::classic::{self, BatchFile, ContractFile, ExplainFile};
 use crate::CATALOGUE;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Money, Span, Text};
@@ -34,6 +35,18 @@ record! {
             precision: PrecisionFile,
             /// The name of its input at the Open Inference Protocol, for a classic model of a local provider; `input` by default.
             input: At<Text>,
+            /// How its calls are put together, for a classic model of a local provider.
+            batch: BatchFile,
+            /// How many batches of it run at a time, each on a thread of its own, for a classic model of a local provider; 1
+            /// by default.
+            instances: At<Count>,
+            /// Whether it is run on rows of zeros before calls come to it, for a classic model of a local provider; `true` by
+            /// default. A model that fails at that is not taken into service.
+            warm_up: At<bool>,
+            /// How it is explained where callers ask why, for a classic model of a local provider; trees need none of it.
+            explain: ExplainFile,
+            /// What its inputs are held to before it sees them, for a classic model of a local provider.
+            contract: ContractFile,
             /// What it costs, in USD per million tokens.
             price: PriceFile,
             /// The most tokens of prompt and answer together: `/v1/models` shows it, and the local engine keeps to it.
@@ -150,6 +163,11 @@ pub(crate) fn check(item: Item<ModelFile>, desk: &mut Desk<'_>) -> Option<ModelS
         upstream: raw.model.map_or(item.name, |model| model.value.0),
         source,
         input: raw.input.map(|input| input.value.0),
+        pool: classic::pool(raw.batch, raw.instances, raw.warm_up, desk.notes),
+        explain: raw.explain.map(|explain| classic::explain(explain, desk.notes)),
+        contract: raw.contract.map(|contract| classic::contract(contract, desk)),
+        // Which aliases are governed is known when the whole file is.
+        is_governed: false,
         adapters: adapters?,
         price: raw.price.and_then(price),
         context_length: raw.context_length.map(|count| count.value.0),

@@ -9,10 +9,11 @@ use super::rollout::{self, RolloutFile};
 use super::shadow::{self, ShadowFile};
 use crate::place::Place;
 use crate::report::Notes;
-use crate::scalar::{At, Count, Flaw, Scalar, Share, Span};
+use crate::scalar::{At, Count, Flaw, Scalar, Share, Span, Text};
 use crate::shape::{Item, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use http::HeaderName;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_core::spec::{
     Condition, FallbackSpec, Implicit, PolicySpec, Priority, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
@@ -111,6 +112,11 @@ record! {
         required {
             /// What a unit is.
             by: ByFile,
+        }
+        optional {
+            /// The experiment that the route is a part of: a unit has the variant of the same name on all its routes, be their
+            /// models classic or language models. The route alone by default.
+            experiment: At<Text>,
         }
     }
 }
@@ -280,6 +286,7 @@ pub(crate) fn check(
     Some(RouteSpec {
         name: name?,
         policy: policy?,
+        experiment: raw.sticky.as_ref().and_then(|sticky| Some(sticky.experiment.as_ref()?.value.0.clone())),
         sticky: raw.sticky.and_then(|sticky| sticky.by).map(sticky_by),
         fallback,
         retry: retry(raw.retry),
@@ -414,6 +421,61 @@ fn check_sticky(raw: &StickyFile, arms: &Arms, has_keys: bool, notes: &mut Notes
     }
     if arms.names.len() == 1 {
         notes.warn(raw.at(), "there is one variant, so all calls go to it anyway").remedy("leave `sticky` out");
+    }
+}
+
+/// A route that is a part of an experiment, and where that stands.
+pub(crate) struct PartOfExperiment {
+    route: String,
+    experiment: String,
+    at: Place,
+}
+
+/// The routes that are parts of experiments.
+pub(crate) fn parts_of_experiments(routes: Option<&Map<RouteFile>>) -> Vec<PartOfExperiment> {
+    let part = |item: &Item<RouteFile>| {
+        let given = item.value.as_ref()?.sticky.as_ref()?.experiment.as_ref()?;
+        Some(PartOfExperiment { route: item.name.clone(), experiment: given.value.0.clone(), at: given.at.clone() })
+    };
+    routes.into_iter().flat_map(|routes| &routes.0).filter_map(part).collect()
+}
+
+/// Whether a unit has the arm of the same name on all routes of an experiment: they must have the same variants in the same
+/// order, by the same shares, which must not move.
+pub(crate) fn check_experiments(
+    parts: &[PartOfExperiment],
+    routes: &BTreeMap<RouteName, RouteSpec>,
+    desk: &mut Desk<'_>,
+) {
+    let spec = |part: &PartOfExperiment| routes.values().find(|route| route.name.as_str() == part.route);
+    for (nth, part) in parts.iter().enumerate() {
+        if routes.keys().any(|name| name.as_str() == part.experiment) {
+            desk.notes
+                .fault(&part.at, format!("an experiment is called like the route `{}`", part.experiment))
+                .remedy("give it a name of its own");
+        }
+        let Some(route) = spec(part) else { continue };
+        let PolicySpec::Weighted(shares) = &route.policy else {
+            desk.notes
+                .fault(&part.at, "an experiment over several routes has fixed shares, else a unit changes its variant on one of them")
+                .remedy("let the route's policy be `weighted`, or leave `experiment` out");
+            continue;
+        };
+        let first = parts[..nth].iter().find(|other| other.experiment == part.experiment);
+        let Some((first, other)) = first.and_then(|first| Some((first, spec(first)?))) else { continue };
+        let names = |route: &RouteSpec| route.variants.iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
+        let has_same_shares = matches!(&other.policy, PolicySpec::Weighted(others) if others == shares);
+        if names(route) != names(other) || !has_same_shares {
+            desk.notes
+                .fault(
+                    &part.at,
+                    format!(
+                        "the route `{}` of this experiment has other variants or shares than this one",
+                        first.route
+                    ),
+                )
+                .remedy(format!("have variants {} in this order, with the same shares", names(other).join(", ")));
+        }
     }
 }
 

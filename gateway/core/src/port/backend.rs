@@ -63,6 +63,30 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn engine(&self) -> Option<EngineReport> {
         None
     }
+
+    /// How the queue of a classic model stands that runs here; none of what is elsewhere.
+    fn pool(&self) -> Option<PoolReport> {
+        None
+    }
+}
+
+/// How the queue of a classic model stands, and what came by since the model was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolReport {
+    /// Calls that wait.
+    pub waiting: usize,
+    /// Batches that run.
+    pub running: usize,
+    /// Batches that were run, by the power of two that their rows do not exceed; the last for all that are larger.
+    pub sizes: Vec<u64>,
+    /// Rows of those batches.
+    pub rows: u64,
+    /// Calls that were answered where they were asked, without a batch.
+    pub at_once: u64,
+    /// Calls that were refused since too many waited.
+    pub refused: u64,
+    /// Inputs that broke what was agreed of a field, by the field and the kind of rule.
+    pub violations: Vec<(String, &'static str, u64)>,
 }
 
 /// How an engine stands, and what it did since its model was loaded.

@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{Fault, ReplicaId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The registered models, as those see them who serve them.
 pub trait Models: Send + Sync + std::fmt::Debug {
@@ -120,4 +121,6 @@ pub struct ServedVersion {
     pub storage: String,
     /// The SHA-256 that one of them must have, where the version was registered with one.
     pub sha256: Option<Digest>,
+    /// What it takes and gives in MLflow's form, where it was registered with that.
+    pub signature: Option<Value>,
 }

@@ -12,7 +12,12 @@ pub trait Watcher: Send + Sync + std::fmt::Debug {
     /// A place for this call, if it is looked at and there is room now.
     fn place(&self, call: InferenceId) -> Option<Place>;
 
-    /// Takes a call that was answered to its end. Never blocks.
+    /// Whether it looks at calls, too, that were refused since their inputs break a contract.
+    fn takes_refused(&self) -> bool {
+        false
+    }
+
+    /// Takes a call that was answered to its end, or refused so. Never blocks.
     fn take(&self, call: Arc<Answered>, place: Place);
 }
 
@@ -40,6 +45,8 @@ pub struct Answered {
     pub answer: Vec<Bytes>,
     /// Whether the answer was streamed.
     pub stream: bool,
+    /// How many rules of its contract the inputs break, where the model has one. Without an answer, it was refused for that.
+    pub violations: Option<u32>,
 }
 
 /// Takes what is said of calls later.

@@ -1,5 +1,6 @@
 //! Models.
 
+use super::{ContractSpec, ExplainSpec, PoolSpec};
 use crate::digest::Digest;
 use crate::model_ref::ModelRef;
 use crate::{AdapterName, ModelName, Price, ProviderName};
@@ -20,6 +21,14 @@ pub struct ModelSpec {
     pub source: Option<Source>,
     /// The name of its input, where a classic model in process has one input and its file does not name it.
     pub input: Option<String>,
+    /// How it is served, where it is a classic model in process and the configuration says something of it.
+    pub pool: Option<PoolSpec>,
+    /// How it is explained, where it is a classic model in process and the configuration says something of it.
+    pub explain: Option<ExplainSpec>,
+    /// What its inputs are held to, where it is a classic model in process and the configuration says something of it.
+    pub contract: Option<ContractSpec>,
+    /// Whether it is the version that a governed alias stands for.
+    pub is_governed: bool,
     /// LoRA adapters on it, for a local provider: variants and callers name them.
     pub adapters: BTreeMap<AdapterName, AdapterSource>,
     /// What it costs.

@@ -67,6 +67,8 @@ pub enum FieldFrom {
     Variant,
     /// A fact of the caller's key: a tag.
     Tag(String),
+    /// How many rules of the model's contract the inputs break; calls that are refused for that are looked at, too.
+    Violations,
 }
 
 /// What the values of a field are.

@@ -24,6 +24,8 @@ pub struct RouteSpec {
     pub policy: PolicySpec,
     /// What keeps a unit on its arm.
     pub sticky: Option<StickyBy>,
+    /// The experiment that it is a part of: a unit has the arm of the same name on all routes of it.
+    pub experiment: Option<String>,
     /// Where a failed call goes.
     pub fallback: Vec<FallbackSpec>,
     /// How often it is tried again.

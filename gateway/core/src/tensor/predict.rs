@@ -1,7 +1,9 @@
 //! What a classic model is asked and what it answers, whatever wire it came by.
 
 use super::{Datatype, Tensor};
+use crate::Reasons;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// What a wire says beside the tensors.
 pub type Parameters = Map<String, Value>;
@@ -30,6 +32,10 @@ pub struct PredictAnswer {
     pub outputs: Vec<Tensor>,
     /// What is said beside.
     pub parameters: Parameters,
+    /// Why, where that goes into the record of the call.
+    pub reasons: Option<Arc<Reasons>>,
+    /// How many rules of its contract the inputs break, where the model has one.
+    pub violations: Option<u32>,
 }
 
 impl PredictRequest {

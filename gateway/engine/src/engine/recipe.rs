@@ -50,8 +50,7 @@ impl Recipe {
         progress: &mut dyn FnMut(LoadProgress),
     ) -> Result<Decoder, LoadError> {
         let shape = files.description()?;
-        let threads =
-            Threads::standing_back(self.threads, self.nice).map_err(|e| LoadError::Threads(e.to_string()))?;
+        let threads = Threads::standing_back(self.threads, self.nice).map_err(|e| LoadError::Threads(e.to_string()))?;
         let compute = Compute { isa: self.isa, threads };
         let mut tell = |done, total| progress(LoadProgress { done, total });
         Decoder::load(shape, files.source(), compute, &mut tell)

@@ -3,9 +3,7 @@
 use crate::constrain::{CallReader, CallStyle, Heard};
 use crate::openai::completion::{Column, Head};
 use crate::openai::{chat, completion};
-use crate::{
-    Alternative, Asleep, FinishReason, GenerateError, Generation, GenerationEvent, PromptToken, TokenLogprob,
-};
+use crate::{Alternative, Asleep, FinishReason, GenerateError, Generation, GenerationEvent, PromptToken, TokenLogprob};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;

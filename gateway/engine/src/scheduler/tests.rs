@@ -310,7 +310,10 @@ fn how_sure_the_model_was_is_told_before_each_end_and_is_the_sum_of_the_log_prob
     }
     let others = events(&mut plain);
     assert!(!others.iter().any(|event| matches!(event, GenerationEvent::Sureness { .. })), "nobody asked");
-    assert_eq!((0..2).map(|i| text(&others, i)).collect::<Vec<_>>(), (0..2).map(|i| text(&told, i)).collect::<Vec<_>>());
+    assert_eq!(
+        (0..2).map(|i| text(&others, i)).collect::<Vec<_>>(),
+        (0..2).map(|i| text(&told, i)).collect::<Vec<_>>()
+    );
 }
 
 #[test]

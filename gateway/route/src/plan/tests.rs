@@ -33,6 +33,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
         exposes_adapters: false,
         policy: PolicySpec::Weighted(shares),
         sticky: None,
+        experiment: None,
         fallback: Vec::new(),
         retry: RetrySpec { attempts, backoff: BACKOFF, budget: 0.2 },
         hedge: None,

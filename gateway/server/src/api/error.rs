@@ -20,6 +20,7 @@ pub(crate) fn face(fault: &Fault) -> (StatusCode, &'static str, Option<&str>) {
         FaultKind::ContextLength => (StatusCode::BAD_REQUEST, INVALID, Some("context_length_exceeded")),
         FaultKind::ContentFilter => (StatusCode::BAD_REQUEST, INVALID, Some("content_filter")),
         FaultKind::Filtered => filtered(fault),
+        FaultKind::ContractBroken => (StatusCode::BAD_REQUEST, INVALID, Some("contract_broken")),
         FaultKind::FilterFailed => (StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("filter_failed")),
         FaultKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", Some("invalid_api_key")),
         FaultKind::Forbidden => (StatusCode::FORBIDDEN, "permission_error", Some("permission_denied")),

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::observe::{adapters, endpoints, engines, shadows, shares};
+use crate::observe::{adapters, endpoints, engines, pools, shadows, shares};
 use crate::reply::{self, ReplyBody};
 use crate::server::Server;
 use crate::snapshot::Served;
@@ -52,6 +52,7 @@ pub(crate) fn metrics(server: &Server) -> Response<ReplyBody> {
         + &endpoints::render(&snapshot)
         + &adapters::render(&snapshot)
         + &engines::render(&snapshot)
+        + &pools::render(&snapshot)
         + &shares::render(&snapshot)
         + &shadows::render(&snapshot);
     reply::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)

@@ -60,7 +60,10 @@ fn parted(page: &mut Exposition, all: &BTreeMap<&ModelName, EngineReport>) {
         let free = r.blocks.saturating_sub(r.blocks_held + r.blocks_kept);
         [("held", r.blocks_held as u64), ("cached", r.blocks_kept as u64), ("free", free as u64)]
     });
-    page.gauge("tidegate_engine_memory_bytes", "What a local model takes for its weights, and may take for keys and values.");
+    page.gauge(
+        "tidegate_engine_memory_bytes",
+        "What a local model takes for its weights, and may take for keys and values.",
+    );
     series(page, all, "part", |r| [("weights", r.weight_bytes as u64), ("cache", r.cache_bytes as u64)]);
     page.counter("tidegate_engine_prompt_tokens_total", "Tokens of prompts, by whether they had to be computed.");
     series(page, all, "source", |r| {

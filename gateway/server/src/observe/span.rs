@@ -120,6 +120,7 @@ pub(super) const fn fault(kind: FaultKind) -> &'static str {
         FaultKind::ContextLength => "context_length",
         FaultKind::ContentFilter => "content_filter",
         FaultKind::Filtered => "filtered",
+        FaultKind::ContractBroken => "contract_broken",
         FaultKind::FilterFailed => "filter_failed",
         FaultKind::RateLimited => "rate_limited",
         FaultKind::Overloaded => "overloaded",

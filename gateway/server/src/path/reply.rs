@@ -45,6 +45,9 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                     Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
                 }
             }
+            if let Some(reasons) = answer.predicted.as_ref().and_then(|said| said.reasons.clone()) {
+                ledger.note(|event| event.reasons = Some(reasons));
+            }
             let sheet = match predict.as_ref().map(|asked| asked.write(&answer, &ledger)).transpose() {
                 Ok(sheet) => sheet,
                 Err(fault) => return Box::pin(refuse(&fault, ledger)).await,

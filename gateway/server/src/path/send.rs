@@ -89,6 +89,10 @@ pub(crate) async fn send(
     };
     let Got { sent, front, ride, is_replied } = match tries.walk(ledger).await {
         Ok(got) => got,
+        Err(fault) if fault.kind == FaultKind::ContractBroken => {
+            Watching::refused(&admitted, &fault, ledger);
+            return Err(fault);
+        }
         // What a filter stops is stopped.
         Err(fault) if matches!(fault.kind, FaultKind::Filtered | FaultKind::FilterFailed) => return Err(fault),
         // A poor answer is better than none.
@@ -117,10 +121,18 @@ pub(crate) async fn send(
     }
     let edits = filters.as_deref().map_or(&[][..], Filters::edits);
     let copies = Copies::of(route, snapshot, arrived, (&wanted, edits), &outgoing, dice);
-    let (examine, watching) = (Examine::of(&route.spec, arrived), Watching::of(&admitted, ledger));
+    let (examine, watching) = (Examine::of(&route.spec, arrived), Watching::of(&admitted, violations(&sent), ledger));
     let told = Told { keep, copies, examine, watching };
     let predict = arrived.predict.clone();
     Ok(Answered { sent, standings, wants_usage, prompt_estimate, told, ride, filters, predict })
+}
+
+/// How many rules of its contract the inputs of a call break, where a classic model has one.
+fn violations(sent: &Sent) -> Option<u32> {
+    match sent {
+        Sent::Whole(answer) => answer.predicted.as_ref()?.violations,
+        Sent::Stream(_) => None,
+    }
 }
 
 /// The tries of one call.

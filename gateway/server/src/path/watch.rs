@@ -1,5 +1,6 @@
 //! Who watches a route gets the calls that were answered to their end. Owns when they are told: when the caller has his whole
-//! answer, and only those who had a place for the call when it began. And of answers that a cascade holds back because of
+//! answer, and only those who had a place for the call when it began. Who wants to know is told of calls, too, that were
+//! refused since their inputs break a contract. And of answers that a cascade holds back because of
 //! an alarm, without which that alarm could never end.
 
 use crate::path::permit::Admitted;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tidegate_core::port::shadow::Place;
 use tidegate_core::port::watcher::{Answered, Watcher};
-use tidegate_core::{Caller, Ledger};
+use tidegate_core::{Caller, Fault, Ledger};
 
 /// The most of one answer that is kept to be watched; a longer one is not.
 const MOST: usize = 1024 * 1024;
@@ -22,18 +23,36 @@ pub(crate) struct Watching {
     stream: bool,
     answer: Vec<Bytes>,
     kept: usize,
+    violations: Option<u32>,
 }
 
 impl Watching {
     /// That of a call whose answer has begun; nothing where nobody has a place for it.
-    pub(crate) fn of(admitted: &Admitted, ledger: &Ledger) -> Option<Box<Self>> {
+    pub(crate) fn of(admitted: &Admitted, violations: Option<u32>, ledger: &Ledger) -> Option<Box<Self>> {
+        Self::by(admitted, violations, ledger, |_| true)
+    }
+
+    /// Tells of a call that was refused since its inputs break a contract.
+    pub(crate) fn refused(admitted: &Admitted, fault: &Fault, ledger: &Ledger) {
+        let violations = Some(fault.violations.max(1));
+        if let Some(mut watching) = Self::by(admitted, violations, ledger, |watcher| watcher.takes_refused()) {
+            watching.end(ledger);
+        }
+    }
+
+    fn by(
+        admitted: &Admitted,
+        violations: Option<u32>,
+        ledger: &Ledger,
+        is_told: impl Fn(&dyn Watcher) -> bool,
+    ) -> Option<Box<Self>> {
         let watchers = &admitted.route.watchers;
         if watchers.is_empty() {
             return None;
         }
         let call = ledger.event()?.id;
         let place = |watcher: &Arc<dyn Watcher>| Some((Arc::clone(watcher), watcher.place(call)?));
-        let wanted: Vec<_> = watchers.iter().filter_map(place).collect();
+        let wanted: Vec<_> = watchers.iter().filter(|watcher| is_told(&***watcher)).filter_map(place).collect();
         (!wanted.is_empty()).then(|| {
             Box::new(Self {
                 wanted,
@@ -42,6 +61,7 @@ impl Watching {
                 stream: admitted.arrived.scan.stream,
                 answer: Vec::new(),
                 kept: 0,
+                violations,
             })
         })
     }
@@ -52,7 +72,7 @@ impl Watching {
         if admitted.route.filters.iter().any(|filter| filter.spec.at_answer) {
             return;
         }
-        let Some(mut watching) = Self::of(admitted, ledger) else { return };
+        let Some(mut watching) = Self::of(admitted, None, ledger) else { return };
         parts.iter().for_each(|part| watching.part(part));
         watching.end(ledger);
     }
@@ -87,6 +107,7 @@ impl Watching {
             request: self.request.clone(),
             answer: std::mem::take(&mut self.answer),
             stream: self.stream,
+            violations: self.violations,
         });
         for (watcher, place) in self.wanted.drain(..) {
             watcher.take(Arc::clone(&answered), place);

@@ -188,6 +188,7 @@ pub(super) mod tests {
         let at = |mean: f64, margin: f64| Some((mean, Interval::around(mean, margin)));
         Experiment {
             route: "support".to_owned(),
+            routes: Vec::new(),
             reward: "resolved".to_owned(),
             goal: Goal::Maximize,
             control: "a".to_owned(),

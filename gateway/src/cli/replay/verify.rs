@@ -58,18 +58,19 @@ type Regarding = HashMap<StateId, Vec<(InferenceId, Decision)>>;
 impl Verified {
     fn route(&mut self, folder: &Path, route: &RouteSpec, since: u64) -> anyhow::Result<()> {
         let (mut waiting, mut configs, mut regarding) = (Vec::new(), HashMap::new(), Regarding::new());
-        let history = History::each(folder, &route.name, &[], since..u64::MAX, |history, call| {
-            if let Some(state) = call.decision.state {
-                configs.insert(state, Arc::clone(&call.config));
-                if call.decision.regarded.is_some() {
-                    regarding.entry(state).or_default().push((call.id, call.decision.clone()));
+        let history =
+            History::each(folder, std::slice::from_ref(&route.name), &[], since..u64::MAX, |history, call| {
+                if let Some(state) = call.decision.state {
+                    configs.insert(state, Arc::clone(&call.config));
+                    if call.decision.regarded.is_some() {
+                        regarding.entry(state).or_default().push((call.id, call.decision.clone()));
+                    }
                 }
-            }
-            match history.again(&call) {
-                Some(arm) => self.count(&call, Some(arm)),
-                None => waiting.push(call),
-            }
-        })?;
+                match history.again(&call) {
+                    Some(arm) => self.count(&call, Some(arm)),
+                    None => waiting.push(call),
+                }
+            })?;
         // What arms are called may be known by later calls.
         for call in waiting {
             self.count(&call, history.again(&call));

@@ -56,6 +56,7 @@ impl Bench {
             let taker = Taker {
                 monitor: monitor.clone(),
                 share: Share::of(1.0),
+                takes_refused: false,
                 counts: Arc::clone(counts),
                 inbox: Arc::clone(&self.inbox),
             };
@@ -424,6 +425,7 @@ fn places_are_bounded_and_free_again() {
     let taker = Taker {
         monitor: "m".parse().unwrap(),
         share: Share::of(1.0),
+        takes_refused: false,
         counts: Arc::clone(&counts),
         inbox: Arc::clone(&inbox),
     };

@@ -8,7 +8,7 @@
 use super::asked::Asking;
 use crate::replay::history::{History, Past};
 use std::path::Path;
-use tidegate_core::spec::RouteSpec;
+use tidegate_core::RouteName;
 use tidegate_experiment::Units;
 
 /// What is known of units from before.
@@ -23,12 +23,12 @@ pub(super) struct Before {
 
 impl Before {
     /// Reads it, where it was asked for.
-    pub(super) fn read(folder: &Path, route: &RouteSpec, asking: &Asking) -> anyhow::Result<Option<Self>> {
+    pub(super) fn read(folder: &Path, routes: &[RouteName], asking: &Asking) -> anyhow::Result<Option<Self>> {
         let Some(since) = asking.covariate_since else { return Ok(None) };
         let mut before = Self { units: Units::among(1), left_out: 0, since };
         let rewards = std::slice::from_ref(&asking.reward);
         let span = since..asking.since;
-        History::each(folder, &route.name, rewards, span, |_, call| before.take(&call, asking.since))?;
+        History::each(folder, routes, rewards, span, |_, call| before.take(&call, asking.since))?;
         Ok(Some(before))
     }
 

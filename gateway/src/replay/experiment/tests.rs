@@ -9,7 +9,7 @@ fn asked_of(shop: &Shop, words: Words) -> Experiment {
     let spec = loaded("{weighted: {a: 50%, b: 50%}}");
     let route = spec.routes.values().next().unwrap();
     let words = Words { reward: Some(words.reward.unwrap_or_else(|| "error".to_owned())), ..words };
-    experiment(shop.folder(), route, &words.of(&spec, route).unwrap()).unwrap()
+    experiment(shop.folder(), &[route], &words.of(&spec, route).unwrap()).unwrap()
 }
 
 /// Calls of `a` and `b` in turn, of which one in ten fails in each.

@@ -41,6 +41,7 @@ impl Gathered {
         }
         Experiment {
             route: route.name.to_string(),
+            routes: Vec::new(),
             reward: asking.reward.name().to_owned(),
             goal: goal(&asking.reward),
             control: self.names.get(asking.control).map(ToString::to_string).unwrap_or_default(),

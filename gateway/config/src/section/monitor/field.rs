@@ -99,10 +99,11 @@ impl Scalar for FieldFrom {
             Some(("tag", tag)) if !tag.is_empty() => Ok(Self::Tag(tag.to_owned())),
             None if text == "said" => Ok(Self::Said),
             None if text == "variant" => Ok(Self::Variant),
+            None if text == "violations" => Ok(Self::Violations),
             _ => {
                 let word = text.split(':').next().unwrap_or_default();
                 let known = "write a pointer such as `/features/amount`, `answer:/usage/total_tokens`, `said`, `label:NAME`, \
-                             `reward:NAME`, `variant` or `tag:NAME`";
+                             `reward:NAME`, `variant`, `violations` or `tag:NAME`";
                 let meant = nearest(word, WORDS).filter(|meant| *meant != word);
                 Err(Flaw::default()
                     .mend(meant.map_or_else(|| known.to_owned(), |meant| format!("did you mean `{meant}`?"))))
@@ -111,7 +112,7 @@ impl Scalar for FieldFrom {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": "^(/|answer:/|label:.|reward:.|tag:.|said$|variant$|\\$\\{)"})
+        json_schema!({"type": "string", "pattern": "^(/|answer:/|label:.|reward:.|tag:.|said$|variant$|violations$|\\$\\{)"})
     }
 }
 
@@ -204,6 +205,7 @@ fn possible(from: &FieldFrom, reward: Option<RewardKind>) -> &'static [FieldKind
         (FieldFrom::Reward(_), Some(RewardKind::Float(_))) => &[Number],
         (FieldFrom::Label(_) | FieldFrom::Tag(_) | FieldFrom::Reward(_), _) => &[Category, Number],
         (FieldFrom::Variant, _) => &[Category],
+        (FieldFrom::Violations, _) => &[Number],
     }
 }
 
@@ -235,6 +237,7 @@ pub(crate) fn shown(from: &FieldFrom) -> String {
         FieldFrom::Label(name) => format!("label:{name}"),
         FieldFrom::Reward(name) => format!("reward:{name}"),
         FieldFrom::Variant => "variant".to_owned(),
+        FieldFrom::Violations => "violations".to_owned(),
         FieldFrom::Tag(name) => format!("tag:{name}"),
     }
 }

@@ -57,3 +57,16 @@ async fn calls_that_fail_and_long_answers_are_not_watched() {
         assert_eq!(Arc::strong_count(&taker.places), 1, "its place is free");
     }
 }
+
+#[tokio::test]
+async fn who_wants_to_know_is_told_of_a_call_that_breaks_a_contract() {
+    let wants = Arc::new(Taker { takes_refused: true, ..Taker::default() });
+    let other = Arc::new(Taker::default());
+    let watchers = vec![Arc::clone(&wants), Arc::clone(&other)];
+    let came = case(vec![Says::Fails(FaultKind::ContractBroken)], watchers).serve(Api::ChatCompletions, CHAT).await;
+    assert_eq!(came.status, 400);
+    let calls = wants.calls.lock().unwrap();
+    let [call] = &calls[..] else { panic!("{} calls", calls.len()) };
+    assert_eq!((call.violations, call.answer.len(), call.model_version), (Some(1), 0, Some(3)));
+    assert!(other.calls.lock().unwrap().is_empty());
+}

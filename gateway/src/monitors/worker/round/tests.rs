@@ -106,7 +106,7 @@ impl Replica {
         let call = answered(n, &format!("{{\"features\": {{\"x\": {x}}}}}"), &["{}"]);
         let (monitor, counts) = self.counts.iter().next().map(|(name, counts)| (name.clone(), counts)).unwrap();
         let (counts, inbox) = (Arc::clone(counts), Arc::clone(&self.inbox));
-        let taker = Taker { monitor, share: Share::of(1.0), counts, inbox };
+        let taker = Taker { monitor, share: Share::of(1.0), takes_refused: false, counts, inbox };
         let place = taker.place(call.id).unwrap();
         taker.take(Arc::new(call), place);
         self.fresh += 1;

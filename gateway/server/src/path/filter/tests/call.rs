@@ -95,6 +95,8 @@ pub(crate) struct Taker {
     /// Whether it has a place, and how many are held.
     pub(crate) is_full: bool,
     pub(crate) places: Arc<()>,
+    /// Whether it wants to know of calls whose inputs break a contract.
+    pub(crate) takes_refused: bool,
 }
 
 impl Shadow for Taker {
@@ -110,6 +112,10 @@ impl Shadow for Taker {
 impl Watcher for Taker {
     fn place(&self, _: InferenceId) -> Option<Place> {
         Shadow::place(self)
+    }
+
+    fn takes_refused(&self) -> bool {
+        self.takes_refused
     }
 
     fn take(&self, call: Arc<Answered>, _: Place) {
@@ -321,6 +327,7 @@ impl Case {
             variants: arms.iter().map(variant).collect(),
             policy: cascade.map_or_else(|| PolicySpec::Weighted(shares.clone()), PolicySpec::Cascade),
             sticky: None,
+            experiment: None,
             fallback: (1..arms.len()).map(|to| FallbackSpec { when: vec![Condition::Class(5)], to }).collect(),
             retry: RetrySpec { attempts: 2, backoff: Duration::from_millis(1), budget: 1.0 },
             hedge: None,
