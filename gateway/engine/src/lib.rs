@@ -12,6 +12,7 @@ mod embed;
 mod encoder;
 mod engine;
 mod error;
+mod finetune;
 mod generation;
 mod gguf;
 mod kernel;
@@ -40,6 +41,9 @@ pub use embed::{EmbedError, EmbedInput, EmbedOptions, EmbedRequest, Embedder, Em
 pub use encoder::EncoderFiles;
 pub use engine::{Asleep, Engine, EngineOptions, LoadProgress};
 pub use error::{GenerateError, LoadError, RestError, SubmitError};
+pub use finetune::{
+    TuneEvent, TuneFault, TuneLength, TuneOptions, TuneRoom, TuneSchedule, TuneSettings, Tuned, finetune,
+};
 pub use generation::{Alternative, FinishReason, Generation, GenerationEvent, PromptToken, TokenLogprob};
 pub use model::Precision;
 pub use probe::{Probe, ProbeError, ProbeInput};

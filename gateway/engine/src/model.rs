@@ -12,9 +12,13 @@ mod rotary;
 mod source;
 
 pub(crate) use decoder::Decoder;
+pub(crate) use description::{Activation, Description, Pairing, RotarySpec};
 pub use folder::Precision;
 pub(crate) use open::ModelFiles;
+pub(crate) use part::{LayerPart, Part};
 pub(crate) use projection::Compute;
+pub(crate) use rotary::{Rotary, Turns};
+pub(crate) use source::Source;
 
 use crate::adapter::{Adapter, AdapterHandle, BaseShape};
 use crate::kv::{BlockId, KvPool, KvShape};
@@ -116,4 +120,4 @@ fn add(x: &mut [f32], y: &[f32]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

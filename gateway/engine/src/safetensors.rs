@@ -1,8 +1,12 @@
 //! A safetensors file, read without trust: its head is held to the file's length before anything is allocated, and no
 //! tensor may reach out of the file or into another. Numbers of 32, 16 and brain-16 bits; others are refused by name.
 
+mod writer;
+
+pub(crate) use writer::{Outgoing, write};
+
 use crate::error::LoadError;
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -42,6 +46,7 @@ pub(crate) struct Info {
 pub(crate) struct SafetensorsFile {
     path: PathBuf,
     file: File,
+    words: HashMap<String, String>,
     tensors: HashMap<String, Info>,
 }
 
@@ -55,7 +60,10 @@ struct Raw {
 
 /// All of them, in the head's order, with those that are there twice.
 #[derive(Debug)]
-struct Head(Vec<(String, Raw)>);
+struct Head(Vec<(String, Raw)>, Words);
+
+/// What stands beside the tensors.
+type Words = HashMap<String, String>;
 
 impl<'de> Deserialize<'de> for Head {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -68,10 +76,11 @@ impl<'de> Deserialize<'de> for Head {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Head, M::Error> {
-                let mut tensors = Vec::new();
+                let (mut tensors, mut words) = (Vec::new(), Words::new());
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
+                        let Said(said) = map.next_value()?;
+                        words = said;
                         continue;
                     }
                     if tensors.len() == MOST_TENSORS {
@@ -79,10 +88,21 @@ impl<'de> Deserialize<'de> for Head {
                     }
                     tensors.push((name, map.next_value()?));
                 }
-                Ok(Head(tensors))
+                Ok(Head(tensors, words))
             }
         }
         deserializer.deserialize_map(Reader)
+    }
+}
+
+/// The texts of `__metadata__`; whatever else stands there is passed over, as it says nothing of the tensors.
+struct Said(Words);
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let texts = value.as_object().into_iter().flatten();
+        Ok(Self(texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect()))
     }
 }
 
@@ -92,8 +112,14 @@ impl SafetensorsFile {
         let unread = |source| LoadError::Read { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(unread)?;
         let length = file.metadata().map_err(unread)?.len();
-        let tensors = head(&mut file, length).map_err(|detail| LoadError::Format { path: path.to_owned(), detail })?;
-        Ok(Self { path: path.to_owned(), file, tensors })
+        let read = head(&mut file, length).map_err(|detail| LoadError::Format { path: path.to_owned(), detail })?;
+        let (tensors, words) = read;
+        Ok(Self { path: path.to_owned(), file, words, tensors })
+    }
+
+    /// A text that stands beside the tensors.
+    pub(crate) fn word(&self, key: &str) -> Option<&str> {
+        self.words.get(key).map(String::as_str)
     }
 
     /// A tensor's place.
@@ -131,7 +157,7 @@ impl SafetensorsFile {
 }
 
 /// Reads the head of a file of `length` bytes.
-fn head(reader: &mut impl Read, length: u64) -> Result<HashMap<String, Info>, String> {
+fn head(reader: &mut impl Read, length: u64) -> Result<(HashMap<String, Info>, Words), String> {
     let mut size = [0; 8];
     reader.read_exact(&mut size).map_err(|_| "it is shorter than any such file")?;
     let size = u64::from_le_bytes(size);
@@ -139,7 +165,7 @@ fn head(reader: &mut impl Read, length: u64) -> Result<HashMap<String, Info>, St
     let data = data.ok_or_else(|| format!("it claims a head of {size} bytes, more than it can hold"))?;
     let mut text = vec![0; size as usize];
     reader.read_exact(&mut text).map_err(|e| e.to_string())?;
-    let Head(raw) = serde_json::from_slice(&text).map_err(|e| format!("its head cannot be read: {e}"))?;
+    let Head(raw, words) = serde_json::from_slice(&text).map_err(|e| format!("its head cannot be read: {e}"))?;
     let mut tensors = HashMap::with_capacity(raw.len());
     for (name, raw) in raw {
         let info = place(&raw, data, length).map_err(|e| format!("tensor `{name}` {e}"))?;
@@ -152,7 +178,7 @@ fn head(reader: &mut impl Read, length: u64) -> Result<HashMap<String, Info>, St
     places.sort_unstable();
     match places.windows(2).find(|two| two[0].0 + two[0].1 > two[1].0) {
         Some(two) => Err(format!("the tensors `{}` and `{}` overlap", two[0].2, two[1].2)),
-        None => Ok(tensors),
+        None => Ok((tensors, words)),
     }
 }
 

@@ -266,7 +266,7 @@ impl SplitMix {
     }
 
     /// A number from 0 up to, not including, 1.
-    fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -67,13 +67,21 @@ impl ChatTemplate {
     }
 
     /// Renders a conversation up to where the assistant speaks.
-    #[cfg(test)]
     pub(crate) fn render(&self, messages: &[ChatMessage]) -> Result<Vec<Piece>, String> {
         self.render_with(messages, &[])
     }
 
-    /// Renders a conversation in which tools may be called.
+    /// Renders a conversation that has ended, or that ends for now.
+    pub(crate) fn render_ended(&self, messages: &[ChatMessage]) -> Result<Vec<Piece>, String> {
+        self.render_up_to(messages, &[], false)
+    }
+
+    /// Renders a conversation in which tools may be called, up to where the assistant speaks.
     pub(crate) fn render_with(&self, messages: &[ChatMessage], tools: &[Tool]) -> Result<Vec<Piece>, String> {
+        self.render_up_to(messages, tools, true)
+    }
+
+    fn render_up_to(&self, messages: &[ChatMessage], tools: &[Tool], answers: bool) -> Result<Vec<Piece>, String> {
         let plain = preamble::plain(messages, tools, self.knows);
         let messages = plain.as_deref().unwrap_or(messages);
         let tools = if self.style.is_some() { tools } else { &[] };
@@ -88,7 +96,7 @@ impl ChatTemplate {
         let context = minijinja::context! {
             messages => values,
             tools => if kept.is_empty() { Value::from(()) } else { kept.into() },
-            add_generation_prompt => true,
+            add_generation_prompt => answers,
             bos_token => self.begin,
             eos_token => self.end,
         };

@@ -153,6 +153,11 @@ impl Vocabulary {
         self.is_ending.get(token as usize).copied().unwrap_or(false)
     }
 
+    /// The token that ends a text, where there is one.
+    pub(crate) fn end(&self) -> Option<u32> {
+        self.end
+    }
+
     /// The control tokens, by name.
     pub(crate) fn control(&self) -> &[(String, u32)] {
         &self.control

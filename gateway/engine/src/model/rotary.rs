@@ -15,6 +15,13 @@ pub(crate) struct Rotary {
 #[derive(Default)]
 pub(crate) struct Turns(Vec<(f32, f32)>);
 
+impl Turns {
+    /// The same turns the other way.
+    pub(crate) fn reversed(&self) -> Self {
+        Self(self.0.iter().map(|(sin, cos)| (-sin, *cos)).collect())
+    }
+}
+
 impl Rotary {
     /// Reckons the speeds.
     pub(crate) fn new(spec: &RotarySpec, source: &mut dyn Source) -> Result<Self, LoadError> {

@@ -1,7 +1,7 @@
 //! Tiny models of every family against what transformers computes for them (`tests/models/make.py`), from both formats,
 //! whole and in pieces; and that each feature of a family is needed for it.
 
-mod golden;
+pub(crate) mod golden;
 
 use super::description::{Activation, Description, RotaryScaling};
 use super::{CausalModel, Compute, Decoder, Logits, ModelFiles, Precision, StepBatch};

@@ -11,7 +11,7 @@ fn file(head: &str, data: usize) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<HashMap<String, Info>, String> {
-    head(&mut &bytes[..], bytes.len() as u64)
+    head(&mut &bytes[..], bytes.len() as u64).map(|(tensors, _)| tensors)
 }
 
 const SOUND: &str = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},

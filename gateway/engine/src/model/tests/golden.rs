@@ -11,20 +11,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 #[derive(Deserialize)]
-pub(super) struct Golden {
-    pub(super) config: Value,
-    pub(super) tensors: BTreeMap<String, Vec<usize>>,
+pub(crate) struct Golden {
+    pub(crate) config: Value,
+    pub(crate) tensors: BTreeMap<String, Vec<usize>>,
     zero_norms: bool,
-    pub(super) tokens: Vec<u32>,
-    pub(super) positions: Vec<usize>,
-    pub(super) top: Vec<usize>,
-    pub(super) scores: Vec<Vec<f32>>,
-    pub(super) gguf: Option<Recipe>,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) positions: Vec<usize>,
+    pub(crate) top: Vec<usize>,
+    pub(crate) scores: Vec<Vec<f32>>,
+    pub(crate) gguf: Option<Recipe>,
 }
 
 /// What a GGUF file of the model has.
 #[derive(Deserialize)]
-pub(super) struct Recipe {
+pub(crate) struct Recipe {
     entries: BTreeMap<String, Value>,
     tensors: BTreeMap<String, Made>,
 }
@@ -39,7 +39,7 @@ struct Made {
 }
 
 impl Golden {
-    pub(super) fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(format!("{name}.json"));
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
@@ -49,7 +49,7 @@ impl Golden {
     }
 
     /// Writes a folder; its tensors are dealt out to so many files.
-    pub(super) fn write_folder(&self, folder: &Path, kept: As, files: usize) {
+    pub(crate) fn write_folder(&self, folder: &Path, kept: As, files: usize) {
         std::fs::write(folder.join("config.json"), self.config.to_string()).unwrap();
         let mut index = serde_json::Map::new();
         for file in 0..files {
@@ -70,7 +70,7 @@ impl Golden {
     }
 
     /// Writes a GGUF file with matrices of this type.
-    pub(super) fn write_gguf(&self, path: &Path, matrices: GgmlDType) {
+    pub(crate) fn write_gguf(&self, path: &Path, matrices: GgmlDType) {
         let recipe = self.gguf.as_ref().unwrap();
         let entries: Vec<(String, Entry)> = recipe.entries.iter().map(|(k, v)| (k.clone(), entry(v))).collect();
         let entries: Vec<(&str, &Entry)> = entries.iter().map(|(k, v)| (k.as_str(), v)).collect();
