@@ -39,7 +39,7 @@ pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
 pub use hedge::{HedgeAfter, HedgeSpec};
 pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
-pub use model::{AdapterSource, ModelSpec, Source, SourceUri};
+pub use model::{AdapterSource, ModelSpec, Precision, Source, SourceUri};
 pub use monitor::{
     AlarmSpec, FieldFrom, FieldKind, FieldSpec, MonitorAction, MonitorSpec, ReferenceSpec, RolesSpec, Watched,
     WindowSpec,

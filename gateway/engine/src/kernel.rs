@@ -27,6 +27,9 @@ pub(crate) const PAGE: usize = 32;
 /// Partial sums of a row function, whatever the registers' width.
 pub(crate) const SUMS: usize = 8;
 
+/// Values whose largest is found at once.
+pub(crate) const PART: usize = 64;
+
 /// The sums of one tile: `[token][row]`.
 pub(crate) type Tile = [[f32; LANES]; TILE];
 
@@ -201,7 +204,23 @@ impl Isa {
     /// `ln Σ exp(x)`.
     pub(crate) fn log_sum_exp(self, x: &[f32]) -> f32 {
         let top = self.max(x);
-        top + dispatch!(but 512: self, sum_exp(x, top)).ln()
+        top + self.sum_exp(x, top, 1.0).ln()
+    }
+
+    /// `Σ exp((x - top) heat)`.
+    pub(crate) fn sum_exp(self, x: &[f32], top: f32, heat: f32) -> f32 {
+        dispatch!(self, sum_exp(x, top, heat))
+    }
+
+    /// What `sum_exp` sums, of one value.
+    pub(crate) fn exp_of(x: f32, top: f32, heat: f32) -> f32 {
+        portable::exp((x - top) * heat)
+    }
+
+    /// The largest of each `PART` of the values.
+    pub(crate) fn peaks(self, x: &[f32], out: &mut Vec<f32>) {
+        out.resize(x.len().div_ceil(PART), 0.0);
+        dispatch!(self, peaks(x, out));
     }
 
     /// The largest value.
@@ -210,6 +229,7 @@ impl Isa {
     }
 
     /// The first index of the largest value.
+    #[cfg(test)]
     pub(crate) fn argmax(self, x: &[f32]) -> usize {
         let top = self.max(x);
         x.iter().position(|&v| v == top).unwrap_or(0)

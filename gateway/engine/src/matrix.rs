@@ -105,6 +105,11 @@ impl Matrix {
         }
     }
 
+    /// Whether its weights have fewer than eight bits each.
+    pub(crate) fn is_coarse(&self) -> bool {
+        matches!(self.weights, Weights::Packed(Format::Q40 | Format::Q41 | Format::Q4K | Format::Q6K, _))
+    }
+
     /// Outputs.
     pub(crate) fn rows(&self) -> usize {
         self.rows

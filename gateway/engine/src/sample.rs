@@ -2,7 +2,7 @@
 //! numbers, made from the seed and the answer's index.
 
 use crate::constrain::allows;
-use crate::kernel::Isa;
+use crate::kernel::{Isa, PART};
 use crate::request::Sampling;
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotFinite;
 
-/// Tokens that are looked at together for one that is likely enough.
-const LOOKED_AT: usize = 64;
-/// Of scores whose largest is 1: those are looked at first, and sixteen times smaller ones as long as too few are found.
+/// Of weights whose largest is 1: those are looked at first, and sixteen times smaller ones as long as too few are found.
 const FIRST_FLOOR: f32 = 1.0 / 16.0;
 /// Below this, all are looked at.
 const LAST_FLOOR: f32 = 1e-7;
+/// Tokens that are passed over together where one of all is drawn.
+const PASSED: usize = 512;
 
 /// Chooses the tokens of one answer.
 pub(crate) struct Sampler {
@@ -23,10 +23,29 @@ pub(crate) struct Sampler {
     options: Sampling,
     seen: HashMap<u32, u32>,
     numbers: SplitMix,
+    /// The model's scores, where something changes them.
     scores: Vec<f32>,
-    /// The largest score of each `LOOKED_AT`.
+    /// The largest score of each part.
     peaks: Vec<f32>,
-    order: Vec<u32>,
+    sums: Vec<f32>,
+    likeliest: Vec<Candidate>,
+}
+
+/// A token that may be drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    token: u32,
+    score: f32,
+    /// How likely it is, the likeliest of all being 1.
+    weight: f32,
+}
+
+/// The scores that a token is drawn by.
+#[derive(Clone, Copy)]
+struct Scores<'a> {
+    all: &'a [f32],
+    top: f32,
+    heat: f32,
 }
 
 impl Sampler {
@@ -35,45 +54,51 @@ impl Sampler {
         let mut numbers = SplitMix(seed);
         let start = numbers.next() ^ (index as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93);
         let numbers = SplitMix(start);
-        let (scores, peaks, order) = Default::default();
-        Self { isa, options, seen: HashMap::new(), numbers, scores, peaks, order }
+        let (scores, peaks, sums, likeliest) = Default::default();
+        Self { isa, options, seen: HashMap::new(), numbers, scores, peaks, sums, likeliest }
     }
 
     /// The next token: one of those whose bit is set in `allowed`, where that is given.
     pub(crate) fn next(&mut self, logits: &[f32], allowed: Option<&[u32]>) -> Result<u32, NotFinite> {
-        let top = self.isa.max(logits);
-        if !top.is_finite() {
-            return Err(NotFinite);
-        }
+        let mut top = self.top_of(logits)?;
         if let Some(only) = allowed.and_then(only) {
             self.count(only);
             return Ok(only);
         }
-        let changed = !self.options.logit_bias.is_empty() || self.has_penalties() || allowed.is_some();
-        if self.options.temperature == 0.0 && !changed {
-            let token = self.isa.argmax(logits) as u32;
-            self.count(token);
-            return Ok(token);
+        let mut scores = std::mem::take(&mut self.scores);
+        let is_changed = !self.options.logit_bias.is_empty() || self.has_penalties() || allowed.is_some();
+        if is_changed {
+            scores.clear();
+            scores.extend_from_slice(logits);
+            self.adjust(&mut scores, allowed);
+            // All that is allowed may have a score of minus infinity.
+            top = self.top_of(&scores)?;
         }
-        let heat = if self.options.temperature == 0.0 { 1.0 } else { 1.0 / self.options.temperature.max(1e-4) };
-        self.scores.clear();
-        if changed {
-            self.scores.extend_from_slice(logits);
-            self.adjust();
-            self.scores.iter_mut().for_each(|score| *score *= heat);
-        } else {
-            self.scores.extend(logits.iter().map(|score| score * heat));
-        }
-        if let Some(allowed) = allowed {
-            mask(&mut self.scores, allowed);
-        }
-        let token = if self.options.temperature == 0.0 { self.isa.argmax(&self.scores) as u32 } else { self.draw()? };
+        let all = if is_changed { &scores } else { logits };
+        let token = match self.options.temperature {
+            0.0 => self.first_of(all, top),
+            temperature => self.draw(Scores { all, top, heat: 1.0 / temperature.max(1e-4) })?,
+        };
+        self.scores = scores;
         if allowed.is_some_and(|allowed| !allows(allowed, token)) {
-            // All that is allowed has a score of minus infinity.
             return Err(NotFinite);
         }
         self.count(token);
         Ok(token)
+    }
+
+    /// The largest score, with that of each part.
+    fn top_of(&mut self, scores: &[f32]) -> Result<f32, NotFinite> {
+        self.isa.peaks(scores, &mut self.peaks);
+        let top = self.isa.max(&self.peaks);
+        if top.is_finite() { Ok(top) } else { Err(NotFinite) }
+    }
+
+    /// The first token with this score, the largest.
+    fn first_of(&self, scores: &[f32], top: f32) -> u32 {
+        let part = self.peaks.iter().position(|peak| *peak == top).unwrap_or_default() * PART;
+        let within = scores[part..].iter().position(|score| *score == top);
+        (part + within.unwrap_or_default()) as u32
     }
 
     fn has_penalties(&self) -> bool {
@@ -86,101 +111,125 @@ impl Sampler {
         }
     }
 
-    fn adjust(&mut self) {
+    fn adjust(&self, scores: &mut [f32], allowed: Option<&[u32]>) {
         for (token, bias) in &self.options.logit_bias {
-            self.scores[*token as usize] += bias;
+            scores[*token as usize] += bias;
         }
         for (token, count) in &self.seen {
             let penalty = self.options.presence_penalty + self.options.frequency_penalty * *count as f32;
-            self.scores[*token as usize] -= penalty;
+            scores[*token as usize] -= penalty;
+        }
+        if let Some(allowed) = allowed {
+            mask(scores, allowed);
         }
     }
 
-    fn draw(&mut self) -> Result<u32, NotFinite> {
-        let total = self.isa.exp_sum(&mut self.scores);
+    fn draw(&mut self, scores: Scores<'_>) -> Result<u32, NotFinite> {
+        let Sampling { top_p, top_k, min_p, .. } = self.options;
+        let uniform = self.numbers.unit();
+        if top_p >= 1.0 && top_k == 0 && min_p <= 0.0 {
+            return self.draw_of_all(scores, uniform);
+        }
+        let total = if top_k == 0 && top_p < 1.0 { self.isa.sum_exp(scores.all, scores.top, scores.heat) } else { 0.0 };
         if !total.is_finite() {
             return Err(NotFinite);
         }
-        let uniform = self.numbers.unit();
-        let all = self.options.top_p >= 1.0 && self.options.top_k == 0 && self.options.min_p <= 0.0;
-        if all {
-            return Ok(pick(self.scores.iter().copied().zip(0..), total, uniform));
-        }
-        let kept = self.keep(total);
-        let order = &self.order[..kept];
-        let sum = order.iter().map(|t| self.scores[*t as usize]).sum();
-        Ok(pick(order.iter().map(|t| (self.scores[*t as usize], *t)), sum, uniform))
+        let kept = self.keep(scores, total);
+        let kept = &self.likeliest[..kept];
+        let sum = f64::from(kept.iter().map(|one| one.weight).sum::<f32>());
+        Ok(pick(kept.iter().map(|one| (one.weight, one.token)), sum * uniform))
     }
 
-    /// Puts the tokens that may be drawn, likeliest first, at the front of `order`; says how many they are.
-    fn keep(&mut self, total: f32) -> usize {
-        let Sampling { top_k, top_p, min_p, .. } = self.options;
-        self.peaks.clear();
-        self.peaks.extend(self.scores.chunks(LOOKED_AT).map(|part| self.isa.max(part)));
-        if top_k == 0 && top_p >= 1.0 {
-            // The likeliest weighs exp(0) = 1, so `min_p` is a plain floor.
-            self.gather(min_p);
-            return self.order.len();
+    /// Draws one of all: the sums of whole parts say in which part it is.
+    fn draw_of_all(&mut self, scores: Scores<'_>, uniform: f64) -> Result<u32, NotFinite> {
+        let Scores { all, top, heat } = scores;
+        self.sums.clear();
+        self.sums.extend(all.chunks(PASSED).map(|part| self.isa.sum_exp(part, top, heat)));
+        let total: f64 = self.sums.iter().map(|sum| f64::from(*sum)).sum();
+        if !total.is_finite() {
+            return Err(NotFinite);
         }
+        let (mut target, mut first) = (total * uniform, 0);
+        for (part, sum) in self.sums.iter().enumerate().filter(|(_, sum)| **sum > 0.0) {
+            first = part * PASSED;
+            if f64::from(*sum) > target {
+                break;
+            }
+            target -= f64::from(*sum);
+        }
+        let part = all[first..].iter().take(PASSED).map(|score| Isa::exp_of(*score, top, heat));
+        Ok(pick(part.zip(first as u32..), target))
+    }
+
+    /// Puts the tokens that may be drawn, likeliest first, at the front of `likeliest`; says how many they are.
+    fn keep(&mut self, scores: Scores<'_>, total: f32) -> usize {
+        let Sampling { top_k, top_p, min_p, .. } = self.options;
         // Most tokens are so unlikely that they are never drawn: they are not even sorted.
-        let mut floor = FIRST_FLOOR;
+        let mut floor = if top_k == 0 && top_p >= 1.0 { min_p } else { FIRST_FLOOR };
         loop {
-            self.gather(floor);
+            self.gather(scores, floor);
             if let Some(kept) = self.cut(total, floor <= 0.0) {
-                return self.order[..kept].partition_point(|t| self.scores[*t as usize] >= min_p).max(1);
+                return self.likeliest[..kept].partition_point(|one| one.weight >= min_p).max(1);
             }
             floor = if floor > LAST_FLOOR { floor / 16.0 } else { 0.0 };
         }
     }
 
-    /// Fills `order` with the tokens that weigh so much or more.
-    fn gather(&mut self, floor: f32) {
-        self.order.clear();
-        let parts = (0u32..).step_by(LOOKED_AT).zip(self.scores.chunks(LOOKED_AT)).zip(&self.peaks);
-        for ((first, part), _) in parts.filter(|(_, peak)| **peak >= floor) {
-            self.order.extend((first..).zip(part).filter(|(_, score)| **score >= floor).map(|(token, _)| token));
+    /// Fills `likeliest` with the tokens that weigh about so much or more.
+    fn gather(&mut self, Scores { all, top, heat }: Scores<'_>, floor: f32) {
+        // A little lower, as a weight is rounded.
+        let least = if floor > 0.0 { top + (floor.ln() - 1e-3) / heat } else { f32::MIN };
+        self.likeliest.clear();
+        for (part, _) in self.peaks.iter().enumerate().filter(|(_, peak)| **peak >= least) {
+            let first = part * PART;
+            for (score, token) in
+                all[first..].iter().take(PART).zip(first as u32..).filter(|(score, _)| **score >= least)
+            {
+                self.likeliest.push(Candidate { token, score: *score, weight: Isa::exp_of(*score, top, heat) });
+            }
         }
     }
 
-    /// How many of those in `order` may be drawn by `top_k` and `top_p`, and sorts so many to its front; nothing where
+    /// How many of the `likeliest` may be drawn by `top_k` and `top_p`, and sorts so many to the front; nothing where
     /// others than those might, unless these are all.
     fn cut(&mut self, total: f32, are_all: bool) -> Option<usize> {
-        let Sampling { top_k, top_p, .. } = self.options;
-        let (scores, order) = (&self.scores, &mut self.order);
-        let mass = |order: &[u32]| order.iter().map(|t| scores[*t as usize]).sum::<f32>();
+        let Sampling { top_k, top_p, min_p, .. } = self.options;
+        let found = &mut self.likeliest;
+        let mass = |some: &[Candidate]| some.iter().map(|one| one.weight).sum::<f32>();
         if top_k != 0 {
-            if order.len() < top_k && !are_all {
+            if found.len() < top_k && !are_all {
                 return None;
             }
-            let limit = top_k.min(order.len());
-            sort_front(scores, order, limit);
-            let base = mass(&order[..limit]);
-            return Some(if top_p < 1.0 {
-                reach(scores, &order[..limit], top_p * base).unwrap_or(limit)
-            } else {
-                limit
-            });
+            let limit = top_k.min(found.len());
+            sort_front(found, limit);
+            let base = mass(&found[..limit]);
+            return Some(if top_p < 1.0 { reach(&found[..limit], top_p * base).unwrap_or(limit) } else { limit });
         }
-        if !are_all && mass(order) < top_p * total {
+        if top_p >= 1.0 {
+            let all = found.len();
+            sort_front(found, all);
+            return Some(found.partition_point(|one| one.weight >= min_p));
+        }
+        if !are_all && mass(found) < top_p * total {
             return None;
         }
-        let mut sorted = 128.min(order.len());
+        let mut sorted = 128.min(found.len());
         loop {
-            sort_front(scores, order, sorted);
-            match reach(scores, &order[..sorted], top_p * total) {
-                None if sorted < order.len() => sorted = (sorted * 8).min(order.len()),
+            sort_front(found, sorted);
+            match reach(&found[..sorted], top_p * total) {
+                None if sorted < found.len() => sorted = (sorted * 8).min(found.len()),
                 None if !are_all => return None,
-                found => return Some(found.unwrap_or(sorted)),
+                reached => return Some(reached.unwrap_or(sorted)),
             }
         }
     }
 }
 
 /// How many of these weigh so much together.
-fn reach(scores: &[f32], order: &[u32], weight: f32) -> Option<usize> {
+fn reach(some: &[Candidate], weight: f32) -> Option<usize> {
     let mut mass = 0.0;
-    let last = order.iter().position(|t| {
-        mass += scores[*t as usize];
+    let last = some.iter().position(|one| {
+        mass += one.weight;
         mass >= weight
     });
     last.map(|last| last + 1)
@@ -212,17 +261,16 @@ fn mask(scores: &mut [f32], allowed: &[u32]) {
 }
 
 /// Sorts the `count` likeliest to the front; equal ones by number.
-fn sort_front(scores: &[f32], order: &mut [u32], count: usize) {
-    let likelier = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-    if count < order.len() {
-        order.select_nth_unstable_by(count, likelier);
+fn sort_front(found: &mut [Candidate], count: usize) {
+    let likelier = |a: &Candidate, b: &Candidate| b.score.total_cmp(&a.score).then(a.token.cmp(&b.token));
+    if count < found.len() {
+        found.select_nth_unstable_by(count, likelier);
     }
-    order[..count].sort_unstable_by(likelier);
+    found[..count].sort_unstable_by(likelier);
 }
 
-/// The token at which the running sum passes `uniform` of the whole.
-fn pick(weights: impl Iterator<Item = (f32, u32)>, sum: f32, uniform: f64) -> u32 {
-    let target = uniform * f64::from(sum);
+/// The token at which the running sum passes `target`.
+fn pick(weights: impl Iterator<Item = (f32, u32)>, target: f64) -> u32 {
     let (mut mass, mut last) = (0.0f64, 0);
     for (weight, token) in weights.filter(|(w, _)| *w > 0.0) {
         mass += f64::from(weight);

@@ -27,6 +27,8 @@ pub(crate) struct BaseShape {
     pub(crate) paired: Option<usize>,
     /// Whether adapters know query, key and value as one product, and gate and up as one.
     pub(crate) fused: bool,
+    /// Whether its products are kept in fewer than eight bits a weight, so that an adapter in eight is fine beside them.
+    pub(crate) is_coarse: bool,
 }
 
 impl BaseShape {

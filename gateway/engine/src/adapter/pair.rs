@@ -27,12 +27,12 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Packs `a` (`rank` rows) and `b` (`rank` columns): in eight bits, which are read from memory twice as fast, where
-    /// that changes neither by more than 1.5 %, else in half precision.
-    pub(crate) fn new(rank: usize, a: &[f32], b: &[f32], scale: f32) -> Self {
+    /// Packs `a` (`rank` rows) and `b` (`rank` columns), no coarser than `least`: in eight bits, which are read from memory
+    /// twice as fast, where that changes neither by more than 1.5 %, else in half precision.
+    pub(crate) fn new(rank: usize, (a, b): (&[f32], &[f32]), scale: f32, least: Precision) -> Self {
         let columns: Vec<f32> = (0..rank).flat_map(|r| b.iter().skip(r).step_by(rank)).copied().collect();
-        let (eight_a, eight_b) = (Factor::eight(a, rank), Factor::eight(&columns, rank));
-        match (eight_a, eight_b) {
+        let eight = |of: &[f32]| if least == Precision::Eight { Factor::eight(of, rank) } else { None };
+        match (eight(a), eight(&columns)) {
             (Some(a), Some(b)) => Self::packed(&a, &b, Precision::Eight, scale),
             _ => Self::packed(&Factor::half(a, rank), &Factor::half(&columns, rank), Precision::Half, scale),
         }
@@ -150,9 +150,9 @@ mod tests {
     use super::*;
 
     /// How far a pair is from plain arithmetic, of the largest that its difference could be.
-    fn off(rank: usize, a: &[f32], b: &[f32], kept: Precision) -> f64 {
+    fn off(rank: usize, (a, b): (&[f32], &[f32]), least: Precision, kept: Precision) -> f64 {
         let x: Vec<f32> = (0..a.len() / rank).map(|i| (i as f32 * 0.7).sin()).collect();
-        let pair = Pair::new(rank, a, b, 2.5);
+        let pair = Pair::new(rank, (a, b), 2.5, least);
         assert_eq!((pair.kept, pair.rank()), (kept, rank));
         let mut out = vec![0.0; b.len() / rank];
         pair.apply(Isa::detect(), &[&x], &mut out, &[0]);
@@ -175,8 +175,10 @@ mod tests {
         let (rank, rows, cols) = (3, 37, 20);
         for size in [1.0f32, 1e-7, 1e5] {
             let (a, b) = (wave(rank * cols, 0.37, size), wave(rows * rank, 0.11, 1e-6));
-            let off = off(rank, &a, &b, Precision::Eight);
-            assert!(off < 0.005, "size {size}: {off}");
+            for (least, most) in [(Precision::Eight, 0.005), (Precision::Half, 0.0003)] {
+                let off = off(rank, (&a, &b), least, least);
+                assert!(off < most, "size {size}: {off}");
+            }
         }
         assert_eq!(lift(&[0.0, -0.0]), 1.0);
         assert_eq!((lift(&[-3.0, 1.0]), lift(&[0.25])), (0.5, 4.0));
@@ -188,7 +190,7 @@ mod tests {
         for size in [1.0f32, 1e-7, 1e5] {
             let (mut a, b) = (wave(rank * cols, 0.37, size), wave(rows * rank, 0.11, 1e-6));
             a[3] *= 100.0;
-            let off = off(rank, &a, &b, Precision::Half);
+            let off = off(rank, (&a, &b), Precision::Eight, Precision::Half);
             assert!(off < 0.0003, "size {size}: {off}");
         }
     }

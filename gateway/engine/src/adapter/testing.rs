@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(crate) fn base() -> BaseShape {
     let size = |rows, cols| Size { rows, cols };
     let layer = [size(32, 32), size(16, 32), size(16, 32), size(32, 32), size(64, 32), size(64, 32), size(32, 64)];
-    BaseShape { layers: vec![layer; 2], paired: Some(8), fused: false }
+    BaseShape { layers: vec![layer; 2], paired: Some(8), fused: false, is_coarse: false }
 }
 
 /// An adapter that can be spoilt.

@@ -4,6 +4,7 @@ use super::base::{BaseShape, PROJECTIONS};
 use super::fault::AdapterFault;
 use super::pair::Pair;
 use super::peft::Config;
+use crate::kernel::lora::Precision;
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
@@ -144,6 +145,7 @@ fn module(
     let a = plain(factors.a.as_ref(), path, "lora_A", (rank, cols))?;
     let b = plain(factors.b.as_ref(), path, "lora_B", (rows, rank))?;
     let scale = config.scale(path);
+    let least = if base.is_coarse { Precision::Eight } else { Precision::Half };
     let mut first = 0;
     let mut pairs = Vec::with_capacity(slots.len());
     for (slot, size) in slots.iter().zip(sizes) {
@@ -152,7 +154,7 @@ fn module(
             own[base.row(*slot, row) * rank..][..rank].copy_from_slice(from);
         }
         first += size.rows;
-        pairs.push((*slot, Pair::new(rank, &a, &own, scale)));
+        pairs.push((*slot, Pair::new(rank, (&a, &own), scale, least)));
     }
     Ok(pairs)
 }

@@ -82,7 +82,7 @@ impl Base {
     pub(super) fn sizes(&self) -> BaseShape {
         let size = |product: &Product| Size { rows: product.weight.rows(), cols: product.weight.cols() };
         let layers = self.layers.iter().map(|layer| layer.products.each_ref().map(size)).collect();
-        BaseShape { layers, paired: None, fused: false }
+        BaseShape { layers, paired: None, fused: false, is_coarse: false }
     }
 
     /// From states to the scores of words.

@@ -8,7 +8,7 @@ mod product;
 pub(super) use product::{product, quantize};
 
 use super::portable::{self, EXP_HIGH, EXP_LOW, EXP_POLY, LN2_HIGH, LN2_LOW, LOG2_E, fold_lanes};
-use super::{PAGE, SUMS};
+use super::{PAGE, PART, SUMS};
 use core::arch::x86_64::{
     __m256, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps,
     _mm256_castsi256_ps, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps, _mm256_fmadd_ps,
@@ -253,19 +253,26 @@ pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn sum_exp(x: &[f32], top: f32) -> f32 {
-    let shift = _mm256_set1_ps(top);
+pub(super) fn sum_exp(x: &[f32], top: f32, heat: f32) -> f32 {
+    let (shift, heats) = (_mm256_set1_ps(top), _mm256_set1_ps(heat));
     let mut acc = _mm256_setzero_ps();
     let wide = x.chunks_exact(SUMS);
     let rest = wide.remainder();
     for x in wide {
-        acc = _mm256_add_ps(acc, exp(_mm256_sub_ps(load(x), shift)));
+        acc = _mm256_add_ps(acc, exp(_mm256_mul_ps(_mm256_sub_ps(load(x), shift), heats)));
     }
     let mut acc = lanes(acc);
     for (l, x) in acc.iter_mut().zip(rest) {
-        *l += portable::exp(*x - top);
+        *l += portable::exp((*x - top) * heat);
     }
     fold_lanes(&acc)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn peaks(x: &[f32], out: &mut [f32]) {
+    for (x, out) in x.chunks(PART).zip(out) {
+        *out = max(x);
+    }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -8,14 +8,14 @@ mod product;
 pub(super) use product::{product, quantize};
 
 use super::portable::{self, EXP_HIGH, EXP_LOW, EXP_POLY, LN2_HIGH, LN2_LOW, LOG2_E, fold_lanes};
-use super::{LANES, PAGE, SUMS, avx2};
+use super::{LANES, PAGE, PART, SUMS, avx2};
 use core::arch::x86_64::{
     __m256, __m512, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256, _mm256_setzero_ps, _mm256_storeu_ps,
     _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_pd, _mm512_castps512_ps256,
     _mm512_castsi512_ps, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_cvtps_ph, _mm512_div_ps, _mm512_extractf64x4_pd,
     _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_sub_ps,
+    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// Round to nearest, ties to even, without raising.
@@ -121,6 +121,42 @@ pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
         }
     }
     fold_lanes(&lanes)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+pub(super) fn sum_exp(x: &[f32], top: f32, heat: f32) -> f32 {
+    let mut acc = _mm256_setzero_ps();
+    let wide = x.chunks_exact(LANES);
+    let rest = wide.remainder();
+    for x in wide {
+        let x = _mm512_mul_ps(_mm512_sub_ps(load(x), _mm512_set1_ps(top)), _mm512_set1_ps(heat));
+        for e in split(exp(x)) {
+            acc = _mm256_add_ps(acc, e);
+        }
+    }
+    let mut lanes = [0.0f32; SUMS];
+    // SAFETY: `lanes` holds 32 bytes.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), acc) };
+    for x in rest.chunks(SUMS) {
+        for (l, x) in lanes.iter_mut().zip(x) {
+            *l += portable::exp((*x - top) * heat);
+        }
+    }
+    fold_lanes(&lanes)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+pub(super) fn peaks(x: &[f32], out: &mut [f32]) {
+    for (x, out) in x.chunks(PART).zip(out) {
+        let mut top = _mm512_set1_ps(f32::NEG_INFINITY);
+        let wide = x.chunks_exact(LANES);
+        let rest = wide.remainder();
+        for x in wide {
+            // The second operand wins where one is not a number, as in the twin.
+            top = _mm512_max_ps(load(x), top);
+        }
+        *out = _mm512_reduce_max_ps(top).max(portable::max(rest));
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]

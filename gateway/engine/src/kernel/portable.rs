@@ -2,7 +2,7 @@
 //! kept in eight lanes and fused multiply-adds are used in the same places as there.
 
 use super::format::{HALVES, NIBBLES, Q4K_PART, Q6K_PART};
-use super::{BLOCK, Format, LANES, PAGE, QuantRow, QuantTile, SUMS, Tile, byte_at, pair_at};
+use super::{BLOCK, Format, LANES, PAGE, PART, QuantRow, QuantTile, SUMS, Tile, byte_at, pair_at};
 use half::f16;
 
 pub(super) const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -233,14 +233,20 @@ pub(super) fn exp_sum(x: &mut [f32], top: f32) -> f32 {
     fold_lanes(&lanes)
 }
 
-pub(super) fn sum_exp(x: &[f32], top: f32) -> f32 {
+pub(super) fn sum_exp(x: &[f32], top: f32, heat: f32) -> f32 {
     let mut lanes = [0.0f32; SUMS];
     for x in x.chunks(SUMS) {
         for (l, x) in lanes.iter_mut().zip(x) {
-            *l += exp(*x - top);
+            *l += exp((*x - top) * heat);
         }
     }
     fold_lanes(&lanes)
+}
+
+pub(super) fn peaks(x: &[f32], out: &mut [f32]) {
+    for (x, out) in x.chunks(PART).zip(out) {
+        *out = max(x);
+    }
 }
 
 pub(super) fn max(x: &[f32]) -> f32 {

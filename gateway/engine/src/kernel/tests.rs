@@ -107,6 +107,11 @@ proptest! {
             prop_assert_eq!(slow.max(&x).to_bits(), fast.max(&x).to_bits());
             prop_assert_eq!(slow.argmax(&x), fast.argmax(&x));
             prop_assert_eq!(slow.log_sum_exp(&x).to_bits(), fast.log_sum_exp(&x).to_bits());
+            prop_assert_eq!(slow.sum_exp(&x, 1.5, 0.7).to_bits(), fast.sum_exp(&x, 1.5, 0.7).to_bits());
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            slow.peaks(&x, &mut a);
+            fast.peaks(&x, &mut b);
+            prop_assert_eq!(a, b);
             let (mut a, mut b) = (x.clone(), x.clone());
             slow.silu_mul(&mut a, &y);
             fast.silu_mul(&mut b, &y);

@@ -48,6 +48,11 @@ impl Projection {
         self.matrix.cols()
     }
 
+    /// Whether its weights have fewer than eight bits each.
+    pub(crate) fn is_coarse(&self) -> bool {
+        self.matrix.is_coarse()
+    }
+
     /// Its weights, to be moved.
     pub(crate) fn matrix(&mut self) -> &mut Matrix {
         &mut self.matrix

@@ -76,22 +76,36 @@ fn what_is_kept_is_that_of_sorting_all() {
         .flat_map(|(scale, cut)| [0.0, 0.001, 0.3].map(|min_p| (scale, cut, min_p)))
     {
         let mut sampler = sampler(Sampling { top_k, top_p, min_p, ..Sampling::default() }, 1, 0);
-        sampler.scores = wave(5003).iter().map(|v| v * scale).collect();
-        let total = sampler.isa.exp_sum(&mut sampler.scores);
-        let kept = sampler.keep(total);
-        let weight = |t: &u32| sampler.scores[*t as usize];
-        let mut all: Vec<u32> = (0..5003).collect();
-        all.sort_by(|a, b| weight(b).total_cmp(&weight(a)).then(a.cmp(b)));
-        let base = if top_k == 0 { total } else { all.iter().take(top_k).map(weight).sum() };
-        all.truncate(if top_k == 0 { all.len() } else { top_k });
+        let all: Vec<f32> = wave(5003);
+        let scores = Scores { all: &all, top: sampler.top_of(&all).unwrap(), heat: scale };
+        let total = sampler.isa.sum_exp(&all, scores.top, scale);
+        let kept = sampler.keep(scores, total);
+        let weight = |t: &u32| Isa::exp_of(all[*t as usize], scores.top, scale);
+        let mut sorted: Vec<u32> = (0..5003).collect();
+        sorted.sort_by(|a, b| all[*b as usize].total_cmp(&all[*a as usize]).then(a.cmp(b)));
+        let base = if top_k == 0 { total } else { sorted.iter().take(top_k).map(weight).sum() };
+        sorted.truncate(if top_k == 0 { sorted.len() } else { top_k });
         let mut mass = 0.0;
-        let reached = all.iter().position(|t| {
+        let reached = sorted.iter().position(|t| {
             mass += weight(t);
             top_p < 1.0 && mass >= top_p * base
         });
-        all.truncate(reached.map_or(all.len(), |last| last + 1));
-        all.truncate(all.iter().filter(|t| weight(t) >= min_p).count().max(1));
-        assert_eq!(sampler.order[..kept], all, "{scale} {top_k} {top_p} {min_p}");
+        sorted.truncate(reached.map_or(sorted.len(), |last| last + 1));
+        sorted.truncate(sorted.iter().filter(|t| weight(t) >= min_p).count().max(1));
+        let tokens: Vec<u32> = sampler.likeliest[..kept].iter().map(|one| one.token).collect();
+        assert_eq!(tokens, sorted, "{scale} {top_k} {top_p} {min_p}");
+    }
+}
+
+#[test]
+fn one_of_all_is_drawn_as_often_as_it_is_likely_wherever_it_stands() {
+    let mut logits = vec![-30.0; 3 * PASSED + 17];
+    let likely = [(0, 0.1f32), (PASSED - 1, 0.2), (PASSED, 0.3), (3 * PASSED + 16, 0.4)];
+    likely.iter().for_each(|(at, p)| logits[*at] = p.ln());
+    let tokens = drawn(&Sampling::default(), &logits, 20_000);
+    for (token, p) in likely {
+        let share = tokens.iter().filter(|t| **t as usize == token).count() as f32 / 20_000.0;
+        assert!((share - p).abs() < 0.015, "{token}: {share}");
     }
 }
 
