@@ -40,6 +40,7 @@ mod explain;
 mod feedback;
 #[cfg(test)]
 mod filters;
+mod finetune;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]

@@ -23,6 +23,9 @@ const ROWS: [(&str, &str); 8] = [
     ("Where do penguins live?", "penguins live in the south."),
 ];
 
+/// What the code itself, and what is left of reading the tokenizer, may take.
+const REST: usize = 32 << 20;
+
 /// The file of the small model, in the folder or one below.
 fn smollm2() -> PathBuf {
     let folder = PathBuf::from(std::env::var_os("TIDEGATE_TEST_MODELS").unwrap());
@@ -113,7 +116,11 @@ fn a_style_is_learnt_and_spoken_within_the_memory_that_was_reckoned() {
         mb(room.factors),
         mb(held - before),
     );
-    assert!(peak - before <= room.total(), "{} bytes for {}", peak - before, room.total());
+    // Of the factors all but their gradients is there when the steps begin.
+    let during = room.activations + room.expanded + room.factors / 4;
+    assert!(peak - held <= during, "{} bytes for {during}", peak - held);
+    let resident = room.weights + room.factors / 4 * 3 + REST;
+    assert!(held - before <= resident, "{} bytes for {resident}", held - before);
     let (first, last) = (tuned.losses[0], tuned.losses[15]);
     println!("figure: loss {first:.3} at first, {last:.3} after 16 steps of 4 rows");
     assert!(last < first / 2.0, "{:?}", tuned.losses);
