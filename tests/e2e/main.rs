@@ -40,6 +40,7 @@ mod explain;
 mod feedback;
 #[cfg(test)]
 mod filters;
+#[cfg(test)]
 mod finetune;
 #[cfg(test)]
 mod governance;

@@ -93,7 +93,7 @@ pub fn finetune(
             told = tell(&TuneEvent::Loading { done, total });
         }
     })?;
-    let (of_base, of_data) = (digest(&base_files(options)?)?, digest(&[options.data.clone()])?);
+    let (of_base, of_data) = (digest(&base_files(options)?)?, digest(std::slice::from_ref(&options.data))?);
     let run = json!({
         "base": {"name": options.base_name, "sha256": of_base},
         "data": {"sha256": of_data, "rows": lessons.rows.len(), "cut": lessons.cut},
