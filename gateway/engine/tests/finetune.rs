@@ -106,7 +106,7 @@ fn a_style_is_learnt_and_spoken_within_the_memory_that_was_reckoned() {
     let (peak, (held, room)) = (status("VmHWM:"), begun.unwrap());
     let mb = |bytes: usize| bytes / 1_000_000;
     println!(
-        "figure: SmolLM2-135M (Q4_1), rank 8 on all products: peak {} MB above the {} MB of an empty process, where {} MB were reckoned ({} weights, {} activations, {} one expanded weight, {} factors); {} MB when the steps began",
+        "figure: SmolLM2-135M (Q4_1), rank 8 on all products: peak {} MB above the {} MB of an empty process, where {} MB were reckoned ({} weights, {} activations, {} one expanded layer, {} factors); {} MB when the steps began",
         mb(peak - before),
         mb(before),
         mb(room.total()),
