@@ -9,6 +9,8 @@ mod check;
 mod events;
 mod experiment;
 mod explain;
+#[cfg(feature = "engine")]
+mod finetune;
 mod key;
 mod model;
 mod models;
@@ -36,6 +38,8 @@ Examples:
   tidegate serve                                    serve configs/quickstart.yaml
   tidegate serve --config configs/production        serve the files of a folder
   tidegate check configs/production                 list every fault of a configuration
+  tidegate finetune --base smollm2 --data train.jsonl --out adapter/
+                                                    train an adapter of a local model
   tidegate chat smollm2                             talk to a route of the running gateway
   tidegate key new --principal ann --tenant web     make a key and print it once
   tidegate events tail --follow                     watch calls as they end
@@ -80,6 +84,9 @@ enum Command {
     /// Quantise the matrices of a GGUF file into another file
     #[cfg(feature = "engine")]
     Quantize(quantize::Quantize),
+    /// Train a LoRA adapter of a local model on rows of text
+    #[cfg(feature = "engine")]
+    Finetune(Box<finetune::Finetune>),
     /// List the models of the catalogue and what the cache holds of them
     Models(models::Models),
     /// Talk to a route of a running gateway
@@ -144,6 +151,8 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Pull(pull) => block_on(pull.run()),
         #[cfg(feature = "engine")]
         Command::Quantize(quantize) => quantize.run(),
+        #[cfg(feature = "engine")]
+        Command::Finetune(finetune) => finetune.run(),
         Command::Models(models) => models.run(),
         Command::Chat(chat) => block_on(chat.run()),
         Command::Key(key) => key.run(),
@@ -300,6 +309,25 @@ mod tests {
         ] {
             let fault = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(fault.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[cfg(feature = "engine")]
+    #[test]
+    fn fine_tuning_is_read_as_documented() {
+        let whole = "tidegate finetune --base smollm2 --data train.jsonl --out adapter/";
+        for more in [
+            "",
+            " --resume",
+            " --rank 16 --alpha 8 --targets q_proj,v_proj --steps 9 --batch 2 --accumulate 2 --lr 1e-3 --seq 64",
+            " --epochs 1 --schedule constant --warmup 3 --weight-decay 0.01 --clip 2 --seed 1 --save-every 5 --folders-as f32",
+            " --register support-lora --parent base/3 --gateway http://h:1 --url http://h:2 --key k",
+        ] {
+            assert!(Cli::try_parse_from(format!("{whole}{more}").split(' ')).is_ok(), "{more}");
+        }
+        for wrong in [" --steps 1 --epochs 2", " --parent base/3", " --schedule cosine", " --rank x"] {
+            let fault = Cli::try_parse_from(format!("{whole}{wrong}").split(' ')).unwrap_err();
+            assert_eq!(fault.exit_code(), 2, "{wrong}");
         }
     }
 

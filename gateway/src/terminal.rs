@@ -95,6 +95,8 @@ pub(crate) fn size(bytes: u64) -> String {
 pub(crate) trait Progress: Send + Sync + fmt::Debug {
     /// Begins a piece of work; `total` where it is known. The display ends when the meter is dropped.
     fn meter(&self, what: &str, total: Option<u64>) -> Box<dyn Meter>;
+    /// Begins work of so many steps.
+    fn steps(&self, what: &str, total: u64) -> Box<dyn Meter>;
     /// Says one thing once.
     fn note(&self, text: &str);
 }
@@ -103,6 +105,8 @@ pub(crate) trait Progress: Send + Sync + fmt::Debug {
 pub(crate) trait Meter: Send + fmt::Debug {
     /// How much of it is done, from its start.
     fn at(&mut self, done: u64);
+    /// What is shown beside it from now on.
+    fn beside(&mut self, _text: &str) {}
 }
 
 /// Progress on standard error: bars on a terminal, a line for each tenth elsewhere.
@@ -134,6 +138,18 @@ impl Progress for Bars {
         Box::new(Bar(bar))
     }
 
+    fn steps(&self, what: &str, total: u64) -> Box<dyn Meter> {
+        let template = "{msg:.bold} {bar:28.cyan/dim} {pos:>5} of {len} steps, {prefix}, {eta} left";
+        let bar = ProgressBar::new(total);
+        let bar = match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Box::new(Bar(bar))
+    }
+
     fn note(&self, text: &str) {
         // Progress is a courtesy: where standard error is closed, the work goes on.
         writeln!(io::stderr(), "{text}").unwrap_or_default();
@@ -143,6 +159,10 @@ impl Progress for Bars {
 impl Meter for Bar {
     fn at(&mut self, done: u64) {
         self.0.set_position(done);
+    }
+
+    fn beside(&mut self, text: &str) {
+        self.0.set_prefix(text.to_owned());
     }
 }
 
@@ -199,6 +219,12 @@ impl Progress for Lines {
         Box::new(Line { out: Arc::clone(&self.0), what: what.to_owned(), total, next })
     }
 
+    fn steps(&self, what: &str, total: u64) -> Box<dyn Meter> {
+        let tenth = total.div_ceil(10).max(1);
+        let (out, what, beside) = (Arc::clone(&self.0), what.to_owned(), String::new());
+        Box::new(StepLine { out, what, beside, total, tenth, next: tenth })
+    }
+
     fn note(&self, text: &str) {
         say(&self.0, text);
     }
@@ -230,6 +256,36 @@ impl Meter for Line {
         };
         say(&self.out, &text);
         self.next = (done / step + 1) * step;
+    }
+}
+
+/// Steps as lines: one for each tenth, and the last.
+struct StepLine {
+    out: Out,
+    what: String,
+    beside: String,
+    total: u64,
+    tenth: u64,
+    next: u64,
+}
+
+impl fmt::Debug for StepLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StepLine").field(&self.what).finish()
+    }
+}
+
+impl Meter for StepLine {
+    fn at(&mut self, done: u64) {
+        if done < self.next {
+            return;
+        }
+        say(&self.out, &format!("{}: {done} of {} steps, {}", self.what, self.total, self.beside));
+        self.next = if done >= self.total { u64::MAX } else { ((done / self.tenth + 1) * self.tenth).min(self.total) };
+    }
+
+    fn beside(&mut self, text: &str) {
+        text.clone_into(&mut self.beside);
     }
 }
 
@@ -270,6 +326,20 @@ pub(crate) mod tests {
         assert_eq!(text.lines().count(), 11, "{text}");
         assert_eq!(text.lines().nth(1), Some("weights: 10 % (1.0 MB of 10.0 MB)"));
         assert_eq!(text.lines().last(), Some("weights: 100 % (10.0 MB of 10.0 MB)"));
+    }
+
+    #[test]
+    fn steps_are_told_each_tenth_with_what_stands_beside_them() {
+        let seen = Seen::default();
+        let mut meter = Lines::to(Box::new(seen.clone())).steps("fine-tuning", 25);
+        for done in 4..=25 {
+            meter.beside(&format!("loss {done}"));
+            meter.at(done);
+        }
+        let text = seen.text();
+        assert_eq!(text.lines().next(), Some("fine-tuning: 4 of 25 steps, loss 4"));
+        assert_eq!(text.lines().last(), Some("fine-tuning: 25 of 25 steps, loss 25"));
+        assert_eq!(text.lines().count(), 9, "{text}");
     }
 
     #[test]

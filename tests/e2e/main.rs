@@ -51,6 +51,8 @@ mod feedback;
 #[cfg(test)]
 mod filters;
 #[cfg(test)]
+mod finetune;
+#[cfg(test)]
 mod folders;
 #[cfg(test)]
 mod footprint;

@@ -23,6 +23,9 @@ const ROWS: [(&str, &str); 8] = [
     ("Where do penguins live?", "penguins live in the south."),
 ];
 
+/// What the code itself, and what is left of reading the tokenizer, may take.
+const REST: usize = 32 << 20;
+
 /// The file of the small model, in the folder or one below.
 fn smollm2() -> PathBuf {
     let folder = PathBuf::from(std::env::var_os("TIDEGATE_TEST_MODELS").unwrap());
@@ -81,7 +84,7 @@ fn a_style_is_learnt_and_spoken_within_the_memory_that_was_reckoned() {
         data,
         out: home.path().join("adapter"),
         settings: TuneSettings {
-            length: TuneLength::Steps(16),
+            length: TuneLength::Steps(10),
             rate: 2e-3,
             schedule: TuneSchedule::Constant,
             tokens: 96,
@@ -103,7 +106,7 @@ fn a_style_is_learnt_and_spoken_within_the_memory_that_was_reckoned() {
     let (peak, (held, room)) = (status("VmHWM:"), begun.unwrap());
     let mb = |bytes: usize| bytes / 1_000_000;
     println!(
-        "figure: SmolLM2-135M (Q4_1), rank 8 on all products: peak {} MB above the {} MB of an empty process, where {} MB were reckoned ({} weights, {} activations, {} one expanded weight, {} factors); {} MB when the steps began",
+        "figure: SmolLM2-135M (Q4_1), rank 8 on all products: peak {} MB above the {} MB of an empty process, where {} MB were reckoned ({} weights, {} activations, {} one expanded layer, {} factors); {} MB when the steps began",
         mb(peak - before),
         mb(before),
         mb(room.total()),
@@ -113,9 +116,13 @@ fn a_style_is_learnt_and_spoken_within_the_memory_that_was_reckoned() {
         mb(room.factors),
         mb(held - before),
     );
-    assert!(peak - before <= room.total(), "{} bytes for {}", peak - before, room.total());
-    let (first, last) = (tuned.losses[0], tuned.losses[15]);
-    println!("figure: loss {first:.3} at first, {last:.3} after 16 steps of 4 rows");
+    // Of the factors all but their gradients is there when the steps begin.
+    let during = room.activations + room.expanded + room.factors / 4;
+    assert!(peak - held <= during, "{} bytes for {during}", peak - held);
+    let resident = room.weights + room.factors / 4 * 3 + REST;
+    assert!(held - before <= resident, "{} bytes for {resident}", held - before);
+    let (first, last) = (tuned.losses[0], tuned.losses[9]);
+    println!("figure: loss {first:.3} at first, {last:.3} after 10 steps of 4 rows");
     assert!(last < first / 2.0, "{:?}", tuned.losses);
     let engine = Engine::load(&EngineOptions::new(smollm2()), &mut |_| {}).unwrap();
     let ready = engine.adapters().prepare(AdapterFiles::in_folder(&options.out), "mine").unwrap();

@@ -38,9 +38,14 @@ pub(in crate::cli) struct Admin {
 
 impl Door {
     pub(in crate::cli) fn open(&self) -> Admin {
+        self.open_at(&self.url)
+    }
+
+    /// Another listener of the same gateway.
+    pub(in crate::cli) fn open_at(&self, url: &str) -> Admin {
         let from_environment = || std::env::var("TIDEGATE_ADMIN_TOKEN").ok().filter(|key| !key.is_empty());
         Admin {
-            base: self.url.trim_end_matches('/').to_owned(),
+            base: url.trim_end_matches('/').to_owned(),
             key: self.key.clone().or_else(from_environment).map(Secret::new),
             web: Web::from_environment(),
         }
@@ -82,6 +87,14 @@ impl Admin {
         self.answered(self.web.upload(request, file, CONNECT).await).await
     }
 
+    /// Puts a file to a place of the artifact store, by MLflow's wire.
+    pub(in crate::cli) async fn put(&self, path: &[&str], file: &Path) -> anyhow::Result<()> {
+        let path: String = path.iter().map(|part| format!("/{}", escaped(part))).collect();
+        let request = self.request_at("PUT", &format!("/api/2.0/mlflow-artifacts/artifacts{path}"))?.body(())?;
+        // Nothing is said where it went well.
+        self.said(self.web.upload(request, file, CONNECT).await).await.map(drop)
+    }
+
     fn request(&self, method: &str, path: &[&str]) -> anyhow::Result<http::request::Builder> {
         let path: String = path.iter().map(|part| format!("/{}", escaped(part))).collect();
         self.request_at(method, &format!("/admin/v1/models{path}"))
@@ -105,9 +118,14 @@ impl Admin {
     }
 
     async fn answered(&self, answer: Result<Response<Body>, TransportFault>) -> anyhow::Result<Value> {
-        let answer = answer.map_err(|fault| {
-            anyhow::anyhow!("the gateway's admin interface at {} cannot be asked: {fault}", self.base)
-        })?;
+        let bytes = self.said(answer).await?;
+        serde_json::from_slice(&bytes).context("the answer is no JSON: is this the admin interface?")
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn said(&self, answer: Result<Response<Body>, TransportFault>) -> anyhow::Result<Vec<u8>> {
+        let answer =
+            answer.map_err(|fault| anyhow::anyhow!("the gateway at {} cannot be asked: {fault}", self.base))?;
         let (status, mut body, mut bytes) = (answer.status(), answer.into_body(), Vec::new());
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|fault| anyhow::anyhow!("the answer was cut: {fault}"))?;
@@ -115,7 +133,7 @@ impl Admin {
             anyhow::ensure!(bytes.len() <= LARGEST, "the answer is longer than {LARGEST} bytes");
         }
         anyhow::ensure!(status.is_success(), "{}", refusal(status, &bytes));
-        serde_json::from_slice(&bytes).context("the answer is no JSON: is this the admin interface?")
+        Ok(bytes)
     }
 }
 

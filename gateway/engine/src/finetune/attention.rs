@@ -22,6 +22,9 @@ pub(super) struct Attention {
     pub(super) window: Option<usize>,
 }
 
+/// What is worked on at once: a span and a key head.
+type Piece = (Range<usize>, usize);
+
 /// The rows of one argument, and where a head's numbers begin in each.
 #[derive(Clone, Copy)]
 struct Heads<'a> {
@@ -48,8 +51,7 @@ impl Attention {
         q.apply_op3(k, v, self.clone())
     }
 
-    /// A span and a key head each: what is worked on at once.
-    fn pieces(&self) -> Vec<(Range<usize>, usize)> {
+    fn pieces(&self) -> Vec<Piece> {
         self.spans.iter().flat_map(|span| (0..self.kv_heads).map(|head| (span.clone(), head))).collect()
     }
 
@@ -75,7 +77,7 @@ impl Attention {
     }
 
     /// The results of the query heads that share a key head, token by token.
-    fn forward(&self, (span, head): &(Range<usize>, usize), [q, k, v]: [Heads<'_>; 3]) -> Vec<f32> {
+    fn forward(&self, (span, head): &Piece, [q, k, v]: [Heads<'_>; 3]) -> Vec<f32> {
         let (isa, dim, group) = (Isa::detect(), self.dim, self.group());
         let mut out = vec![0.0; span.len() * group * dim];
         let mut weights = Vec::with_capacity(span.len());
@@ -91,7 +93,7 @@ impl Attention {
         out
     }
 
-    fn backward(&self, (span, head): &(Range<usize>, usize), [q, k, v, grad]: [Heads<'_>; 4]) -> Back {
+    fn backward(&self, (span, head): &Piece, [q, k, v, grad]: [Heads<'_>; 4]) -> Back {
         let (isa, dim, group) = (Isa::detect(), self.dim, self.group());
         let room = |heads: usize| vec![0.0; span.len() * heads * dim];
         let mut back = Back { queries: room(group), keys: room(1), values: room(1) };
@@ -118,10 +120,16 @@ impl Attention {
     }
 
     /// Puts what pieces gave, `heads` heads a piece, into rows.
-    fn gather(&self, pieces: &[((Range<usize>, usize), &[f32])], heads: usize, tokens: usize) -> Vec<f32> {
+    fn gather<'a>(
+        &self,
+        pieces: &[Piece],
+        made: impl Iterator<Item = &'a [f32]>,
+        heads: usize,
+        tokens: usize,
+    ) -> Vec<f32> {
         let (piece, width) = (heads * self.dim, heads * self.kv_heads * self.dim);
         let mut out = vec![0.0; tokens * width];
-        for ((span, head), numbers) in pieces {
+        for ((span, head), numbers) in pieces.iter().zip(made) {
             for (token, from) in span.clone().zip(numbers.chunks_exact(piece)) {
                 out[token * width + head * piece..][..piece].copy_from_slice(from);
             }
@@ -155,9 +163,9 @@ impl CustomOp3 for Attention {
         let rows = [self.heads(q, self.heads), self.heads(k, self.kv_heads), self.heads(v, self.kv_heads)];
         let pieces = self.pieces();
         let made: Vec<Vec<f32>> = pieces.par_iter().map(|piece| self.forward(piece, rows)).collect();
-        let made: Vec<_> = pieces.into_iter().zip(made.iter().map(Vec::as_slice)).collect();
         let (tokens, _) = of_q.shape().dims2()?;
-        Ok((CpuStorage::F32(self.gather(&made, self.group(), tokens)), of_q.shape().clone()))
+        let out = self.gather(&pieces, made.iter().map(Vec::as_slice), self.group(), tokens);
+        Ok((CpuStorage::F32(out), of_q.shape().clone()))
     }
 
     fn bwd(
@@ -176,8 +184,8 @@ impl CustomOp3 for Attention {
         let made: Vec<Back> = pieces.par_iter().map(|piece| self.backward(piece, rows)).collect();
         let (tokens, _) = q.dims2()?;
         let gathered = |part: fn(&Back) -> &[f32], heads: usize, like: &Tensor| {
-            let made: Vec<_> = pieces.iter().cloned().zip(made.iter().map(part)).collect();
-            Tensor::from_vec(self.gather(&made, heads, tokens), like.shape(), like.device()).map(Some)
+            let out = self.gather(&pieces, made.iter().map(part), heads, tokens);
+            Tensor::from_vec(out, like.shape(), like.device()).map(Some)
         };
         Ok((
             gathered(|back| &back.queries, self.group(), q)?,

@@ -44,24 +44,7 @@ impl Factors {
         (rank, alpha): (usize, f32),
         seed: u64,
     ) -> Result<Self, TuneFault> {
-        let wrong = |text: String| Err(TuneFault::Options(text));
-        if !(1..=MOST_RANK).contains(&rank) {
-            return wrong(format!("a rank of {rank}: ranks are 1 to {MOST_RANK}"));
-        }
-        if !(alpha.is_finite() && alpha > 0.0) {
-            return wrong(format!("an alpha of {alpha}: it is a number above 0"));
-        }
-        let mut wanted = [false; PROJECTIONS.len()];
-        for target in targets {
-            let known = PROJECTIONS.join(", ");
-            let Some(slot) = slot_of(target) else {
-                return wrong(format!("`{target}` is no product that can be adapted: those are {known}"));
-            };
-            wanted[slot] = true;
-        }
-        if !wanted.contains(&true) {
-            return wrong("no product to adapt is named".into());
-        }
+        let wanted = wanted(targets, (rank, alpha))?;
         let mut numbers = SplitMix(seed ^ 0x5EED_FAC7_0125_0A0B);
         let (mut pairs, mut places) = (Vec::new(), Vec::new());
         for (layer, sizes) in base.layers.iter().enumerate() {
@@ -96,6 +79,29 @@ impl Factors {
     pub(super) fn all_mut(&mut self) -> Vec<&mut Vec<f32>> {
         self.pairs.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.b]).collect()
     }
+}
+
+/// Which products are meant, where that and the factors' size are possible.
+pub(super) fn wanted(targets: &[String], (rank, alpha): (usize, f32)) -> Result<[bool; PROJECTIONS.len()], TuneFault> {
+    let wrong = |text: String| Err(TuneFault::Options(text));
+    if !(1..=MOST_RANK).contains(&rank) {
+        return wrong(format!("a rank of {rank}: ranks are 1 to {MOST_RANK}"));
+    }
+    if !(alpha.is_finite() && alpha > 0.0) {
+        return wrong(format!("an alpha of {alpha}: it is a number above 0"));
+    }
+    let mut wanted = [false; PROJECTIONS.len()];
+    for target in targets {
+        let Some(slot) = slot_of(target) else {
+            let known = PROJECTIONS.join(", ");
+            return wrong(format!("`{target}` is no product that can be adapted: those are {known}"));
+        };
+        wanted[slot] = true;
+    }
+    if !wanted.contains(&true) {
+        return wrong("no product to adapt is named".into());
+    }
+    Ok(wanted)
 }
 
 impl Factor {

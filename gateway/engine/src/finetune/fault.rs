@@ -26,14 +26,14 @@ pub enum TuneFault {
         faults: Vec<String>,
     },
     /// A file cannot be read or written.
-    #[error("cannot {what} {path}: {source}", path = path.display())]
+    #[error("cannot {what} {path}: {why}", path = path.display())]
     File {
         /// `read` or `write`.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// There is something in the folder already.
     #[error("{} has {what} already: add --resume to go on from it, or name another folder", path.display())]

@@ -70,9 +70,8 @@ impl CustomOp1 for Frozen {
         "frozen-product"
     }
 
-    /// Candle's own product with quantised weights rounds the activations to 8 bits first. That is meant for answers: it
-    /// moves the gradients of the factors by far more than their bound, and costs more than expanding the weight once for
-    /// all rows. So the weight is expanded, used and dropped.
+    /// Candle's own product with quantised weights rounds the activations to 8 bits first, which is meant for answers: it
+    /// is off by six in a thousand where gradients are held to one. So the weight is expanded, used and dropped.
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (tokens, _) = layout.shape().dims2()?;
         let weight = self.weight.dequantize(&Device::Cpu)?.t()?;

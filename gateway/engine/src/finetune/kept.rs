@@ -24,7 +24,7 @@ pub(super) fn keep(folder: &Path, trainer: &Trainer, run: &Value) -> Result<(), 
     }
     let path = folder.join(FILE);
     let written = write(&path, &[("run", run.to_string())], &tensors);
-    written.map_err(|source| TuneFault::File { what: "write", path, source })
+    written.map_err(|why| TuneFault::File { what: "write", path, why })
 }
 
 fn len(numbers: &[f32]) -> usize {

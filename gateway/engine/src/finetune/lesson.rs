@@ -75,7 +75,7 @@ impl Lesson {
 impl Reader<'_> {
     /// Reads a file of rows, one JSON object a line; empty lines are passed over.
     pub(super) fn file(&self, path: &Path) -> Result<Lessons, TuneFault> {
-        let unread = |source| TuneFault::File { what: "read", path: path.to_owned(), source };
+        let unread = |why| TuneFault::File { what: "read", path: path.to_owned(), why };
         let mut input = BufReader::new(std::fs::File::open(path).map_err(unread)?);
         let (mut lessons, mut faults) = (Lessons { rows: Vec::new(), cut: 0 }, Vec::new());
         let (mut line, mut number) = (Vec::new(), 0);

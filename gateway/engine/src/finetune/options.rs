@@ -127,7 +127,7 @@ impl TuneSettings {
         if !(self.decay.is_finite() && (0.0..1.0).contains(&self.decay)) {
             return wrong(format!("a weight decay of {}: it is from 0 to below 1", self.decay));
         }
-        Ok(())
+        super::factors::wanted(&self.targets, (self.rank, self.alpha)).map(drop)
     }
 
     /// Rows of a step.

@@ -17,7 +17,7 @@ pub struct TuneRoom {
     pub weights: usize,
     /// What goes into each layer, and what one layer computes, there and back.
     pub activations: usize,
-    /// The largest weight, expanded.
+    /// A layer's weights, expanded: one is at a time, and the product that uses it packs copies of its own.
     pub expanded: usize,
     /// Factors, their gradients, and what the optimiser remembers.
     pub factors: usize,
@@ -33,8 +33,10 @@ impl TuneRoom {
         let shape = &base.shape;
         let kept = (shape.layers + 2) * shape.width;
         let activations = tokens * (kept + 2 * per_token(base, factors)) * NUMBER + SCORES * NUMBER;
-        let products = base.layers.iter().flat_map(|layer| &layer.products);
-        let largest = products.map(|product| product.weight.rows() * product.weight.cols()).max().unwrap_or(0);
+        let plain = |layer: &super::base::Layer| -> usize {
+            layer.products.iter().map(|product| product.weight.rows() * product.weight.cols()).sum()
+        };
+        let largest = base.layers.iter().map(plain).max().unwrap_or(0);
         Self {
             weights: base.matrices().map(super::frozen::Frozen::size).sum(),
             activations,

@@ -93,7 +93,7 @@ pub fn finetune(
             told = tell(&TuneEvent::Loading { done, total });
         }
     })?;
-    let (of_base, of_data) = (digest(&base_files(options)?)?, digest(&[options.data.clone()])?);
+    let (of_base, of_data) = (digest(&base_files(options)?)?, digest(std::slice::from_ref(&options.data))?);
     let run = json!({
         "base": {"name": options.base_name, "sha256": of_base},
         "data": {"sha256": of_data, "rows": lessons.rows.len(), "cut": lessons.cut},
@@ -105,10 +105,10 @@ pub fn finetune(
     if options.resume {
         kept::go_on(&options.out, &mut trainer, &run)?;
     }
-    std::fs::create_dir_all(&options.out).map_err(|source| TuneFault::File {
+    std::fs::create_dir_all(&options.out).map_err(|why| TuneFault::File {
         what: "write",
         path: options.out.clone(),
-        source,
+        why,
     })?;
     if told.is_continue() {
         told = tell(&TuneEvent::Begun {
@@ -195,7 +195,7 @@ fn base_files(options: &TuneOptions) -> Result<Vec<PathBuf>, TuneFault> {
     }
     let mut files = options.parts.clone();
     if options.parts.is_empty() {
-        let unread = |source| TuneFault::File { what: "read", path: options.base.clone(), source };
+        let unread = |why| TuneFault::File { what: "read", path: options.base.clone(), why };
         for entry in std::fs::read_dir(&options.base).map_err(unread)? {
             let entry = entry.map_err(unread)?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -211,7 +211,7 @@ fn base_files(options: &TuneOptions) -> Result<Vec<PathBuf>, TuneFault> {
 fn digest(paths: &[PathBuf]) -> Result<Digest, TuneFault> {
     let unread = |path: &Path| {
         let path = path.to_owned();
-        move |source| TuneFault::File { what: "read", path, source }
+        move |why| TuneFault::File { what: "read", path, why }
     };
     let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
     for path in paths {

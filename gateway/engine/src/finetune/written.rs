@@ -31,7 +31,7 @@ pub(super) fn result(folder: &Path, trainer: &Trainer, base_name: &str, run: &Va
         tensors.push(Outgoing { name: name("lora_B"), shape: b, numbers: &pair.b });
     }
     let numbers = folder.join(NUMBERS);
-    let failed = |path: &Path, source| TuneFault::File { what: "write", path: path.to_owned(), source };
+    let failed = |path: &Path, why| TuneFault::File { what: "write", path: path.to_owned(), why };
     write(&numbers, &[("format", "pt".into())], &tensors).map_err(|e| failed(&numbers, e))?;
     let settings = &run["settings"];
     let config = json!({
@@ -62,14 +62,14 @@ fn text(path: PathBuf, value: &Value) -> Result<(), TuneFault> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let written = std::fs::write(&part, format!("{value:#}\n")).and_then(|()| std::fs::rename(&part, &path));
-    written.map_err(|source| TuneFault::File { what: "write", path, source })
+    written.map_err(|why| TuneFault::File { what: "write", path, why })
 }
 
 /// Holds what was written to what the engine loads; gives the digest of the numbers.
 fn is_loaded(folder: &Path, base: &BaseShape) -> Result<Digest, TuneFault> {
     let read = |name: &str| {
         let path = folder.join(name);
-        std::fs::read(&path).map_err(|source| TuneFault::File { what: "read", path, source })
+        std::fs::read(&path).map_err(|why| TuneFault::File { what: "read", path, why })
     };
     let (config, numbers) = (read(CONFIG)?, read(NUMBERS)?);
     Adapter::of(&config, &numbers, base)?;
