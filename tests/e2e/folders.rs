@@ -24,11 +24,11 @@ fn config(more: &str) -> String {
 async fn a_model_in_a_folder_is_served_as_it_lies_there() {
     let home = Home::new();
     home.write("config.yaml", &config(""));
+    let key = home.key(&["infer"]);
     let missing = home.run(&["check", "config.yaml"]);
     assert_eq!(missing.code(), 2);
     assert!(missing.out().contains("saved is no folder"), "{}{}", missing.out(), missing.err());
     save(&home);
-    let key = home.key(&["infer"]);
     let gateway = home.serve().await;
     let client = gateway.client().with_key(&key);
     let answer = client.post("/v1/embeddings", &json!({"model": "vectors", "input": "a b"})).await;
@@ -40,6 +40,7 @@ async fn a_model_in_a_folder_is_served_as_it_lies_there() {
 async fn what_only_language_models_have_is_refused_of_others() {
     let home = Home::new();
     save(&home);
+    home.key(&["infer"]);
     for (more, says) in
         [(", precision: f32", "it has `precision`"), (", sleep_after: 1m", "only language models sleep")]
     {

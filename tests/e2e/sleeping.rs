@@ -115,6 +115,7 @@ async fn models_that_nobody_calls_sleep_by_themselves_and_a_reload_changes_when(
 async fn what_does_not_fit_the_memory_of_a_provider_is_refused_and_who_sleeps_makes_room() {
     let home = Home::new();
     home.write("config.yaml", &two(", memory: 100MiB", ""));
+    home.key(&["infer"]);
     let refused = home.run(&["serve", "--config", "config.yaml"]);
     assert_ne!(refused.code(), 0);
     assert!(
@@ -165,10 +166,10 @@ async fn the_weights_of_a_real_model_are_given_back_and_it_says_the_same_afterwa
         (slept.status() == 200).then_some(())
     });
     slept.await;
-    // The allocator gives back what it holds a little later.
+    // Its weights are 92 MiB; what the allocator holds of the rest it gives back a little later.
     let asleep = eventually("the memory is given back", async || {
         let now = resident(gateway.pid());
-        (awake - now > 95.0).then_some(now)
+        (awake - now > 88.0).then_some(now)
     })
     .await;
     let woken = client.chat(&body).await;

@@ -261,6 +261,36 @@ proptest! {
     }
 
     #[test]
+    fn a_damaged_raw_request_is_read_or_refused_and_brings_no_more_than_it_has(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        off in -3i64..4,
+    ) {
+        let inputs = vec![
+            Tensor::of_f32("a", vec![3], &[0.5, 1.0, -2.0]).unwrap(),
+            Tensor::of_texts("b", vec![1, 2], &["x".to_owned(), "yz".to_owned()]).unwrap(),
+        ];
+        let request = PredictRequest { inputs, ..PredictRequest::default() };
+        let sheet = write_request(Dialect::OpenInference, &request, true).unwrap();
+        let length = (i64::try_from(sheet.header_length.unwrap()).unwrap() + off).to_string();
+        let mut body = sheet.body.to_vec();
+        for (at, byte) in changes {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        if let Some(cut) = cut {
+            body.truncate(cut.index(body.len()));
+        }
+        let body = Bytes::from(body);
+        if let Ok((read, _)) = Served::read(Wire::OpenInference, &body, Some(length.as_bytes()), false) {
+            for one in &read.inputs {
+                let count = one.shape().iter().fold(1u64, |all, part| all.saturating_mul(*part));
+                prop_assert!(count <= body.len() as u64);
+            }
+        }
+    }
+
+    #[test]
     fn raw_tensors_come_back(values in prop::collection::vec(any::<f32>(), 1..50), texts in prop::collection::vec(any::<String>(), 1..10)) {
         let inputs = vec![
             Tensor::of_f32("a", vec![values.len() as u64], &values).unwrap(),

@@ -7,10 +7,13 @@ mod value;
 mod writer;
 
 use crate::error::LoadError;
+use crate::matrix::Matrix;
+use crate::model::Raw;
 use candle_core::Device;
 use candle_core::quantized::{QStorage, QTensor};
 use header::Header;
 pub(crate) use header::TensorInfo;
+use memmap2::MmapMut;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -112,6 +115,21 @@ impl GgufFile {
     /// Whether a tensor is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.header.tensors.contains_key(name)
+    }
+
+    /// Reads the bytes of a matrix that is packed; nothing where it is none, or there is no memory to map.
+    pub(crate) fn raw(&mut self, name: &str) -> Result<Option<Raw>, LoadError> {
+        let Some(info) = self.header.tensors.get(name) else { return Ok(None) };
+        let [rows, cols] = info.shape[..] else { return Ok(None) };
+        let Some(mut data) = Matrix::packs(info.dtype, cols).then(|| MmapMut::map_anon(info.bytes).ok()).flatten()
+        else {
+            return Ok(None);
+        };
+        let unread = |source| LoadError::Read { path: self.path.clone(), source };
+        self.file.seek(SeekFrom::Start(info.start)).map_err(unread)?;
+        // The head was held to the file's length, so this is no more than the file has.
+        self.file.read_exact(&mut data).map_err(unread)?;
+        Ok(Some(Raw { dtype: info.dtype, rows, cols, data }))
     }
 
     /// Reads a tensor.

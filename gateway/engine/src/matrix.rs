@@ -6,7 +6,7 @@ pub(crate) mod packed;
 
 use crate::kernel::{BLOCK, Format, Isa, LANES, QuantRow, QuantTile, TILE, Tile};
 use crate::threads::Threads;
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Result};
 use packed::Packed;
 
@@ -77,15 +77,26 @@ impl Matrix {
     /// Repacks a tensor of two dimensions.
     pub(crate) fn new(tensor: &QTensor) -> Result<Self> {
         let (rows, cols) = tensor.shape().dims2()?;
-        let weights = if let Some(format) = pack::format_of(tensor.dtype(), cols) {
-            let data = tensor.data()?;
-            let len = rows.div_ceil(LANES) * (cols / format.columns()) * format.bytes();
-            let packed = Packed::new(len, |out| pack::pack(tensor.dtype(), format, &data, rows, cols, out));
-            Weights::Packed(format, packed)
-        } else {
-            Weights::Plain(tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()?)
-        };
-        Ok(Self { rows, cols, weights })
+        if let Some(packed) = Self::packed(tensor.dtype(), rows, cols, &tensor.data()?) {
+            return Ok(packed);
+        }
+        Ok(Self { rows, cols, weights: Weights::Plain(tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()?) })
+    }
+
+    /// Whether rows of so many numbers of this type are packed.
+    pub(crate) fn packs(dtype: GgmlDType, cols: usize) -> bool {
+        pack::format_of(dtype, cols).is_some()
+    }
+
+    /// Repacks the bytes of a tensor of two dimensions, where its type is one that is packed.
+    pub(crate) fn packed(dtype: GgmlDType, rows: usize, cols: usize, data: &[u8]) -> Option<Self> {
+        let format = pack::format_of(dtype, cols)?;
+        if data.len() != rows * (cols / format.columns()) * dtype.type_size() {
+            return None;
+        }
+        let len = rows.div_ceil(LANES) * (cols / format.columns()) * format.bytes();
+        let packed = Packed::new(len, |out| pack::pack(dtype, format, data, rows, cols, out));
+        Some(Self { rows, cols, weights: Weights::Packed(format, packed) })
     }
 
     /// Moves the packed weights of a whole model into one mapping of huge pages, which a step reads faster.
@@ -210,7 +221,6 @@ const CACHED: usize = 256 << 10;
 mod tests {
     use super::*;
     use candle_core::Tensor;
-    use candle_core::quantized::GgmlDType;
 
     fn wave(n: usize, f: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * f).sin() * (1.0 + (i % 7) as f32)).collect()

@@ -18,6 +18,7 @@ pub(crate) use open::ModelFiles;
 pub(crate) use part::{LayerPart, Part};
 pub(crate) use projection::Compute;
 pub(crate) use rotary::{Rotary, Turns};
+pub(crate) use source::Raw;
 pub(crate) use source::Source;
 
 use crate::adapter::{Adapter, AdapterHandle, BaseShape};

@@ -3,11 +3,13 @@
 
 mod folder;
 mod gguf;
+mod names;
 mod spelling;
 mod words;
 
 pub(crate) use folder::Settings;
 
+use names::Names;
 use std::collections::HashSet;
 use tokenizers::Tokenizer;
 
@@ -27,7 +29,7 @@ pub(crate) enum Piece {
 /// The tokens of a model.
 pub(crate) struct Vocabulary {
     encoder: Tokenizer,
-    names: Vec<String>,
+    names: Names,
     bytes: Vec<u8>,
     ends: Vec<u32>,
     control: Vec<(String, u32)>,
@@ -70,6 +72,8 @@ impl Vocabulary {
                 *is_ending = true;
             }
         }
+        bytes.shrink_to_fit();
+        let names = Names::of(&names);
         Self { encoder, names, bytes, ends, control, is_ending, begin, end, adds_begin, longest }
     }
 
@@ -143,7 +147,7 @@ impl Vocabulary {
     pub(crate) fn show(&self, token: u32) -> String {
         let bytes = self.bytes(token);
         if bytes.is_empty() {
-            return self.names.get(token as usize).cloned().unwrap_or_default();
+            return self.names.get(token as usize).unwrap_or_default().to_owned();
         }
         String::from_utf8_lossy(bytes).into_owned()
     }
@@ -165,7 +169,7 @@ impl Vocabulary {
 
     /// The names that chat templates know as `bos_token` and `eos_token`.
     pub(crate) fn borders(&self) -> (&str, &str) {
-        let name = |token: Option<u32>| token.map_or("", |t| self.names[t as usize].as_str());
+        let name = |token: Option<u32>| token.and_then(|t| self.names.get(t as usize)).unwrap_or_default();
         (name(self.begin), name(self.end))
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct Local {
     pub(super) is_current: bool,
     pub(super) backend: Arc<dyn Backend>,
     /// Its share of its provider's memory, where it does not give that back by itself.
+    #[expect(dead_code, reason = "held while the model is in memory, never looked at")]
     share: Option<Arc<MemoryShare>>,
 }
 

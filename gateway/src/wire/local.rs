@@ -24,7 +24,7 @@ const MOST_RANKED: usize = 512;
 ///
 /// # Errors
 /// The files are damaged, or of a kind that the engine does not run, or others have the memory.
-pub(crate) async fn load(
+pub(super) async fn load(
     model: &ModelSpec,
     local: &LocalSpec,
     files: ModelFiles,

@@ -1,5 +1,6 @@
 //! The memory of packed weights: a matrix's own while a model loads, then all of a model's, or an adapter's, in one mapping
-//! of huge pages, since a step reads every byte once and pays for each page that it enters.
+//! of huge pages, since a step reads every byte once and pays for each page that it enters. All of it is mapped and not the allocator's, which
+//! would keep what loading needed but for a moment.
 
 use crate::pages::HugePages;
 use memmap2::MmapMut;
@@ -11,23 +12,29 @@ const LINE: usize = 64;
 
 /// Packed bytes that begin on a cache line.
 pub(crate) enum Packed {
-    /// A little more than is needed, so that a line begins within; the bytes of it that count.
-    Own(Vec<u8>, Range<usize>),
+    Own(MmapMut),
+    /// Where the system maps nothing: a little more than is needed, so that a line begins within; the bytes that count.
+    Spare(Vec<u8>, Range<usize>),
     Shared(Arc<MmapMut>, Range<usize>),
 }
 
 impl Packed {
     /// Zeroes, and what `fill` makes of them.
     pub(crate) fn new(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        if let Some(mut map) = MmapMut::map_anon(len).ok().filter(|_| len > 0) {
+            fill(&mut map);
+            return Self::Own(map);
+        }
         let mut bytes = vec![0; len + LINE];
         let start = bytes.as_ptr().align_offset(LINE).min(LINE);
         fill(&mut bytes[start..start + len]);
-        Self::Own(bytes, start..start + len)
+        Self::Spare(bytes, start..start + len)
     }
 
     pub(crate) fn get(&self) -> &[u8] {
         match self {
-            Self::Own(bytes, range) => &bytes[range.clone()],
+            Self::Own(map) => map,
+            Self::Spare(bytes, range) => &bytes[range.clone()],
             Self::Shared(map, range) => &map[range.clone()],
         }
     }
@@ -49,7 +56,7 @@ impl Packed {
             let range = start..start + bytes.len();
             map[range.clone()].copy_from_slice(bytes);
             start = range.end.next_multiple_of(LINE);
-            **packed = Self::Own(Vec::new(), 0..0);
+            **packed = Self::Spare(Vec::new(), 0..0);
             ranges.push(range);
         }
         let map = Arc::new(map);

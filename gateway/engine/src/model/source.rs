@@ -4,7 +4,8 @@
 use super::part::Part;
 use crate::error::LoadError;
 use crate::gguf::GgufFile;
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{GgmlDType, QTensor};
+use memmap2::MmapMut;
 
 /// A format's tensors.
 pub(crate) trait Source {
@@ -14,11 +15,25 @@ pub(crate) trait Source {
     /// Whether it is there.
     fn has(&self, part: Part) -> bool;
 
+    /// Its bytes as the format has them, where it is a matrix of quantised numbers: read into memory that goes back to the
+    /// system as soon as it is dropped.
+    fn raw(&mut self, _part: Part) -> Result<Option<Raw>, LoadError> {
+        Ok(None)
+    }
+
     /// Reads it.
     fn tensor(&mut self, part: Part) -> Result<QTensor, LoadError>;
 
     /// Reads it as plain numbers, of the given count.
     fn plain(&mut self, part: Part, count: usize) -> Result<Vec<f32>, LoadError>;
+}
+
+/// The bytes of a matrix.
+pub(crate) struct Raw {
+    pub(crate) dtype: GgmlDType,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) data: MmapMut,
 }
 
 impl Source for GgufFile {
@@ -28,6 +43,10 @@ impl Source for GgufFile {
 
     fn has(&self, part: Part) -> bool {
         Self::has(self, &part.gguf())
+    }
+
+    fn raw(&mut self, part: Part) -> Result<Option<Raw>, LoadError> {
+        Self::raw(self, &part.gguf())
     }
 
     fn tensor(&mut self, part: Part) -> Result<QTensor, LoadError> {

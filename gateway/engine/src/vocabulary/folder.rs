@@ -36,7 +36,8 @@ impl Vocabulary {
         encoder.set_encode_special_tokens(true);
         let numbered = encoder.get_vocab(true);
         let count = numbered.values().max().map_or(0, |most| most.saturating_add(1));
-        if !(1..=MOST_TOKENS).contains(&count) {
+        // Each token has a few bytes of the file, so a number beyond them is damage, and no reason to make room for it.
+        if !(1..=MOST_TOKENS).contains(&count) || count as usize > settings.tokenizer.len() {
             return Err(LoadError::Tokenizer(format!("it numbers {count} tokens")));
         }
         let mut names = vec![String::new(); count as usize];
@@ -49,7 +50,10 @@ impl Vocabulary {
         let begin = named(settings.tokenizer_config, "bos_token").and_then(id);
         let end = named(settings.tokenizer_config, "eos_token").and_then(id);
         let endings = [settings.generation, settings.config].iter().flat_map(|v| ids(&v["eos_token_id"])).collect();
-        let framed = encoder.encode("a", true).map_err(failed)?;
+        // What names tokens that it does not have panics in the library, where another could be refused.
+        let framed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| encoder.encode("a", true)));
+        let wrong = |_| LoadError::Tokenizer("it puts tokens around a text that it does not have".into());
+        let framed = framed.map_err(wrong)?.map_err(failed)?;
         let adds_begin = begin.is_some() && framed.get_ids().first().copied() == begin;
         // What was added stands for itself.
         let mut spelled = spelling.spell(&names, |id| added.contains_key(&id));
@@ -103,6 +107,7 @@ fn spelling(json: &Value) -> Result<Spelling, LoadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::SplitMix;
     use crate::vocabulary::Piece;
     use serde_json::json;
 
@@ -143,6 +148,37 @@ mod tests {
         );
         assert_eq!(vocabulary.borders(), ("<s>", "<|im_end|>"));
         assert!(vocabulary.is_ending(8) && !vocabulary.is_ending(9));
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused_and_takes_no_more_room_than_it_has_bytes() {
+        let (sound, mut numbers) = (tokenizer(), SplitMix(11));
+        let mut below = |n: usize| usize::try_from(numbers.next() % n as u64).unwrap();
+        let (none, mut read) = (json!({}), 0);
+        for _ in 0..20_000 {
+            let mut bytes = sound.clone();
+            for _ in 0..=below(3) {
+                let at = below(bytes.len());
+                bytes[at] = b"\"\\{}[]:,0179etfnul -"[below(20)];
+            }
+            if below(5) == 0 {
+                bytes.truncate(below(bytes.len()));
+            }
+            let settings = Settings { tokenizer: &bytes, tokenizer_config: &none, config: &none, generation: &none };
+            if let Ok(vocabulary) = Vocabulary::of_folder(&settings) {
+                read += 1;
+                assert!(vocabulary.len() <= bytes.len());
+                // Whatever it makes of a text, it makes tokens that it knows.
+                for token in vocabulary.encode_text("ab <s> a\u{e4}").unwrap_or_default() {
+                    assert!((token as usize) < vocabulary.len(), "{token} of {}", vocabulary.len());
+                }
+            }
+        }
+        assert!(read > 1000, "{read}: what is damaged is hardly looked at");
+        let far = String::from_utf8(sound).unwrap().replace("\"ab\":2", "\"ab\":4000000");
+        let settings =
+            Settings { tokenizer: far.as_bytes(), tokenizer_config: &none, config: &none, generation: &none };
+        assert!(Vocabulary::of_folder(&settings).err().unwrap().to_string().contains("numbers 4000001 tokens"));
     }
 
     #[test]

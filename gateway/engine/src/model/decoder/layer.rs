@@ -169,11 +169,16 @@ pub(super) fn matrix(
     rows: Option<usize>,
     cols: usize,
 ) -> Result<Matrix, LoadError> {
-    let tensor = source.tensor(part)?;
-    let failed = |detail: String| LoadError::Tensor { name: source.name(part), detail };
-    let matrix = Matrix::new(&tensor).map_err(|e| failed(e.to_string()))?;
+    let raw = source.raw(part)?;
+    let packed = raw.and_then(|raw| Matrix::packed(raw.dtype, raw.rows, raw.cols, &raw.data));
+    let failed = |source: &dyn Source, detail: String| LoadError::Tensor { name: source.name(part), detail };
+    let matrix = match packed {
+        Some(matrix) => matrix,
+        None => Matrix::new(&source.tensor(part)?).map_err(|e| failed(source, e.to_string()))?,
+    };
     if matrix.cols() != cols || rows.is_some_and(|rows| rows != matrix.rows()) {
-        return Err(failed(format!("is {} × {}, which does not fit the model's shape", matrix.rows(), matrix.cols())));
+        let detail = format!("is {} × {}, which does not fit the model's shape", matrix.rows(), matrix.cols());
+        return Err(failed(source, detail));
     }
     Ok(matrix)
 }
