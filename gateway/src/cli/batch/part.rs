@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn row(value: Value) -> Map<String, Value> {
+    fn row(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let path = folder.path().join("out.csv.part");
         let heading = json!({"batch": {"route": "r"}});
         let mut part = Part::open(&path, &heading).unwrap();
-        part.append(&[row(json!({"x": 1})), row(json!({"x": 2, "error": "no"}))]).unwrap();
+        part.append(&[row(&json!({"x": 1})), row(&json!({"x": 2, "error": "no"}))]).unwrap();
         drop(part);
         // The power goes within a row.
         let mut text = std::fs::read_to_string(&path).unwrap();
@@ -123,7 +123,7 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         let mut part = Part::open(&path, &heading).unwrap();
         assert_eq!((part.rows, part.refused), (2, 1));
-        part.append(&[row(json!({"x": 3}))]).unwrap();
+        part.append(&[row(&json!({"x": 3}))]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().last(), Some("{\"x\":3}"));
         let fault = Part::open(&path, &json!({"batch": {"route": "other"}})).unwrap_err();
         assert!(fault.to_string().contains("another batch"), "{fault}");

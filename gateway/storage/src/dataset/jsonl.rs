@@ -79,11 +79,11 @@ fn plain<'a>(line: usize, name: &str, value: Option<&'a Value>) -> Result<Plain<
     })
 }
 
+/// Takes an object and its line; whether it wants another one.
+type EachLine<'a> = &'a mut dyn FnMut(usize, &Map<String, Value>) -> Result<bool, Fault>;
+
 /// Hands the objects over, with their lines from 1, until one is enough.
-pub(super) fn lines(
-    path: &Path,
-    each: &mut dyn FnMut(usize, &Map<String, Value>) -> Result<bool, Fault>,
-) -> Result<(), Fault> {
+pub(super) fn lines(path: &Path, each: EachLine<'_>) -> Result<(), Fault> {
     let file = File::open(path).map_err(|e| refused(format!("{} cannot be read: {e}", path.display())))?;
     let (mut file, mut line, mut text) = (BufReader::new(file), 0, Vec::new());
     loop {
