@@ -73,16 +73,17 @@ impl LocalClassic {
         if !request.is_loose {
             self.check(request)?;
         }
-        let violations = self.agreed.as_ref().map(|agreed| agreed.hold(request)).transpose()?;
+        let violations = self.agreed.as_ref().map(|agreed| agreed.hold(request)).transpose()?.map(u32::from);
         // Where a protocol has no names of outputs, what is meant is what the library itself predicts, and it comes first.
         let prediction = || self.meta.outputs.first().map(|first| first.name.clone()).into_iter().collect();
         let is_unnamed = request.is_loose && request.outputs.is_empty();
         let wanted: Vec<String> = if is_unnamed { prediction() } else { request.outputs.clone() };
         let is_explained = why::is_asked(request)?;
         let inputs = self.inputs(request)?;
-        let served = self.pool.predict(inputs.clone(), wanted).await.map_err(unserved)?;
+        let explained = is_explained.then(|| inputs.clone());
+        let served = self.pool.predict(inputs, wanted).await.map_err(unserved)?;
         let mut answer = PredictAnswer { outputs: served.answer, violations, ..PredictAnswer::default() };
-        if is_explained {
+        if let Some(inputs) = explained {
             let served = self.pool.explain(inputs, self.how.clone()).await;
             let explanation = served.map_err(unexplained)?.answer;
             answer.outputs.extend(why::tensors(&explanation)?);

@@ -4,6 +4,7 @@
 mod admin;
 mod alert;
 mod audit;
+mod batch;
 mod chat;
 mod check;
 mod events;
@@ -47,7 +48,7 @@ Examples:
 Environment:
   TIDEGATE_LOG        level of the log, such as debug or tidegate_server=debug
   TIDEGATE_MODELS     the folder of models (else $XDG_CACHE_HOME/tidegate/models, or ~/.cache/tidegate/models)
-  TIDEGATE_API_KEY    the key that `chat` sends
+  TIDEGATE_API_KEY    the key that `chat` and `batch` send
   HF_ENDPOINT         the model hub to ask;  HF_TOKEN  its token, for gated models
   NO_COLOR            set to anything: no colours
 
@@ -91,6 +92,8 @@ enum Command {
     Models(models::Models),
     /// Talk to a route of a running gateway
     Chat(chat::ChatArguments),
+    /// Ask a route of classic models about each row of a table
+    Batch(batch::Batch),
     /// Make, list and revoke keys
     #[command(subcommand)]
     Key(key::Key),
@@ -155,6 +158,7 @@ fn act(command: Command) -> anyhow::Result<()> {
         Command::Finetune(finetune) => finetune.run(),
         Command::Models(models) => models.run(),
         Command::Chat(chat) => block_on(chat.run()),
+        Command::Batch(batch) => block_on(batch.run()),
         Command::Key(key) => key.run(),
         Command::Events(events) => events.run(),
         Command::Experiment(experiment) => experiment.run(),
@@ -257,6 +261,8 @@ mod tests {
             "tidegate models",
             "tidegate chat",
             "tidegate chat smollm2 --url http://h:1 --key k",
+            "tidegate batch --route r --in a.csv --out b.parquet --leave id --leave label --rows 64 --parallel 8",
+            "tidegate batch --route r --in a.parquet --out b.jsonl --by-position --force",
             "tidegate key new --principal p --tenant t --role infer --role read --route a --expires 90d --keys-file k.yaml",
             "tidegate key list --config c.yaml",
             "tidegate key revoke key-1",
@@ -295,6 +301,8 @@ mod tests {
         for line in [
             "tidegate",
             "tidegate check",
+            "tidegate batch --route r --in a.csv",
+            "tidegate batch --route r --in a.csv --out b.csv --rows 0",
             "tidegate pull",
             "tidegate key new",
             "tidegate key new --principal p --role none",

@@ -120,6 +120,48 @@ struct Bars;
 #[derive(Debug)]
 struct Bar(ProgressBar);
 
+/// Counts rows on standard error: a bar on a terminal, a line for each tenth elsewhere.
+pub(crate) fn counted(what: &str, total: u64) -> Box<dyn Meter> {
+    if !io::stderr().is_terminal() {
+        let out: Out = Arc::new(Mutex::new(Box::new(io::stderr())));
+        return Box::new(Tenths { out, what: what.to_owned(), total, next: total.div_ceil(10) });
+    }
+    let bar = ProgressBar::new(total);
+    let template = "{msg:.bold} {bar:28.cyan/dim} {human_pos:>10} of {human_len} rows, {per_sec}, {eta} left";
+    let bar = match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    };
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    Box::new(Bar(bar))
+}
+
+struct Tenths {
+    out: Out,
+    what: String,
+    total: u64,
+    next: u64,
+}
+
+impl fmt::Debug for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenths").field(&self.what).finish()
+    }
+}
+
+impl Meter for Tenths {
+    fn at(&mut self, done: u64) {
+        if done < self.next {
+            return;
+        }
+        let (what, total) = (&self.what, self.total);
+        say(&self.out, &format!("{what}: {} % ({done} of {total} rows)", done * 100 / total.max(1)));
+        let step = total.div_ceil(10).max(1);
+        self.next = (done / step + 1) * step;
+    }
+}
+
 impl Progress for Bars {
     fn meter(&self, what: &str, total: Option<u64>) -> Box<dyn Meter> {
         let (bar, template) = match total {

@@ -21,6 +21,42 @@ fn signature() -> Value {
     json!({"inputs": inputs, "outputs": [{"type": "long", "name": "label"}]})
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trees_of_both_libraries_are_registered_with_their_signature() {
+    let shelf = Shelf::open("").await;
+    let names = ["amount", "hour", "rate"];
+    let inputs: Vec<Value> = names.iter().map(|name| json!({"name": name, "type": "double"})).collect();
+    shelf.home.write("signature.json", &json!({"inputs": inputs}).to_string());
+    for (model, path) in
+        [("fraud", "configs/models/fraud.json"), ("cells", "gateway/classic/tests/golden/lgb_categories.txt")]
+    {
+        let path = repository().join(path);
+        let path = path.to_str().expect("UTF-8");
+        let registered =
+            shelf.model(&["register", model, "--file", path, "--kind", "classic", "--signature", "signature.json"]);
+        assert_eq!(registered.code(), 0, "{model}: {}", registered.err());
+        shelf.alias(model, "champion", 1).await;
+    }
+    let model = |name: &str| format!("{name}: {{provider: here, source: \"models:/{name}@champion\"}}");
+    let models = format!("{}, {}", model("fraud"), model("cells"));
+    shelf.serve(&models, "fraud: {model: fraud}, cells: {model: cells}", "").await;
+    for route in ["fraud", "cells"] {
+        let ask = async |columns: &[&str]| {
+            let row: Vec<f64> = columns.iter().map(|column| column.len() as f64 - 4.0).collect();
+            let body = json!({"dataframe_split": {"columns": columns, "data": [row]}}).to_string();
+            shelf.client.send("POST", "/invocations", &[("x-model", route)], body.as_bytes()).await
+        };
+        let (one, other) = (ask(&names).await, ask(&["rate", "amount", "hour"]).await);
+        assert_eq!(one.status(), 200, "{route}: {}", one.text());
+        assert_eq!(one.json(), other.json(), "{route}: the order of columns is nobody's");
+        refused(&ask(&names[..2]).await, &["field `rate`: is missing"]);
+    }
+    // What is no model is not taken, whatever it is called.
+    shelf.home.write("model.json", "{\"config\": {\"learner\": 1}}");
+    let none = shelf.model(&["register", "none", "--file", "model.json"]);
+    assert!(none.code() == 1 && none.err().contains("no member `learner`"), "{}", none.err());
+}
+
 /// A registry with the model `flowers`, whose version 1 was registered with a signature.
 async fn shelf() -> Shelf {
     let shelf = Shelf::open("").await;

@@ -14,6 +14,8 @@ mod alerts;
 #[cfg(test)]
 mod baselines;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod breast_cancer;
 #[cfg(test)]
 mod cascade;

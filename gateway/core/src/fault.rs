@@ -158,7 +158,7 @@ pub struct Fault {
     /// What a caller sees in the place of what its kind stands for, where a filter says so.
     pub face: Option<Box<Face>>,
     /// How many rules of its contract the inputs break.
-    pub violations: u32,
+    pub violations: u16,
 }
 
 /// What a caller sees of a fault.

@@ -5,6 +5,7 @@ mod gguf;
 mod onnx;
 mod safetensors;
 mod signs;
+mod trees;
 
 use crate::fault::RegistryFault;
 use crate::kind::Format;
@@ -82,6 +83,8 @@ enum State {
     Body { format: Format, extent: Extent },
     /// ONNX, which has no head.
     Onnx(onnx::Walk),
+    /// Trees as text, which have none either.
+    Trees(trees::Walk),
 }
 
 impl Judge {
@@ -95,6 +98,7 @@ impl Judge {
             State::Unknown(_) => None,
             State::Head { format, .. } | State::Body { format, .. } => Some(*format),
             State::Onnx(_) => Some(Format::Onnx),
+            State::Trees(walk) => Some(walk.format()),
         }
     }
 
@@ -120,6 +124,7 @@ impl Judge {
                 self.read_head(false)?;
             }
             State::Onnx(walk) => walk.take(bytes)?,
+            State::Trees(walk) => walk.take(bytes)?,
             State::Body { .. } => {}
         }
         self.bound()
@@ -146,6 +151,7 @@ impl Judge {
                 self.length, extent.shortest
             ))),
             State::Onnx(walk) => walk.end().map(|()| Format::Onnx),
+            State::Trees(walk) => walk.end().map(|()| walk.format()),
             State::Head { format, .. } => {
                 Err(Refused::new(format!("it ends within the head of a {format} file: send all of it")))
             }
@@ -159,6 +165,12 @@ impl Judge {
                 let mut walk = onnx::Walk::new();
                 walk.take(&first)?;
                 self.state = State::Onnx(walk);
+                Ok(())
+            }
+            Sign::Trees(format) => {
+                let mut walk = trees::Walk::of(format);
+                walk.take(&first)?;
+                self.state = State::Trees(walk);
                 Ok(())
             }
             Sign::Gguf => self.begin_head(Format::Gguf, gguf::read, first),

@@ -59,11 +59,15 @@ pub enum Format {
     Safetensors,
     /// ONNX.
     Onnx,
+    /// Trees in XGBoost's JSON.
+    Xgboost,
+    /// Trees in LightGBM's text.
+    Lightgbm,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Gguf, Self::Safetensors, Self::Onnx];
+    pub const ALL: [Self; 5] = [Self::Gguf, Self::Safetensors, Self::Onnx, Self::Xgboost, Self::Lightgbm];
 
     /// Its word.
     #[must_use]
@@ -72,6 +76,18 @@ impl Format {
             Self::Gguf => "gguf",
             Self::Safetensors => "safetensors",
             Self::Onnx => "onnx",
+            Self::Xgboost => "xgboost",
+            Self::Lightgbm => "lightgbm",
+        }
+    }
+
+    /// What the name of such a file ends in.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Xgboost => "json",
+            Self::Lightgbm => "txt",
+            Self::Gguf | Self::Safetensors | Self::Onnx => self.as_str(),
         }
     }
 
@@ -133,6 +149,6 @@ mod tests {
             assert_eq!(Format::read(format.as_str()).unwrap(), format);
         }
         let says = Format::read("pickle").unwrap_err().says;
-        assert_eq!(says, "format: 'pickle' is none of gguf, safetensors, onnx");
+        assert_eq!(says, "format: 'pickle' is none of gguf, safetensors, onnx, xgboost, lightgbm");
     }
 }

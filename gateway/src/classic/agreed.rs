@@ -47,7 +47,7 @@ impl Agreed {
         let is_any = contracts.iter().any(|contract| !contract.fields.is_empty() || contract.is_closed);
         let broken = Mutex::default();
         let is_renamed = names != features;
-        Ok(is_any.then(|| Self { contracts, features: names, is_renamed, notes_only: spec.notes_only, broken }))
+        Ok(is_any.then_some(Self { contracts, features: names, is_renamed, notes_only: spec.notes_only, broken }))
     }
 
     /// Whether the signature names one of a row's values so.
@@ -68,12 +68,12 @@ impl Agreed {
     ///
     /// # Errors
     /// They break one, and such calls are refused.
-    pub(super) fn hold(&self, request: &PredictRequest) -> Result<u32, Fault> {
+    pub(super) fn hold(&self, request: &PredictRequest) -> Result<u16, Fault> {
         let found: Vec<Violation> = self.contracts.iter().flat_map(|contract| self.check(contract, request)).collect();
         if found.is_empty() {
             return Ok(0);
         }
-        let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let count = u16::try_from(found.len()).unwrap_or(u16::MAX);
         self.count(&found);
         if self.notes_only {
             return Ok(count);

@@ -1,8 +1,13 @@
-//! Tables of data in files of others' making: CSV and Parquet, told apart by their beginning. Owns how they are opened;
+//! Tables of data in files of others' making: CSV, JSON lines and Parquet, told apart by their beginning; and such as are
+//! written for others. Owns how they are opened;
 //! each format is its own file's.
 
 mod csv;
+mod jsonl;
 mod parquet;
+mod written;
+
+pub use written::{TableForm, write_table};
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +28,9 @@ pub fn open(path: &Path, except: &[String]) -> Result<Box<dyn Table>, Fault> {
         .map_err(|e| refused(format!("{} cannot be read: {e}", path.display())))?;
     if magic == *b"PAR1" {
         return Ok(Box::new(parquet::ParquetTable::open(path, except)?));
+    }
+    if magic.first() == Some(&b'{') {
+        return Ok(Box::new(jsonl::JsonlTable::open(path, except)?));
     }
     Ok(Box::new(csv::CsvTable::open(path, except)?))
 }

@@ -88,9 +88,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"reasons\":", reasons.as_ref())?;
-    number_if(out, b",\"content\":", content.as_ref())?;
-    out.push(b'}');
-    Ok(())
+    number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
 }
 
 fn hex<const N: usize>(out: &mut Vec<u8>, name: &[u8], digits: Option<[u8; N]>) {

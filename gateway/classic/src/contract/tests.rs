@@ -131,7 +131,7 @@ fn whole_numbers_may_stand_in_rows_of_fractions() {
     assert_eq!(contract.check(&wrong, &features(), false)[0].rule, "type");
     // A tensor by itself says what it is.
     let age = Tensor::of_f32("age", vec![1], &[30.0]).unwrap();
-    assert_eq!(says(&contract, &[age.clone()])[0], "field `age`: is of FP32, but INT64 is agreed");
+    assert_eq!(says(&contract, std::slice::from_ref(&age))[0], "field `age`: is of FP32, but INT64 is agreed");
     // Unless that is a guess.
     let loose = contract.check(&[age], &features(), true);
     assert!(loose.iter().all(|violation| violation.field != "age"), "{loose:?}");

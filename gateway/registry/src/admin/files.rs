@@ -39,7 +39,8 @@ pub(super) async fn upload(
 }
 
 fn fresh(registry: &Registry, name: &RegisteredName, format: Format) -> Result<BlobPath, RegistryFault> {
-    path_of(&format!("models/{name}/{:016x}/model.{format}", registry.unique())).map_err(|fault| at("name", &fault))
+    path_of(&format!("models/{name}/{:016x}/model.{}", registry.unique(), format.extension()))
+        .map_err(|fault| at("name", &fault))
 }
 
 fn at(field: &str, fault: &RegistryFault) -> RegistryFault {

@@ -1,6 +1,7 @@
 //! The first bytes of files: which are those of models that are taken, and how the others are called.
 
 use super::Refused;
+use crate::kind::Format;
 
 /// A form that is taken, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +9,8 @@ pub(super) enum Sign {
     Gguf,
     Safetensors,
     Onnx,
+    /// Trees as text, in this format.
+    Trees(Format),
 }
 
 /// How many bytes tell all forms that are told apart: tar has its sign far behind.
@@ -63,7 +66,9 @@ pub(super) fn of_whole(first: &[u8]) -> Result<Sign, Refused> {
 }
 
 pub(super) fn unknown() -> Refused {
-    Refused::new("its first bytes are those of neither GGUF nor safetensors nor ONNX, which are the forms taken")
+    Refused::new(
+        "its first bytes are those of neither GGUF nor safetensors nor ONNX nor XGBoost's JSON nor LightGBM's text, which are the forms taken",
+    )
 }
 
 fn taken(first: &[u8]) -> Option<Sign> {
@@ -73,6 +78,13 @@ fn taken(first: &[u8]) -> Option<Sign> {
     // A length in eight bytes, of which the upper four say nothing, and the JSON of that length.
     if first.get(4..9) == Some(b"\0\0\0\0{") {
         return Some(Sign::Safetensors);
+    }
+    let json = first.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    if json.is_some_and(|json| json.first() == Some(&b'"')) {
+        return Some(Sign::Trees(Format::Xgboost));
+    }
+    if first.starts_with(b"tree\n") || first.starts_with(b"tree\r\n") {
+        return Some(Sign::Trees(Format::Lightgbm));
     }
     // The field `ir_version`, which every writer puts first.
     (first.first() == Some(&8) && first.get(1).is_some_and(|version| (1..=64).contains(version))).then_some(Sign::Onnx)

@@ -17,8 +17,14 @@ fn whole(file: &[u8]) -> Result<Format, String> {
     judge(file, file.len())
 }
 
-fn good() -> [(Format, Vec<u8>); 3] {
-    [(Format::Gguf, samples::gguf()), (Format::Safetensors, samples::safetensors()), (Format::Onnx, samples::onnx())]
+fn good() -> [(Format, Vec<u8>); 5] {
+    [
+        (Format::Gguf, samples::gguf()),
+        (Format::Safetensors, samples::safetensors()),
+        (Format::Onnx, samples::onnx()),
+        (Format::Xgboost, br#"{"learner":{"objective":{"name":"reg:squarederror"}},"version":[3,2,0]}"#.to_vec()),
+        (Format::Lightgbm, b"tree\nversion=v4\nnum_class=1\n\nTree=0\nend of trees\n".to_vec()),
+    ]
 }
 
 #[test]

@@ -18,7 +18,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::Frames;
+use tidegate_core::port::backend::{Answer, Frames};
 use tidegate_core::port::events::Recorded;
 use tidegate_core::port::limits::{Standing, Standings};
 use tidegate_core::{Api, Event, Fault, FaultKind, Ledger, Outcome, Usage};
@@ -45,9 +45,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                     Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
                 }
             }
-            if let Some(reasons) = answer.predicted.as_ref().and_then(|said| said.reasons.clone()) {
-                ledger.note(|event| event.reasons = Some(reasons));
-            }
+            note_reasons(&answer, &mut ledger);
             let sheet = match predict.as_ref().map(|asked| asked.write(&answer, &ledger)).transpose() {
                 Ok(sheet) => sheet,
                 Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
@@ -108,6 +106,13 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
     };
     show(standings, response.headers_mut());
     response
+}
+
+/// Notes why a classic model gave what it gave, where that goes into the record.
+fn note_reasons(answer: &Answer, ledger: &mut Ledger) {
+    if let Some(reasons) = answer.predicted.as_ref().and_then(|said| said.reasons.clone()) {
+        ledger.note(|event| event.reasons = Some(reasons));
+    }
 }
 
 /// Has the filters look at a stream. Boxed, since it may have to be held, and other calls shall not pay for the room.

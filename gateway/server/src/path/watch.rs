@@ -34,7 +34,7 @@ impl Watching {
 
     /// Tells of a call that was refused since its inputs break a contract.
     pub(crate) fn refused(admitted: &Admitted, fault: &Fault, ledger: &Ledger) {
-        let violations = Some(fault.violations.max(1));
+        let violations = Some(fault.violations.max(1).into());
         if let Some(mut watching) = Self::by(admitted, violations, ledger, |watcher| watcher.takes_refused()) {
             watching.end(ledger);
         }

@@ -24,7 +24,8 @@ pub(in crate::cli) struct Register {
     /// Where the file lies
     #[arg(long)]
     uri: Option<String>,
-    /// The file's form: gguf, safetensors or onnx; by the file's name where none is given
+    /// The file's form: gguf, safetensors, onnx, xgboost (its JSON) or lightgbm (its text); by the file's name where none is
+    /// given
     #[arg(long)]
     format: Option<String>,
     /// The SHA-256 of the file at --uri
@@ -61,6 +62,16 @@ pub(in crate::cli) struct Register {
     door: Door,
 }
 
+/// The form that files of such an end have.
+fn of_end(end: &str) -> String {
+    match end {
+        "json" => "xgboost",
+        "txt" | "lgb" => "lightgbm",
+        other => other,
+    }
+    .to_owned()
+}
+
 impl Register {
     pub(in crate::cli) async fn run(self) -> anyhow::Result<()> {
         let admin = self.door.open();
@@ -76,8 +87,9 @@ impl Register {
     /// What is registered; the place of a file that is still to be sent is not in it.
     fn body(&self) -> anyhow::Result<Value> {
         let place = self.file.as_ref().map(|file| file.to_string_lossy().into_owned()).or_else(|| self.uri.clone());
-        let by_name =
-            || place.as_deref().and_then(|place| place.rsplit_once('.')).map(|(_, end)| end.to_ascii_lowercase());
+        let by_name = || {
+            place.as_deref().and_then(|place| place.rsplit_once('.')).map(|(_, end)| of_end(&end.to_ascii_lowercase()))
+        };
         let none = || Wrong("the file's form is not known by its name: say --format".to_owned());
         let format = self.format.clone().or_else(by_name).ok_or_else(none)?;
         let mut body = Map::from_iter([("name".to_owned(), json!(self.name)), ("format".to_owned(), json!(format))]);
