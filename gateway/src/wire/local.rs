@@ -35,7 +35,7 @@ pub(super) async fn load(
     let name = model.name.clone();
     let began = clock.now();
     let time = Arc::clone(&clock);
-    let loaded = tokio::task::spawn_blocking(move || build(&model, &local, files, claim, (clock, dice)))
+    let loaded = tokio::task::spawn_blocking(move || build(&model, &local, files, &claim, (clock, dice)))
         .await
         .context("loading was cut short")??;
     let took = time.now().saturating_duration_since(began);
@@ -47,21 +47,11 @@ fn build(
     model: &ModelSpec,
     local: &LocalSpec,
     files: ModelFiles,
-    claim: Claim,
+    claim: &Claim,
     (clock, dice): (Arc<dyn Clock>, Arc<dyn Dice>),
 ) -> anyhow::Result<Loaded> {
     let threads = local.threads.unwrap_or(0);
-    ensure!(
-        model.precision.is_none() || matches!(files.kind, ModelKind::Folder { .. }),
-        "it has `precision`, and only the matrices of a language model's folder of safetensors are kept as that says: leave \
-         it out"
-    );
-    let is_classic = matches!(files.kind, ModelKind::Classic { .. });
-    ensure!(
-        is_classic || (model.pool.is_none() && model.explain.is_none() && model.contract.is_none()),
-        "`batch`, `instances`, `warm_up`, `explain` and `contract` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
-         of its provider are what a language model has"
-    );
+    suits(model, &files.kind)?;
     let generator = |path: PathBuf, parts| -> anyhow::Result<Loaded> {
         let kv_cache_bytes =
             usize::try_from(local.kv_cache).context("kv_cache is larger than this machine can address")?;
@@ -92,20 +82,36 @@ fn build(
     match files.kind {
         ModelKind::Gguf { path } => generator(path, BTreeMap::new()),
         ModelKind::Folder { files } => generator(PathBuf::new(), files),
-        ModelKind::Reranker { weights, tokenizer, config } => held(&claim, || {
+        ModelKind::Reranker { weights, tokenizer, config } => held(claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = RerankOptions { files, max_tokens: MOST_RANKED, threads, queue_len: local.queue };
             Ok(Arc::new(LocalReranker::new(Arc::new(Reranker::load(&options)?))))
         }),
         ModelKind::Classic { path, signature } => {
-            held(&claim, || Ok(Arc::new(LocalClassic::open(&path, signature.as_ref(), model, Arc::clone(&clock))?)))
+            held(claim, || Ok(Arc::new(LocalClassic::open(&path, signature.as_ref(), model, Arc::clone(&clock))?)))
         }
-        ModelKind::Embedder { weights, tokenizer, config } => held(&claim, || {
+        ModelKind::Embedder { weights, tokenizer, config } => held(claim, || {
             let files = EncoderFiles { weights, tokenizer, config };
             let options = EmbedOptions { files, max_tokens: 256, threads, queue_len: local.queue };
             Ok(Arc::new(LocalEmbedder::new(Arc::new(Embedder::load(&options)?))))
         }),
     }
+}
+
+/// Whether what is said of the model is of its kind.
+fn suits(model: &ModelSpec, kind: &ModelKind) -> anyhow::Result<()> {
+    ensure!(
+        model.precision.is_none() || matches!(kind, ModelKind::Folder { .. }),
+        "it has `precision`, and only the matrices of a language model's folder of safetensors are kept as that says: leave \
+         it out"
+    );
+    let is_classic = matches!(kind, ModelKind::Classic { .. });
+    ensure!(
+        is_classic || (model.pool.is_none() && model.explain.is_none() && model.contract.is_none()),
+        "`batch`, `instances`, `warm_up`, `explain` and `contract` are of classic models, and this is none: leave them out; `max_batch` and `queue` \
+         of its provider are what a language model has"
+    );
+    Ok(())
 }
 
 /// What does not sleep has its share of the memory as long as it is there.

@@ -73,10 +73,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     }
     self::attempts(out, attempts)?;
     flag(out, b",\"stream\":", *stream);
-    match outcome {
-        Outcome::Ok => out.extend_from_slice(b",\"outcome\":\"ok\""),
-        other => number(out, b",\"outcome\":", other)?,
-    }
+    self::outcome(out, outcome)?;
     number(out, b",\"status\":", status)?;
     number(out, b",\"request_bytes\":", request_bytes)?;
     number(out, b",\"answer_bytes\":", answer_bytes)?;
@@ -89,6 +86,15 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"reasons\":", reasons.as_ref())?;
     number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
+}
+
+fn outcome(out: &mut Vec<u8>, outcome: &Outcome) -> serde_json::Result<()> {
+    match outcome {
+        // What nearly every call has.
+        Outcome::Ok => out.extend_from_slice(b",\"outcome\":\"ok\""),
+        other => number(out, b",\"outcome\":", other)?,
+    }
+    Ok(())
 }
 
 fn hex<const N: usize>(out: &mut Vec<u8>, name: &[u8], digits: Option<[u8; N]>) {

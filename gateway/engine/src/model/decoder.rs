@@ -187,7 +187,7 @@ impl CausalModel for Decoder {
         // Files that keep the rows of a pair beside each other have them otherwise than what adapters are trained on.
         let paired = (self.shape.rotary.pairing == Pairing::Interleaved).then_some(self.shape.dim);
         let layers = self.layers.iter().map(|layer| layer.projections().map(Projection::size)).collect();
-        let is_coarse = self.layers.iter().flat_map(|layer| layer.projections()).all(Projection::is_coarse);
+        let is_coarse = self.layers.iter().flat_map(layer::Layer::projections).all(Projection::is_coarse);
         BaseShape { layers, paired, fused: self.shape.fused, is_coarse }
     }
 
