@@ -1,6 +1,6 @@
 //! The memory of packed weights: a matrix's own while a model loads, then all of a model's, or an adapter's, in one mapping
-//! of huge pages, since a step reads every byte once and pays for each page that it enters. All of it is mapped and not the allocator's, which
-//! would keep what loading needed but for a moment.
+//! of huge pages, since a step reads every byte once and pays for each page that it enters. All of it is mapped and not the
+//! allocator's, which would keep what loading needed but for a moment.
 
 use crate::pages::HugePages;
 use memmap2::MmapMut;
