@@ -157,11 +157,9 @@ impl Reader<'_> {
         bias: Option<Part>,
         (rows, cols): (usize, usize),
     ) -> Result<Product, TuneFault> {
-        let mut weight = self.matrix(part, Some(rows), cols)?;
         let is_moved = self.rows.paired.is_some() && slot < 2;
-        if is_moved {
-            weight = weight.reordered(|row| self.rows.row(slot, row))?;
-        }
+        let place = |rows: &BaseShape, row| if is_moved { rows.row(slot, row) } else { row };
+        let weight = self.matrix_of(part, Some(rows), cols, place)?;
         let bias = bias.filter(|_| self.shape.biases).map(|bias| self.source.plain(bias, rows)).transpose()?;
         let moved = |bias: Vec<f32>| -> Vec<f32> {
             if is_moved { (0..rows).map(|row| bias[self.rows.row(slot, row)]).collect() } else { bias }
@@ -171,14 +169,35 @@ impl Reader<'_> {
     }
 
     fn matrix(&mut self, part: Part, rows: Option<usize>, cols: usize) -> Result<Frozen, TuneFault> {
-        let tensor = self.source.tensor(part)?;
-        let failed = |detail: String| LoadError::Tensor { name: self.source.name(part), detail };
-        let weight = Frozen::new(tensor).map_err(|e| failed(e.to_string()))?;
-        if weight.cols() != cols || rows.is_some_and(|rows| rows != weight.rows()) {
-            let detail = format!("is {} × {}, which does not fit the model's shape", weight.rows(), weight.cols());
-            return Err(failed(detail).into());
+        self.matrix_of(part, rows, cols, |_, row| row)
+    }
+
+    /// A matrix, row `r` of which is the file's `place(r)`.
+    fn matrix_of(
+        &mut self,
+        part: Part,
+        rows: Option<usize>,
+        cols: usize,
+        place: impl Fn(&BaseShape, usize) -> usize,
+    ) -> Result<Frozen, TuneFault> {
+        let name = self.source.name(part);
+        let failed = |detail: String| LoadError::Tensor { name: name.clone(), detail };
+        let fits = |there: usize, across: usize| {
+            let detail = || format!("is {there} × {across}, which does not fit the model's shape");
+            let is_fit = across == cols && rows.is_none_or(|rows| rows == there);
+            is_fit.then_some(()).ok_or_else(|| failed(detail()))
+        };
+        let from = |row| place(&self.rows, row);
+        if let Some(raw) = self.source.raw(part)? {
+            fits(raw.rows, raw.cols)?;
+            return Ok(Frozen::of((raw.dtype, (raw.rows, raw.cols)), &raw.data, from));
         }
-        Ok(weight)
+        let tensor = self.source.tensor(part)?;
+        let wrong = |e: candle_core::Error| failed(e.to_string());
+        let (there, across) = tensor.shape().dims2().map_err(wrong)?;
+        fits(there, across)?;
+        let data = tensor.data().map_err(|e| failed(e.to_string()))?;
+        Ok(Frozen::of((tensor.dtype(), (there, across)), &data, from))
     }
 
     fn norm(&mut self, part: Part, count: usize) -> Result<Norm, TuneFault> {

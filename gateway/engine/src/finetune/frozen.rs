@@ -1,33 +1,50 @@
 //! A weight of the base that is never trained: kept as its file has it, expanded for the moment of one product. Owns the
 //! product as an operation of candle's graph, forward and backward; nothing ever holds a gradient for the weight.
 
+use crate::matrix::packed::Packed;
 use candle_core::backend::BackendStorage as _;
-use candle_core::quantized::{QStorage, QTensor};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A matrix of the base: `rows` outputs, `cols` inputs.
-#[derive(Debug, Clone)]
+/// A matrix of the base: `rows` outputs, `cols` inputs. Its bytes are mapped and not the allocator's, which would keep what
+/// reading them needed for a moment.
+#[derive(Clone)]
 pub(super) struct Frozen {
-    weight: Arc<QTensor>,
+    bytes: Arc<Packed>,
+    dtype: GgmlDType,
     rows: usize,
     cols: usize,
 }
 
+impl std::fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} × {} of {:?}", self.rows, self.cols, self.dtype)
+    }
+}
+
 impl Frozen {
-    /// Holds a tensor of two dimensions.
-    pub(super) fn new(weight: QTensor) -> Result<Self> {
-        let (rows, cols) = weight.shape().dims2()?;
-        Ok(Self { weight: Arc::new(weight), rows, cols })
+    /// Holds a tensor of two dimensions as it is.
+    #[cfg(test)]
+    pub(super) fn new(weight: &QTensor) -> Result<Self> {
+        Ok(Self::of((weight.dtype(), weight.shape().dims2()?), &weight.data()?, |row| row))
     }
 
-    /// The same with its rows in another order: row `r` is what `from(r)` was. Rows are whole blocks, so nothing is rounded.
-    pub(super) fn reordered(&self, from: impl Fn(usize) -> usize) -> Result<Self> {
-        let (data, row) = self.bytes()?;
-        let moved: Vec<u8> = (0..self.rows).flat_map(|r| &data[from(r) * row..][..row]).copied().collect();
-        let storage = QStorage::from_data(Cow::Owned(moved), &Device::Cpu, self.weight.dtype())?;
-        Self::new(QTensor::new(storage, (self.rows, self.cols))?)
+    /// Holds `rows` × `cols` numbers, row `r` of which is row `from(r)` of `data`. Rows are whole blocks, so nothing is
+    /// rounded.
+    pub(super) fn of(
+        (dtype, (rows, cols)): (GgmlDType, (usize, usize)),
+        data: &[u8],
+        from: impl Fn(usize) -> usize,
+    ) -> Self {
+        let row = data.len() / rows.max(1);
+        let bytes = Packed::new(rows * row, |to| {
+            for (r, to) in to.chunks_exact_mut(row.max(1)).enumerate() {
+                to.copy_from_slice(&data[from(r) * row..][..row]);
+            }
+        });
+        Self { bytes: Arc::new(bytes), dtype, rows, cols }
     }
 
     /// Outputs.
@@ -42,26 +59,25 @@ impl Frozen {
 
     /// What it takes in memory.
     pub(super) fn size(&self) -> usize {
-        self.weight.storage_size_in_bytes()
+        self.bytes.get().len()
     }
 
     /// Some rows as plain numbers.
     pub(super) fn some(&self, first: usize, count: usize) -> Result<Tensor> {
-        let (data, row) = self.bytes()?;
-        let bytes = Cow::Borrowed(&data[first * row..][..count * row]);
-        let storage = QStorage::from_data(bytes, &Device::Cpu, self.weight.dtype())?;
+        let row = self.size() / self.rows.max(1);
+        let bytes = Cow::Borrowed(&self.bytes.get()[first * row..][..count * row]);
+        let storage = QStorage::from_data(bytes, &Device::Cpu, self.dtype)?;
         QTensor::new(storage, (count, self.cols))?.dequantize(&Device::Cpu)
+    }
+
+    /// All of them.
+    fn plain(&self) -> Result<Tensor> {
+        self.some(0, self.rows)
     }
 
     /// `x Wᵀ`, with a way back to `x` and none to the weight.
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         x.apply_op1(self.clone())
-    }
-
-    fn bytes(&self) -> Result<(Cow<'_, [u8]>, usize)> {
-        let data = self.weight.data()?;
-        let row = data.len() / self.rows.max(1);
-        Ok((data, row))
     }
 }
 
@@ -74,7 +90,7 @@ impl CustomOp1 for Frozen {
     /// is off by six in a thousand where gradients are held to one. So the weight is expanded, used and dropped.
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (tokens, _) = layout.shape().dims2()?;
-        let weight = self.weight.dequantize(&Device::Cpu)?.t()?;
+        let weight = self.plain()?.t()?;
         let (storage, turned) = weight.storage_and_layout();
         let Storage::Cpu(plain) = &*storage else { candle_core::bail!("a weight is not in the processor's memory") };
         let out = x.matmul(plain, (1, tokens, self.rows, self.cols), layout, turned)?;
@@ -82,14 +98,13 @@ impl CustomOp1 for Frozen {
     }
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        grad.matmul(&self.weight.dequantize(&Device::Cpu)?).map(Some)
+        grad.matmul(&self.plain()?).map(Some)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::quantized::GgmlDType;
     use candle_core::{Module as _, Var};
 
     fn wave(rows: usize, cols: usize, f: f32) -> Tensor {
@@ -102,7 +117,7 @@ mod tests {
         for dtype in [GgmlDType::Q4_1, GgmlDType::Q4_0, GgmlDType::Q8_0, GgmlDType::F16, GgmlDType::F32] {
             let quantised = QTensor::quantize(&wave(48, 64, 0.37), dtype).unwrap();
             let plain = quantised.dequantize(&Device::Cpu).unwrap();
-            let frozen = Frozen::new(quantised).unwrap();
+            let frozen = Frozen::new(&quantised).unwrap();
             let x = Var::from_tensor(&wave(5, 64, 0.11)).unwrap();
             let way = wave(5, 48, 0.7);
             let through = |y: Tensor| {
@@ -130,10 +145,12 @@ mod tests {
 
     #[test]
     fn rows_can_be_asked_for_and_put_in_another_order() {
-        let frozen = Frozen::new(QTensor::quantize(&wave(8, 32, 0.37), GgmlDType::Q8_0).unwrap()).unwrap();
+        let weight = QTensor::quantize(&wave(8, 32, 0.37), GgmlDType::Q8_0).unwrap();
+        let frozen = Frozen::new(&weight).unwrap();
         let all = frozen.some(0, 8).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(frozen.some(3, 2).unwrap().to_vec2::<f32>().unwrap(), all[3..5]);
-        let back = frozen.reordered(|r| 7 - r).unwrap().some(0, 8).unwrap().to_vec2::<f32>().unwrap();
+        let data = weight.data().unwrap();
+        let back = Frozen::of((GgmlDType::Q8_0, (8, 32)), &data, |r| 7 - r).some(0, 8).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!((&back[0], &back[7]), (&all[7], &all[0]));
     }
 }

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn the_loss_is_the_mean_surprise_and_its_gradient_the_slope() {
         let plain = wave(40, 32, 0.37);
-        let head = Frozen::new(QTensor::quantize(&plain, GgmlDType::F32).unwrap()).unwrap();
+        let head = Frozen::new(&QTensor::quantize(&plain, GgmlDType::F32).unwrap()).unwrap();
         let (states, wanted) = (wave(5, 32, 0.11), [0u32, 39, 15, 16, 7]);
         let by_hand = |states: &Tensor| -> f64 {
             let scores = states.matmul(&plain.t().unwrap()).unwrap().to_vec2::<f32>().unwrap();
@@ -112,7 +112,7 @@ mod tests {
     fn pieces_of_the_vocabulary_change_nothing() {
         // So wide that a piece has sixteen words.
         let plain = wave(50, 1 << 16, 0.000_37);
-        let head = Frozen::new(QTensor::quantize(&plain, GgmlDType::F32).unwrap()).unwrap();
+        let head = Frozen::new(&QTensor::quantize(&plain, GgmlDType::F32).unwrap()).unwrap();
         let states = (wave(3, 1 << 16, 0.000_11) * 0.01).unwrap();
         let loss = cross_entropy(&states, &head, &[49, 0, 17], 1.0).unwrap();
         let rows = states.matmul(&plain.t().unwrap()).unwrap().to_vec2::<f32>().unwrap();

@@ -176,7 +176,16 @@ fn is_free(options: &TuneOptions) -> Result<(), TuneFault> {
     }
 }
 
+/// Reads the data on a thread of its own: what a tokenizer needed goes back as a whole when the thread ends, and is not
+/// kept for this one.
 fn lessons(options: &TuneOptions, files: &ModelFiles) -> Result<Lessons, TuneFault> {
+    std::thread::scope(|scope| match scope.spawn(|| read(options, files)).join() {
+        Ok(lessons) => lessons,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+fn read(options: &TuneOptions, files: &ModelFiles) -> Result<Lessons, TuneFault> {
     let vocabulary = files.vocabulary()?;
     let template = files.template(&vocabulary)?;
     let context = files.description()?.context;
