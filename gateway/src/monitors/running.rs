@@ -11,7 +11,7 @@ use super::taker::{Inbox, Taker};
 use super::valves::Valves;
 use super::window::{Job, Outcome, Past};
 use super::worker::{Asked, Errand, Message, Wanted, Worker};
-use crate::giving_way::giving_way;
+use crate::giving_way::{Allowance, giving_way, measured};
 use crate::rollouts::Rollouts;
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate_core::port::alerts::Alerts;
 use tidegate_core::port::parcels::{Ask, Parcels};
 use tidegate_core::port::watcher::{Afterwards, Later, Watcher};
@@ -71,6 +71,8 @@ struct Shell {
     slots: Arc<Semaphore>,
     /// Of those that wait, so that they keep no others waiting.
     waiting: Arc<Semaphore>,
+    /// What each monitor's windows may take before they are the last of all.
+    allowances: Mutex<BTreeMap<MonitorName, Arc<Allowance>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -117,6 +119,7 @@ impl Monitors {
             parcels,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::new(Semaphore::new(AT_ONCE)),
+            allowances: Mutex::default(),
             clock,
         };
         let inbox: Arc<Inbox> = Arc::default();
@@ -335,7 +338,8 @@ impl Shell {
             Errand::Exchange(asked, asks) => self.exchange(asked, asks),
             Errand::Judge(job) => {
                 let slots = Arc::clone(if job.judge.waits() { &self.waiting } else { &self.slots });
-                drop(self.runtime.spawn(judged(*job, slots, self.queue.clone(), Arc::clone(&self.clock))));
+                let allowance = Arc::clone(held(&self.allowances).entry(job.monitor.clone()).or_default());
+                drop(self.runtime.spawn(judged(*job, (slots, allowance), self.queue.clone(), Arc::clone(&self.clock))));
             }
             Errand::Ask(monitor, reference) => {
                 let (book, queue) = (self.book.clone(), self.queue.clone());
@@ -355,7 +359,12 @@ impl Shell {
 }
 
 /// Has a window judged on a thread that may block and gives way to what serves, when one of few slots is free.
-async fn judged(job: Job, slots: Arc<Semaphore>, queue: SyncSender<Message>, clock: Arc<dyn Clock>) {
+async fn judged(
+    job: Job,
+    (slots, allowance): (Arc<Semaphore>, Arc<Allowance>),
+    queue: SyncSender<Message>,
+    clock: Arc<dyn Clock>,
+) {
     // It is closed with the program alone.
     let Ok(slot) = slots.acquire_owned().await else { return };
     let broken = Outcome {
@@ -364,7 +373,12 @@ async fn judged(job: Job, slots: Arc<Semaphore>, queue: SyncSender<Message>, clo
         era: job.era,
         past: Past::silent(&job.closed, "what judges windows broke down".to_owned()),
     };
-    let outcome = tokio::task::spawn_blocking(move || giving_way(|| job.run(&*clock))).await.unwrap_or(broken);
+    let run = move || {
+        let (outcome, took) = giving_way(allowance.place(Instant::now()), || measured(|| job.run(&*clock)));
+        allowance.charge(took, Instant::now());
+        outcome
+    };
+    let outcome = tokio::task::spawn_blocking(run).await.unwrap_or(broken);
     drop(slot);
     tell(queue, Message::Judged(Box::new(outcome))).await;
 }

@@ -2,7 +2,7 @@
 //! gives way to all others. Owns when one is such, and how many may step aside at once. Quick ones run where the call is,
 //! which costs nothing.
 
-use crate::giving_way::giving_way;
+use crate::giving_way::{Allowance, Place as Standing, giving_way, measured};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ pub(super) struct Aside {
 struct Pace {
     /// So many looks step aside from here on, or `SUSPECTED`.
     wary: AtomicU32,
+    /// What it may take aside before it is the last of all.
+    allowance: Allowance,
     rooms: Arc<Rooms>,
 }
 
@@ -60,7 +62,7 @@ impl Aside {
 
 impl Pace {
     fn new(rooms: &Arc<Rooms>) -> Self {
-        Self { wary: AtomicU32::new(0), rooms: Arc::clone(rooms) }
+        Self { rooms: Arc::clone(rooms), ..Self::default() }
     }
 
     /// Looks, aside if that may well take long. One that `rests` after failures says so at once, wherever it is asked.
@@ -80,7 +82,11 @@ impl Pace {
             return done;
         }
         let look = || measured(look);
-        let (done, took) = if now == Now::Wary && !rests() { self.rooms.aside(look) } else { look() };
+        let (done, took) = if now == Now::Wary && !rests() {
+            self.rooms.aside(self.allowance.place(Instant::now()), look)
+        } else {
+            look()
+        };
         self.note(took, done.is_ok());
         done
     }
@@ -89,6 +95,7 @@ impl Pace {
     /// or is not even tried, shows nothing of how long the next one takes.
     fn note(&self, took: Duration, is_well: bool) {
         if took > SLOW {
+            self.allowance.charge(took, Instant::now());
             self.wary.store(LOOKS, Ordering::Relaxed);
         } else if is_well {
             let less = |wary: u32| Some(if wary == SUSPECTED { 0 } else { wary.saturating_sub(1) });
@@ -105,29 +112,14 @@ impl Pace {
     }
 }
 
-/// What something took of the processor: a thread that had to wait was not slow. Where the system does not tell, it is the
-/// time that passed.
-fn measured<T>(does: impl FnOnce() -> T) -> (T, Duration) {
-    let (began, before) = (Instant::now(), of_processor());
-    let done = does();
-    let took = before.zip(of_processor()).map(|(before, after)| after.saturating_sub(before));
-    (done, took.unwrap_or_else(|| began.elapsed()))
-}
-
-/// What this thread has had of the processor.
-fn of_processor() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(told.split(' ').next()?.parse().ok()?))
-}
-
 impl Rooms {
     /// Does something on a thread that gives way, while this one waits for it and others have taken over what it was to do
     /// else. With a single thread for everything there is nobody to take over.
-    fn aside<T: Send>(&self, does: impl FnOnce() -> T + Send) -> T {
+    fn aside<T: Send>(&self, stands: Standing, does: impl FnOnce() -> T + Send) -> T {
         let is_alone =
             Handle::try_current().map_or(true, |handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
         match self.take() {
-            Some(_room) if !is_alone => tokio::task::block_in_place(|| giving_way(does)),
+            Some(_room) if !is_alone => tokio::task::block_in_place(|| giving_way(stands, does)),
             _ => does(),
         }
     }
@@ -253,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn with_one_thread_for_everything_it_stays_where_it_is() {
-        assert_eq!(Rooms::default().aside(|| 7), 7);
+        assert_eq!(Rooms::default().aside(Standing::Last, || 7), 7);
     }
 
     #[test]
