@@ -34,6 +34,8 @@ mod classic_followed;
 #[cfg(test)]
 mod classic_grpc;
 #[cfg(test)]
+mod classic_grpc_upstream;
+#[cfg(test)]
 mod classic_malformed;
 #[cfg(test)]
 mod classic_malformed_grpc;
