@@ -7,7 +7,6 @@
 #![expect(clippy::print_stdout, reason = "an example that reports to its user")]
 
 #[path = "../dialect/tests/grpc/messages.rs"]
-#[expect(dead_code, reason = "two of the messages are enough")]
 mod messages;
 
 use http::uri::PathAndQuery;

@@ -2,10 +2,12 @@
 
 use crate::classic::{ROW, Served, another};
 use crate::harness::events::event;
-use crate::harness::grpc::messages::{
-    InferParameter, InferTensor, InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataResponse,
-    ModelRequest, Nothing, ParameterChoice, RepositoryIndexResponse, RepositoryModelRequest, ServerLiveResponse,
+use crate::harness::grpc::about::{
+    ModelMetadataResponse, ModelRequest, Nothing, RepositoryIndexResponse, RepositoryModelRequest, ServerLiveResponse,
     ServerMetadataResponse,
+};
+use crate::harness::grpc::messages::{
+    InferParameter, InferTensor, InferTensorContents, ModelInferRequest, ModelInferResponse, ParameterChoice,
 };
 use crate::harness::grpc::{Bytewise, Grpc, framed};
 use crate::harness::{Home, Upstream, eventually, home, server, soon, upstream::Act};

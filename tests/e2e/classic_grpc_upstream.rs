@@ -4,9 +4,8 @@
 use crate::classic::{ROW, Served, x};
 use crate::classic_grpc::raw;
 use crate::harness::grpc::GrpcUpstream;
-use crate::harness::grpc::messages::{
-    InferTensor, ModelInferRequest, ModelInferResponse, ModelMetadataResponse, TensorMetadata,
-};
+use crate::harness::grpc::about::{ModelMetadataResponse, TensorMetadata};
+use crate::harness::grpc::messages::{InferTensor, ModelInferRequest, ModelInferResponse};
 use crate::harness::{Home, eventually, home};
 use serde_json::json;
 use std::sync::Arc;

@@ -1,9 +1,12 @@
 //! gRPC that is not ours: a client and a server of tonic's, and a client that sends whatever bytes it is told.
 
+#[path = "../../../gateway/dialect/tests/grpc/about.rs"]
+pub(crate) mod about;
 #[path = "../../../gateway/dialect/tests/grpc/messages.rs"]
 pub(crate) mod messages;
 
 use super::soon;
+use about::{ModelMetadataResponse, ModelRequest, ModelStreamInferResponse};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Request, Response, Uri, Version};
@@ -11,7 +14,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use messages::{ModelInferRequest, ModelInferResponse, ModelMetadataResponse, ModelRequest};
+use messages::{ModelInferRequest, ModelInferResponse};
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -78,7 +81,7 @@ impl Grpc {
     pub(crate) async fn stream(
         &self,
         asked: Vec<ModelInferRequest>,
-    ) -> (Vec<messages::ModelStreamInferResponse>, Option<Status>) {
+    ) -> (Vec<ModelStreamInferResponse>, Option<Status>) {
         let mut client = tonic::client::Grpc::new(self.channel.clone());
         client.ready().await.expect("a connection");
         let path = format!("{SERVICE}ModelStreamInfer").parse().expect("a path");
@@ -99,10 +102,7 @@ impl Grpc {
     }
 
     /// A stream of calls with one so far, which stays open.
-    pub(crate) async fn waiting(
-        &self,
-        first: ModelInferRequest,
-    ) -> tonic::Streaming<messages::ModelStreamInferResponse> {
+    pub(crate) async fn waiting(&self, first: ModelInferRequest) -> tonic::Streaming<ModelStreamInferResponse> {
         let mut client = tonic::client::Grpc::new(self.channel.clone());
         client.ready().await.expect("a connection");
         let path = format!("{SERVICE}ModelStreamInfer").parse().expect("a path");

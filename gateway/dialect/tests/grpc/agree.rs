@@ -1,9 +1,12 @@
 //! What ours reads is what other code wrote, and the other way round.
 
+use crate::about::{
+    ModelIndex, ModelMetadataResponse, ModelRequest, ModelStreamInferResponse, Nothing, RepositoryIndexResponse,
+    RepositoryModelRequest, ServerLiveResponse, ServerMetadataResponse, TensorMetadata,
+};
 use crate::messages::{
-    InferParameter, InferRequestedOutput, InferTensor, InferTensorContents, ModelIndex, ModelInferRequest,
-    ModelInferResponse, ModelMetadataResponse, ModelRequest, ModelStreamInferResponse, Nothing, ParameterChoice,
-    RepositoryIndexResponse, RepositoryModelRequest, ServerLiveResponse, ServerMetadataResponse, TensorMetadata,
+    InferParameter, InferRequestedOutput, InferTensor, InferTensorContents, ModelInferRequest, ModelInferResponse,
+    ParameterChoice,
 };
 use bytes::Bytes;
 use proptest::collection::vec;

@@ -2,6 +2,8 @@
 //! them by name.
 
 #[cfg(test)]
+mod about;
+#[cfg(test)]
 mod agree;
 #[cfg(test)]
 mod hostile;

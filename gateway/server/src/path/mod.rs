@@ -43,7 +43,7 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
-use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::{Api, Fault, FaultKind, Ledger, Outcome};
@@ -91,17 +91,17 @@ pub(crate) async fn serve(
 ) -> Response<ReplyBody> {
     let mut ledger = server.open(entry.api(), &snapshot);
     let voice = entry.voice();
-    match within(limit, walk(server, &snapshot, entry, head, peer, &mut ledger)).await {
+    let walked = {
+        // Where it stands, since moving it would cost each call.
+        let walk = pin!(walk(server, &snapshot, entry, head, peer, &mut ledger));
+        match limit {
+            None => walk.await,
+            Some(limit) => tokio::time::timeout(limit, walk).await.unwrap_or_else(|_| Err(late(limit))),
+        }
+    };
+    match walked {
         Ok(answered) => reply::send(answered, ledger, &voice).await,
         Err(fault) => reply::refuse(&fault, ledger, &voice).await,
-    }
-}
-
-/// Gives a call up when its caller does.
-async fn within<T>(limit: Option<Duration>, walk: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match limit {
-        None => walk.await,
-        Some(limit) => tokio::time::timeout(limit, walk).await.unwrap_or_else(|_| Err(late(limit))),
     }
 }
 
