@@ -1,6 +1,6 @@
 //! The Open Inference Protocol over gRPC, by a client that is not ours: the same models, keys, limits and records as over HTTP.
 
-use crate::classic::{ROW, Served, another};
+use crate::classic::{FULL, ROW, Served, another};
 use crate::harness::events::event;
 use crate::harness::grpc::about::{
     ModelMetadataResponse, ModelRequest, Nothing, RepositoryIndexResponse, RepositoryModelRequest, ServerLiveResponse,
@@ -12,7 +12,7 @@ use crate::harness::grpc::messages::{
 use crate::harness::grpc::{Bytewise, Grpc, framed};
 use crate::harness::{Home, Upstream, eventually, home, server, soon, upstream::Act};
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
@@ -106,6 +106,31 @@ async fn models_are_asked_with_raw_tensors_and_with_lists_and_answer_alike() {
     let sum: f64 = contents("explanation.contributions").fp64_contents.iter().sum::<f64>()
         + contents("explanation.contributions").fp32_contents.iter().map(|part| f64::from(*part)).sum::<f64>();
     assert!(sum.abs() > 0.0, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_and_shadows_have_such_calls_as_any() {
+    let routes = ", safe: {variants: {a: {model: fraud}, b: {model: twin}}, policy: {weighted: {a: 0%, b: 100%}}, shadow: [{variant: {model: fraud}, share: 100%}]}";
+    let served = Served::with("", &another("twin"), routes, FULL).await;
+    let answer = served.keyed().await.with("x-tidegate-episode", "e-1").infer(raw("safe")).await.unwrap();
+    let id = answer.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+    let admin = served.gateway.admin();
+    let record = event(&admin, &id).await;
+    assert_eq!((&record["variant"], &record["episode"]), (&json!("b"), &json!("e-1")), "{record}");
+    // As JSON, whatever the caller spoke: what watches finds its fields.
+    let kept = |part: &str| -> Value { serde_json::from_str(record["content"][part].as_str().unwrap()).unwrap() };
+    assert_eq!(kept("request")["inputs"][0]["data"][0].as_f64().map(|x| x as f32), Some(ROW[0]));
+    let said = kept("answer");
+    let score = said["outputs"].as_array().unwrap().iter().find(|output| output["name"] == "predict").unwrap();
+    assert!((score["data"][0].as_f64().unwrap() - f64::from(FRAUD)).abs() < 1e-6, "{said}");
+    eventually("the shadow's answer", async || {
+        let page = served.gateway.admin().get("/metrics").await.text();
+        let is_it = |line: &str| {
+            line.starts_with("tidegate_shadow_copies_total") && line.contains("compared") && line.ends_with(" 1")
+        };
+        page.lines().any(is_it).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
