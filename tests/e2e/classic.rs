@@ -42,11 +42,22 @@ impl Served {
             Some(rest) => (rest, home::BASE.replace("to: \"file:events\"", "to: \"file:events\", content: full")),
             None => (rest, home::BASE.to_owned()),
         };
+        Self::of(Home::new(), &base, providers, more_models, routes, rest).await
+    }
+
+    /// In a folder, with what its configuration begins with.
+    pub(crate) async fn of(
+        home: Home,
+        base: &str,
+        providers: &str,
+        more_models: &str,
+        routes: &str,
+        rest: &str,
+    ) -> Self {
         let models = format!("{}, {}{more_models}", model("fraud", "fraud"), model("iris", "iris"));
         let text = format!(
             "{base}providers: {{here: {{local: {{}}}}{providers}}}\nmodels: {{{models}}}\nroutes: {{fraud: {{model: fraud}}, iris: {{model: iris}}{routes}}}\n{rest}"
         );
-        let home = Home::new();
         home.write("config.yaml", &text);
         let key = home.key(&["infer", "read", "feedback", "admin"]);
         let gateway = home.serve().await;

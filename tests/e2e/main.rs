@@ -32,7 +32,13 @@ mod classic_explained;
 #[cfg(test)]
 mod classic_followed;
 #[cfg(test)]
+mod classic_grpc;
+#[cfg(test)]
+mod classic_grpc_upstream;
+#[cfg(test)]
 mod classic_malformed;
+#[cfg(test)]
+mod classic_malformed_grpc;
 #[cfg(test)]
 #[cfg(feature = "host")]
 mod classic_watched;

@@ -172,7 +172,13 @@ fn store_events(spec: &EventsSpec) -> Value {
 fn provider(kind: &ProviderKind) -> Value {
     match kind {
         ProviderKind::OpenAi(spec) => json!({"openai": open_ai(spec)}),
-        ProviderKind::Classic(spec) => json!({dialect(spec.dialect): open_ai(&spec.upstream)}),
+        ProviderKind::Classic(spec) => {
+            let mut shown = open_ai(&spec.upstream);
+            if spec.is_grpc {
+                shown["endpoints"].as_array_mut().into_iter().flatten().for_each(as_grpc);
+            }
+            json!({dialect(spec.dialect): shown})
+        }
         ProviderKind::Local(spec) => json!({"local": {
             "device": match spec.device {
                 Device::Auto => "auto",
@@ -190,6 +196,13 @@ fn provider(kind: &ProviderKind) -> Value {
             "nice": spec.nice,
             "memory": spec.memory.map(|bytes| format!("{bytes}B")),
         }}),
+    }
+}
+
+/// An endpoint's address as it is written where it is asked over gRPC.
+fn as_grpc(endpoint: &mut Value) {
+    if let Some(rest) = endpoint["url"].as_str().and_then(|url| url.strip_prefix("http")) {
+        endpoint["url"] = json!(format!("grpc{}", rest.trim_end_matches('/')));
     }
 }
 

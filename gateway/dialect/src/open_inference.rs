@@ -339,7 +339,7 @@ impl<'a> Object<'a> {
 }
 
 /// Takes a truth out of parameters.
-fn flag(parameters: &mut Parameters, name: &str, field: &str) -> Result<Option<bool>, Wrong> {
+pub(crate) fn flag(parameters: &mut Parameters, name: &str, field: &str) -> Result<Option<bool>, Wrong> {
     match parameters.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(truth)) => Ok(Some(truth)),

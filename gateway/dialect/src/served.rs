@@ -2,7 +2,7 @@
 
 use crate::sheet::Sheet;
 use crate::wrong::Wrong;
-use crate::{mlflow, open_inference, seldon, tf_serving};
+use crate::{grpc, mlflow, open_inference, seldon, tf_serving};
 use bytes::Bytes;
 use serde_json::Value;
 use tidegate_core::tensor::ModelMeta;
@@ -28,12 +28,18 @@ pub struct Served(Form);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     OpenInference(open_inference::Wish),
+    Message(grpc::Wish),
     TfServing(tf_serving::Form),
     Mlflow,
     Seldon(seldon::Form),
 }
 
 impl Served {
+    /// The form of an answer to a message.
+    pub(crate) const fn of_message(wish: grpc::Wish) -> Self {
+        Self(Form::Message(wish))
+    }
+
     /// Reads what is asked.
     ///
     /// # Errors
@@ -67,6 +73,10 @@ impl Served {
     ) -> Result<Sheet, Wrong> {
         match &self.0 {
             Form::OpenInference(wish) => open_inference::write_answer(model, request.id.as_deref(), answer, wish),
+            Form::Message(wish) => {
+                let body = grpc::write_answer(model, call, request, answer, *wish);
+                Ok(Sheet { body, header_length: None })
+            }
             Form::TfServing(form) => tf_serving::write_answer(answer, *form),
             Form::Mlflow => mlflow::write_answer(answer),
             Form::Seldon(form) => seldon::write_answer(model, call, answer, *form),

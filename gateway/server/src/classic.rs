@@ -5,6 +5,8 @@ mod about;
 mod asked;
 mod target;
 
-pub(crate) use about::{answer, repository, signatures, status};
+pub(crate) use about::{
+    EXTENSIONS, NAME, answer, index, is_model_ready, metadata, order, repository, signatures, status,
+};
 pub(crate) use asked::{Asked, HEADER_LENGTH, picked, read, takes};
 pub(crate) use target::{About, Target, picked as path_of};

@@ -1,6 +1,6 @@
 //! Listeners, the strict gate, the request's path and its HTTP interfaces.
 //!
-//! A connection is accepted in `listen`, each request passes `gate` and `router`, and a call to a model walks
+//! A connection is accepted in `listen`, each request passes `gate` and `router` (or `grpc`, by its type), and a call to a model walks
 //! `path` from top to bottom. What it is served from is one immutable `snapshot`; what it meets outside are ports.
 
 mod api;
@@ -8,6 +8,7 @@ mod body;
 mod classic;
 mod closing;
 mod gate;
+mod grpc;
 pub mod listen;
 pub mod mounted;
 pub mod observe;

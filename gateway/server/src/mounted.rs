@@ -130,7 +130,7 @@ pub fn refusal(fault: &Fault) -> Response<Content> {
     error::respond(fault).map(|body| match body {
         ReplyBody::Whole(bytes) => Content::Whole(bytes),
         // A refusal is one text.
-        ReplyBody::Stream(_) | ReplyBody::Parts { .. } => Content::Whole(Bytes::new()),
+        _ => Content::Whole(Bytes::new()),
     })
 }
 

@@ -1,8 +1,9 @@
-//! The body of a response: nothing, a whole text, a stream of events or a file in parts. Owns how they meet hyper.
+//! The body of a response: nothing, a whole text, a stream of events, messages of gRPC or a file in parts. Owns how they meet hyper.
 
 use crate::path::reply::EventStream;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use futures_core::Stream;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -21,6 +22,15 @@ pub(crate) enum ReplyBody {
     Whole(Bytes),
     /// Server-sent events.
     Stream(Box<EventStream>),
+    /// A message of gRPC, and the status behind it.
+    Message {
+        /// It, as it stands in a body.
+        message: Bytes,
+        /// The status, until it is sent.
+        trailers: Option<HeaderMap>,
+    },
+    /// Messages of gRPC, and the status behind them.
+    Exchange(Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Cut>> + Send>>),
     /// A file.
     Parts {
         /// How many bytes there are.
@@ -35,6 +45,8 @@ impl std::fmt::Debug for ReplyBody {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
             Self::Stream(_) => "Stream",
+            Self::Message { .. } => "Message",
+            Self::Exchange(_) => "Exchange",
             Self::Parts { .. } => "Parts",
         })
     }
@@ -49,6 +61,11 @@ impl Body for ReplyBody {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Stream(stream) => stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Message { message, .. } if !message.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(message)))))
+            }
+            Self::Message { trailers, .. } => Poll::Ready(trailers.take().map(|status| Ok(Frame::trailers(status)))),
+            Self::Exchange(frames) => frames.as_mut().poll_next(cx),
             Self::Parts { frames, .. } => {
                 frames.as_mut().poll_next(cx).map(|next| next.map(|part| part.map(Frame::data).map_err(Cut)))
             }
@@ -58,14 +75,15 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(_) | Self::Parts { .. } => false,
+            Self::Message { message, trailers } => message.is_empty() && trailers.is_none(),
+            Self::Stream(_) | Self::Exchange(_) | Self::Parts { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(_) => SizeHint::default(),
+            Self::Stream(_) | Self::Message { .. } | Self::Exchange(_) => SizeHint::default(),
             Self::Parts { length, .. } => SizeHint::with_exact(*length),
         }
     }

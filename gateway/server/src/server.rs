@@ -5,6 +5,7 @@ use crate::api::{admin, cors, error, models, probe};
 use crate::classic::{self, About, Target};
 use crate::closing::Closing;
 use crate::gate;
+use crate::grpc;
 use crate::listen::{Drain, Peer};
 use crate::mounted;
 use crate::observe::metrics::Metrics;
@@ -93,6 +94,11 @@ impl Server {
         self.drain.has_begun()
     }
 
+    /// Resolves when it is told to stop.
+    pub(crate) async fn drained(&self) {
+        self.drain.begun().await;
+    }
+
     /// Opens the ledger of a call.
     pub(crate) fn open(&self, api: Api, snapshot: &Snapshot) -> Ledger {
         self.ports.metrics.accepted(api);
@@ -142,6 +148,9 @@ impl Server {
 
     /// What the gate refuses is said in the form of the interface that the path is of: its clients read no other.
     fn refuse(&self, head: &Parts, fault: &Fault, peer: &Peer) -> Response<ReplyBody> {
+        if grpc::is_call(head) {
+            return grpc::refused(fault);
+        }
         let door = if peer.terms.admin { Door::Admin } else { Door::Public };
         match mounted::find(&self.ports.mounts, door, head) {
             // A head too large has a status of its own, which not every interface knows.
@@ -151,13 +160,17 @@ impl Server {
     }
 
     async fn route(self: &Arc<Self>, head: Box<Parts>, body: Incoming, peer: &Peer) -> Response<ReplyBody> {
+        if grpc::is_call(&head) {
+            // Boxed, as what is seldom is.
+            return Box::pin(grpc::serve(self, head, body, peer)).await;
+        }
         match router::find(&head.method, head.uri.path(), peer.terms.admin) {
             Found::Endpoint(Endpoint::Infer(api), ..) => {
-                path::serve(self, self.snapshot(), path::Entry::Text(api), head, body, peer).await
+                path::serve(self, self.snapshot(), path::Entry::Text(api, body), &head, peer, None).await
             }
             Found::Endpoint(Endpoint::Predict, ..) => match Target::of(head.uri.path()) {
                 Some(target) => {
-                    path::serve(self, self.snapshot(), path::Entry::Tensors(target), head, body, peer).await
+                    path::serve(self, self.snapshot(), path::Entry::Tensors(target, body), &head, peer, None).await
                 }
                 None => error::plain(&Fault::new(
                     FaultKind::NotFound,

@@ -13,8 +13,19 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     /// The body.
     pub(crate) body: Bytes,
-    /// How many bytes of it are JSON, where raw tensors follow.
-    pub(crate) header_length: Option<usize>,
+    /// What that is.
+    pub(crate) form: Form,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// JSON, or none.
+    Json,
+    /// So many bytes of JSON, then raw tensors.
+    Raw(usize),
+    /// A message of gRPC.
+    Message,
 }
 
 /// Where a provider's paths begin, and the query that all of them have.

@@ -1,9 +1,9 @@
 //! A provider that serves classic models, in whichever protocol. Owns the translation of a call and of its answer, and whether
 //! tensors go there raw; endpoints, connections and health are those of any provider.
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Form};
 use crate::endpoint::HEADER_LENGTH;
-use crate::{BuildFault, OpenAiBackend, TlsRoots};
+use crate::{BuildFault, OpenAiBackend, TlsRoots, grpc};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::collections::HashMap;
@@ -14,7 +14,8 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Backend, Call, Deadlines, EndpointReport, Frames, Predict, Turn};
 use tidegate_core::spec::provider::{ClassicSpec, Dialect};
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{Api, Clock, Dice, EndpointName, Fault, FaultKind, ProviderName};
+use tidegate_core::{Api, Clock, Dice, EndpointName, Fault, FaultKind, PredictAnswer, PredictRequest, ProviderName};
+use tidegate_dialect::grpc::write_named;
 use tidegate_dialect::{bind, metadata_path, read_answer, read_metadata, request_path, write_request};
 
 /// Tensors of fewer bytes than this go as JSON: it is not worth asking whether raw ones are taken.
@@ -31,6 +32,8 @@ const RAW_TOO: u8 = 2;
 #[derive(Debug)]
 pub struct ClassicBackend {
     dialect: Dialect,
+    /// Whether it is asked over gRPC.
+    is_grpc: bool,
     inner: OpenAiBackend,
     raw: AtomicU8,
     /// What models said that they take.
@@ -50,7 +53,8 @@ impl ClassicBackend {
         roots: &TlsRoots,
     ) -> Result<Self, BuildFault> {
         let inner = OpenAiBackend::build(provider, &spec.upstream, clock, dice, roots)?;
-        Ok(Self { dialect: spec.dialect, inner, raw: AtomicU8::new(UNKNOWN), metas: Mutex::default() })
+        let (dialect, is_grpc) = (spec.dialect, spec.is_grpc);
+        Ok(Self { dialect, is_grpc, inner, raw: AtomicU8::new(UNKNOWN), metas: Mutex::default() })
     }
 
     async fn predict(&self, call: Call) -> Result<Answer, Fault> {
@@ -65,6 +69,11 @@ impl ClassicBackend {
             None
         };
         let request = bound.as_ref().unwrap_or(&**request);
+        if self.is_grpc {
+            let ask = grpc::ask("ModelInfer", tidegate_dialect::grpc::write_request(model, request));
+            let answered = self.inner.ask(&call, &ask, |headers, body| grpc::answer(headers, &body)).await?;
+            return Ok(given(request, answered));
+        }
         let is_raw = self.dialect == Dialect::OpenInference
             && request.inputs.iter().any(|tensor| tensor.data().len() >= WORTH_RAW)
             && self.takes_raw().await;
@@ -73,19 +82,18 @@ impl ClassicBackend {
             method: Method::POST,
             path: request_path(self.dialect, model, None),
             body: sheet.body,
-            header_length: sheet.header_length,
+            form: sheet.header_length.map_or(Form::Json, Form::Raw),
         };
         let dialect = self.dialect;
         let read = |headers: &HeaderMap, body: Bytes| {
             let length = headers.get(HEADER_LENGTH).map(http::HeaderValue::as_bytes);
             read_answer(dialect, &body, length).map_err(tidegate_dialect::Wrong::of_provider)
         };
-        let (mut answer, endpoint) = self.inner.ask(&call, &ask, read).await?;
-        if !request.outputs.is_empty() && self.dialect == Dialect::OpenInference {
-            // Some servers give all, whatever is asked.
-            answer.outputs.retain(|output| request.wants(output.name()));
+        let answered = self.inner.ask(&call, &ask, read).await?;
+        if self.dialect == Dialect::OpenInference {
+            return Ok(given(request, answered));
         }
-        Ok(Answer { body: Bytes::new(), usage: None, endpoint: Some(endpoint), predicted: Some(Arc::new(answer)) })
+        Ok(whole(answered))
     }
 
     /// Whether the provider takes raw tensors: it says so where it says which extensions it has. Asked once; where it cannot be
@@ -119,6 +127,12 @@ impl ClassicBackend {
     }
 
     async fn get<T>(&self, path: String, read: impl FnOnce(Bytes) -> Result<T, Fault>) -> Result<T, Fault> {
+        let ask = Ask { method: Method::GET, path, body: Bytes::new(), form: Form::Json };
+        self.asked(&ask, |_, body| read(body)).await
+    }
+
+    /// What is asked beside all calls.
+    async fn asked<T>(&self, ask: &Ask, read: impl FnOnce(&HeaderMap, Bytes) -> Result<T, Fault>) -> Result<T, Fault> {
         let call = Call {
             api: Api::Predict,
             model: "metadata".parse().map_err(Fault::internal)?,
@@ -132,16 +146,31 @@ impl ClassicBackend {
             predict: None,
             aside: None,
         };
-        let ask = Ask { method: Method::GET, path, body: Bytes::new(), header_length: None };
-        self.inner.ask(&call, &ask, |_, body| read(body)).await.map(|(said, _)| said)
+        self.inner.ask(&call, ask, read).await.map(|(said, _)| said)
     }
 
     async fn described(&self, model: &str) -> Result<ModelMeta, Fault> {
+        if self.is_grpc {
+            let ask = grpc::ask("ModelMetadata", tidegate_dialect::grpc::framed(&write_named(model)));
+            return self.asked(&ask, |headers, body| grpc::metadata(headers, &body)).await;
+        }
         let Some(path) = metadata_path(self.dialect, model) else {
             return Ok(ModelMeta { platform: platform(self.dialect).to_owned(), ..ModelMeta::default() });
         };
         self.get(path, |body| read_metadata(&body).map_err(tidegate_dialect::Wrong::of_provider)).await
     }
+}
+
+/// An answer of the Open Inference Protocol: some servers give all outputs, whatever is asked.
+fn given(request: &PredictRequest, (mut answer, endpoint): (PredictAnswer, EndpointName)) -> Answer {
+    if !request.outputs.is_empty() {
+        answer.outputs.retain(|output| request.wants(output.name()));
+    }
+    whole((answer, endpoint))
+}
+
+fn whole((answer, endpoint): (PredictAnswer, EndpointName)) -> Answer {
+    Answer { body: Bytes::new(), usage: None, endpoint: Some(endpoint), predicted: Some(Arc::new(answer)) }
 }
 
 /// What stands for a provider that says nothing of its models.

@@ -2,8 +2,9 @@
 //! shared between calls there; which endpoint takes a call is decided in `ward`.
 
 use crate::BuildFault;
-use crate::ask::{Ask, Base};
+use crate::ask::{self, Ask, Base};
 use crate::dial::{DialFault, Target, bare_host, dial};
+use crate::grpc;
 use crate::lane::{H1, Lane, Out, h2_over};
 use crate::pool::Pool;
 use http::header::{
@@ -167,9 +168,13 @@ impl Endpoint {
                 headers.append(name.clone(), value.clone());
             }
         }
-        if let Some(length) = ask.and_then(|ask| ask.header_length) {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-            headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+        match ask.map(|ask| ask.form) {
+            None | Some(ask::Form::Json) => {}
+            Some(ask::Form::Raw(length)) => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+                headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+            }
+            Some(ask::Form::Message) => grpc::dress(&mut headers, call.deadlines.total),
         }
         let (method, uri, body) = match ask {
             None => (Method::POST, form.uris[index(call.api)].clone(), &call.body),

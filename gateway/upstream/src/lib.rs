@@ -3,7 +3,7 @@
 //! A call takes these steps: `openai` chooses an endpoint (`balance`, and `turn` by `ward` and `breaker`), takes a seat there and a connection
 //! (`pool`, else `dial`), sends the request (`lane`), and reads the answer under its deadlines (`reading`, `patience`)
 //! as one body or as whole events (`frames`, `sse`). `classic` asks servers of classic models the same way, at paths of their
-//! own (`ask`). A refusal becomes a fault in `refusal`. Retries beyond a stale
+//! own (`ask`), or over gRPC (`grpc`). A refusal becomes a fault in `refusal`. Retries beyond a stale
 //! connection, fallbacks and records are the callers' business.
 
 pub mod balance;
@@ -19,6 +19,7 @@ mod dial;
 mod endpoint;
 mod fault;
 mod frames;
+mod grpc;
 mod io;
 mod lane;
 mod nudge;

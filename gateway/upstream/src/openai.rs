@@ -193,7 +193,7 @@ impl OpenAiBackend {
         Ok(Answer { usage: Usage::from_openai(&body), body, endpoint: Some(endpoint), predicted: None })
     }
 
-    /// Asks at a path of another protocol: what `read` makes of the answer's head and body, and who gave it. What it
+    /// Asks at a path of another protocol: what `read` makes of the answer's head (with its trailers) and body, and who gave it. What it
     /// cannot read counts against the endpoint as an answer that makes no sense.
     pub(crate) async fn ask<T>(
         &self,
@@ -214,11 +214,12 @@ impl OpenAiBackend {
         seat: Seat,
         read: impl FnOnce(&HeaderMap, Bytes) -> Result<T, Fault>,
     ) -> Result<(T, EndpointName), Fault> {
-        let Opened { head, mut reading, endpoint, .. } = self.open(call, Some(ask), seat, false).await?;
+        let Opened { mut head, mut reading, endpoint, .. } = self.open(call, Some(ask), seat, false).await?;
         let body = match reading.whole(ANSWER_CAP).await {
             Ok(body) => body,
             Err(because) => return Err(unfinished(&because).at(endpoint)),
         };
+        head.headers.extend(reading.trailers().unwrap_or_default());
         match read(&head.headers, body) {
             Ok(read) => Ok((read, endpoint)),
             Err(fault) => Err(fault.at(endpoint)),

@@ -6,6 +6,7 @@ use crate::endpoint::Seat;
 use crate::lane::Lane;
 use crate::patience::Patience;
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
@@ -28,6 +29,8 @@ pub(crate) struct Reading {
     first_by: Option<Instant>,
     idle: Duration,
     end_by: Instant,
+    /// What came behind the body.
+    trailers: Option<HeaderMap>,
 }
 
 /// Why an answer did not come to its end.
@@ -54,7 +57,8 @@ impl Reading {
         idle: Duration,
         end_by: Instant,
     ) -> Self {
-        Self { body, held: Some((lane, seat, patience)), last_read: Instant::now(), first_by: None, idle, end_by }
+        let held = Some((lane, seat, patience));
+        Self { body, held, last_read: Instant::now(), first_by: None, idle, end_by, trailers: None }
     }
 
     /// Sets or lifts the deadline of the first event.
@@ -67,12 +71,13 @@ impl Reading {
         let Some((lane, _, patience)) = &mut self.held else { return Poll::Ready(None) };
         loop {
             match lane.poll_frame(&mut self.body, cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(bytes) = frame.into_data() {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) => {
                         self.last_read = Instant::now();
                         return Poll::Ready(Some(Ok(bytes)));
                     }
-                }
+                    Err(other) => self.trailers = other.into_trailers().ok(),
+                },
                 Poll::Ready(Some(Err(fault))) => return Poll::Ready(Some(Err(self.broken(Broken::Cut(fault))))),
                 Poll::Ready(None) => {
                     self.release();
@@ -88,6 +93,11 @@ impl Reading {
         ready!(patience.poll_until(cx, stage.min(self.end_by)));
         let because = if self.end_by <= stage { Broken::Total } else { because };
         Poll::Ready(Some(Err(self.broken(because))))
+    }
+
+    /// What came behind the body, once that was read to its end.
+    pub(crate) fn trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
     }
 
     /// The whole body, if it is no longer than `cap`.

@@ -127,7 +127,7 @@ impl Said {
     }
 }
 
-const fn plain_words(kind: FaultKind) -> &'static str {
+pub(crate) const fn plain_words(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::UpstreamTimeout => "the provider did not answer in time; try again",
         FaultKind::UpstreamRateLimited => "the provider limits the gateway's calls; try again later",
@@ -157,7 +157,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// A foreign text made fit for a message: no control characters, not too long.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MESSAGE_CAP));
     for c in text.chars() {
         if out.len() + c.len_utf8() > MESSAGE_CAP {

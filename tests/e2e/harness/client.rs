@@ -43,6 +43,11 @@ impl Client {
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
+    /// Its key, which it has.
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().expect("a client with a key")
+    }
+
     pub(crate) fn without_key(&self) -> Self {
         Self { key: None, ..self.clone() }
     }

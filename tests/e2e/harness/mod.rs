@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod git_server;
+pub(crate) mod grpc;
 pub(crate) mod home;
 pub(crate) mod oci;
 pub(crate) mod postgres;

@@ -1,10 +1,13 @@
 //! `providers`: connections to what runs models.
 
+mod address;
+
 use super::Desk;
 use crate::place::Place;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Flaw, Scalar, Share, Size, Span, Text};
 use crate::shape::{Item, Map, Placed, choice, record};
+use address::Address;
 use http::{HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
 use tidegate_core::spec::{
@@ -21,7 +24,8 @@ choice! {
             OpenAi(Box<OpenAiFile>) = "openai",
             /// The engine in this process.
             Local(Box<LocalFile>) = "local",
-            /// A server of classic models that speaks the Open Inference Protocol (KServe, MLServer, Triton), over REST.
+            /// A server of classic models that speaks the Open Inference Protocol (KServe, MLServer, Triton): over REST, or over
+            /// gRPC where its addresses begin with `grpc://` (`grpcs://` with TLS).
             OpenInference(Box<OpenAiFile>) = "open_inference",
             /// TF Serving, over REST.
             TfServing(Box<OpenAiFile>) = "tf_serving",
@@ -103,8 +107,8 @@ record! {
     EndpointFile {
         required {
             /// `http://` or `https://`, with the path before `/chat/completions`, or before what the protocol of classic models
-            /// begins with (`/v2`, `/v1/models`, `/invocations`).
-            url: At<Url>,
+            /// begins with (`/v2`, `/v1/models`, `/invocations`). `grpc://` or `grpcs://` for `open_inference` over gRPC.
+            url: At<Address>,
         }
         later { "weight" }
     }
@@ -304,10 +308,12 @@ pub(crate) fn check(item: Item<ProviderFile>, desk: &mut Desk<'_>) -> Option<Pro
         ProviderFile::BentoMl(raw) => (Some(Dialect::BentoMl), raw),
         ProviderFile::TorchServe(raw) => (Some(Dialect::TorchServe), raw),
     };
-    let upstream = open_ai(*raw, &item.at, desk)?;
+    let is_grpc = address::is_grpc(&raw, dialect, desk);
+    let mut upstream = open_ai(*raw, &item.at, desk)?;
+    upstream.http2 |= is_grpc;
     let kind = match dialect {
         None => ProviderKind::OpenAi(Box::new(upstream)),
-        Some(dialect) => ProviderKind::Classic(Box::new(ClassicSpec { dialect, upstream })),
+        Some(dialect) => ProviderKind::Classic(Box::new(ClassicSpec { dialect, is_grpc, upstream })),
     };
     Some(ProviderSpec { name: name?, kind })
 }
@@ -404,7 +410,7 @@ fn endpoint_specs(raw: &[EndpointFile], desk: &mut Desk<'_>) -> Vec<EndpointSpec
     let mut specs: Vec<EndpointSpec> = Vec::new();
     let mut seen: Vec<(&Uri, usize)> = Vec::new();
     for url in raw.iter().filter_map(|endpoint| endpoint.url.as_ref()) {
-        let uri = &url.value.0;
+        let uri = &url.value.uri;
         if let Some((_, line)) = seen.iter().find(|(first, _)| *first == uri) {
             desk.notes
                 .fault(&url.at, format!("this endpoint stands in line {line} already"))

@@ -30,6 +30,8 @@ pub enum ProviderKind {
 pub struct ClassicSpec {
     /// What it speaks.
     pub dialect: Dialect,
+    /// Whether over gRPC, which only the Open Inference Protocol has.
+    pub is_grpc: bool,
     /// Its addresses, and how calls get there.
     pub upstream: OpenAiSpec,
 }
@@ -37,7 +39,7 @@ pub struct ClassicSpec {
 /// What a server of classic models speaks; a closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// The Open Inference Protocol (KServe V2), over REST.
+    /// The Open Inference Protocol (KServe V2).
     OpenInference,
     /// TF Serving's REST.
     TfServing,

@@ -9,9 +9,15 @@ use crate::snapshot::{Arm, Route, Snapshot};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tidegate_core::percent::decoded;
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{Caller, Datatype, Fault, FaultKind, TensorMeta};
+use tidegate_core::{Caller, Datatype, Fault, FaultKind, RouteName, TensorMeta};
 use tidegate_dialect::Served;
+
+/// What the server is called.
+pub(crate) const NAME: &str = "tidegate";
+/// What it can beyond the protocol.
+pub(crate) const EXTENSIONS: [&str; 2] = ["binary_tensor_data", "model_repository"];
 
 /// Answers what is asked about; who asks about a model must be one who may call it.
 ///
@@ -27,8 +33,7 @@ pub(crate) async fn answer(
         About::Server => reply::json(
             StatusCode::OK,
             &json!({
-                "name": "tidegate", "version": env!("CARGO_PKG_VERSION"),
-                "extensions": ["binary_tensor_data", "model_repository"],
+                "name": NAME, "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS,
             }),
         ),
         About::Live => reply::json(StatusCode::OK, &json!({"live": true})),
@@ -64,6 +69,35 @@ fn found(
     let (_, route) = known.ok_or_else(|| unknown(name))?;
     let arm = pick.map_or(Ok(0), |pick| picked(route, pick))?;
     Ok((Arc::clone(route), arm))
+}
+
+/// Whether a model is ready, or a version of it.
+///
+/// # Errors
+/// There is no such model for this caller.
+pub(crate) fn is_model_ready(
+    snapshot: &Snapshot,
+    caller: Option<&Caller>,
+    name: &str,
+    version: Option<String>,
+) -> Result<bool, Fault> {
+    let pick = version.map(Pick::Version);
+    let (route, arm) = found(snapshot, caller, name, pick.as_ref())?;
+    Ok(if pick.is_some() { route.arms[arm].backend.ready() } else { is_ready(&route) })
+}
+
+/// What a model says of itself, or a version of it.
+///
+/// # Errors
+/// There is no such model for this caller, or its provider does not say.
+pub(crate) async fn metadata(
+    snapshot: &Snapshot,
+    caller: Option<&Caller>,
+    name: &str,
+    version: Option<String>,
+) -> Result<ModelMeta, Fault> {
+    let (route, arm) = found(snapshot, caller, name, version.map(Pick::Version).as_ref())?;
+    described(&route, arm).await
 }
 
 fn is_ready(route: &Route) -> bool {
@@ -159,34 +193,26 @@ const fn dtype(datatype: Datatype) -> &'static str {
     }
 }
 
-/// The repository as its protocol has it. What is loaded is said by the configuration alone: `index` lists it, `load` says
-/// whether a model is there, and `unload` is refused, since the next call would find it gone that others rely on.
+/// The models that a caller may call, each of their arms with its version and whether it is ready.
+pub(crate) fn index<'a>(snapshot: &'a Snapshot, caller: Option<&Caller>) -> Vec<(&'a str, String, bool)> {
+    let is_shown = |(name, route): &(&RouteName, &Arc<Route>)| {
+        route.is_classic() && caller.is_some_and(|caller| caller.may_call(name))
+    };
+    let mut routes: Vec<_> = snapshot.routes.iter().filter(is_shown).collect();
+    routes.sort_by_key(|(name, _)| *name);
+    let arms = |(name, route): (&'a RouteName, &'a Arc<Route>)| {
+        route.arms.iter().map(move |arm| (name.as_str(), version_of(arm), arm.backend.ready()))
+    };
+    routes.into_iter().flat_map(arms).collect()
+}
+
+/// Orders a model to be loaded, or else unloaded. What is loaded is said by the configuration alone: the first says whether
+/// it is there, and the second is refused, since the next call would find it gone that others rely on.
 ///
 /// # Errors
-/// There is no such model for this caller, or it is to be unloaded.
-pub(crate) fn repository(snapshot: &Snapshot, caller: &Caller, path: &str) -> Result<Response<ReplyBody>, Fault> {
-    let below = path.strip_prefix("/v2/repository/").unwrap_or_default();
-    if below == "index" {
-        let is_shown =
-            |(name, route): &(&tidegate_core::RouteName, &Arc<Route>)| route.is_classic() && caller.may_call(name);
-        let mut routes: Vec<_> = snapshot.routes.iter().filter(is_shown).collect();
-        routes.sort_by_key(|(name, _)| *name);
-        let entries = routes.into_iter().flat_map(|(name, route)| {
-            let entry = move |arm: &Arm| {
-                let state = if arm.backend.ready() { "READY" } else { "UNAVAILABLE" };
-                json!({"name": name, "version": version_of(arm), "state": state, "reason": ""})
-            };
-            route.arms.iter().map(entry)
-        });
-        return Ok(reply::json(StatusCode::OK, &Value::Array(entries.collect())));
-    }
-    let model = below.strip_prefix("models/").and_then(|rest| {
-        let load = rest.strip_suffix("/load").map(|name| (name, true));
-        load.or_else(|| rest.strip_suffix("/unload").map(|name| (name, false)))
-    });
-    let (name, is_load) = model.ok_or_else(|| Fault::new(FaultKind::NotFound, "there is nothing at this path"))?;
-    let name = tidegate_core::percent::decoded(name);
-    let (route, _) = found(snapshot, Some(caller), &name, None)?;
+/// There is no such model for this caller, it is not ready, or it is to be unloaded.
+pub(crate) fn order(snapshot: &Snapshot, caller: Option<&Caller>, name: &str, is_load: bool) -> Result<(), Fault> {
+    let (route, _) = found(snapshot, caller, name, None)?;
     if !is_load {
         let says = "models are loaded and unloaded by the configuration: take the route out of it and reload";
         return Err(Fault::new(FaultKind::InvalidRequest, says));
@@ -194,5 +220,28 @@ pub(crate) fn repository(snapshot: &Snapshot, caller: &Caller, path: &str) -> Re
     if !is_ready(&route) {
         return Err(Fault::new(FaultKind::Unavailable, format!("the model `{name}` is not ready")));
     }
+    Ok(())
+}
+
+/// The repository as its protocol has it.
+///
+/// # Errors
+/// There is no such model for this caller, or it is to be unloaded.
+pub(crate) fn repository(snapshot: &Snapshot, caller: &Caller, path: &str) -> Result<Response<ReplyBody>, Fault> {
+    let below = path.strip_prefix("/v2/repository/").unwrap_or_default();
+    if below == "index" {
+        let entry = |(name, version, is_ready): (&str, String, bool)| {
+            let state = if is_ready { "READY" } else { "UNAVAILABLE" };
+            json!({"name": name, "version": version, "state": state, "reason": ""})
+        };
+        let entries = index(snapshot, Some(caller)).into_iter().map(entry);
+        return Ok(reply::json(StatusCode::OK, &Value::Array(entries.collect())));
+    }
+    let model = below.strip_prefix("models/").and_then(|rest| {
+        let load = rest.strip_suffix("/load").map(|name| (name, true));
+        load.or_else(|| rest.strip_suffix("/unload").map(|name| (name, false)))
+    });
+    let (name, is_load) = model.ok_or_else(|| Fault::new(FaultKind::NotFound, "there is nothing at this path"))?;
+    order(snapshot, Some(caller), &decoded(name), is_load)?;
     Ok(reply::json(StatusCode::OK, &json!({})))
 }

@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use std::sync::Arc;
 use tidegate_core::port::backend::Answer;
 use tidegate_core::{Caller, Fault, FaultKind, Ledger, PredictRequest, RouteName};
+use tidegate_dialect::grpc::Message;
 use tidegate_dialect::{Served, Sheet, Wire};
 
 /// How many bytes of a body are JSON, where raw tensors follow.
@@ -121,6 +122,16 @@ pub(crate) fn picked(route: &Route, pick: &Pick) -> Result<usize, Fault> {
 }
 
 impl Asked {
+    /// What a message of gRPC asks.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn of_message(message: &Bytes, is_streamed: bool) -> Result<Self, Fault> {
+        let Message { model, version, request, served } =
+            Message::read(message, is_streamed).map_err(tidegate_dialect::Wrong::of_caller)?;
+        Ok(Self { route: model, pick: version.map(Pick::Version), request: Arc::new(request), served })
+    }
+
     /// What is asked as JSON of the Open Inference Protocol, as records and monitors have it.
     pub(crate) fn as_json(&self) -> Bytes {
         Served::asked(&self.request).unwrap_or_default()

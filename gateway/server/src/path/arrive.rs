@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
+use tidegate_dialect::{Wrong, grpc};
 
 /// A body that is valid for its interface.
 #[derive(Debug)]
@@ -58,6 +59,35 @@ where
     let bytes = collect(headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let asked = classic::read(target, snapshot, caller, headers, is_csv, &bytes)?;
+    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
+}
+
+/// Reads and validates the only message of a body of gRPC.
+///
+/// # Errors
+/// It is compressed, too large, too slow, cut short or wrong in a field.
+pub(crate) async fn message<B>(headers: &HeaderMap, body: B, peer: &Peer, ledger: &mut Ledger) -> Result<Arrived, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let most = peer.terms.max_body.saturating_add(grpc::HEAD as u64);
+    let bytes = collect(headers, body, most, peer.terms.body_timeout).await?;
+    if bytes.first() == Some(&1) && headers.get("grpc-encoding").is_some_and(|coding| coding != "identity") {
+        let says = "compressed messages are not taken: send them with the encoding identity";
+        return Err(Fault::new(FaultKind::UnsupportedMedia, says));
+    }
+    let message = grpc::only(&bytes).map_err(Wrong::of_caller)?;
+    one(&message, false, ledger)
+}
+
+/// Validates a message of gRPC.
+///
+/// # Errors
+/// It is wrong in a field.
+pub(crate) fn one(message: &Bytes, is_streamed: bool, ledger: &mut Ledger) -> Result<Arrived, Fault> {
+    ledger.note(|event| event.request_bytes = message.len() as u64);
+    let asked = Asked::of_message(message, is_streamed)?;
     Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
 }
 

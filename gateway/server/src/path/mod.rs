@@ -5,7 +5,7 @@
 //! its messages) → [`choose`] (policy → plan) → [`send`] (the route's [`filter`]s look at what is asked; try, try again, fall
 //! back; each [`attempt`] perhaps in a race of two, [`hedge`]; in a [`cascade`] go on from poor answers) → [`reply`] (JSON or
 //! events, which the [`filter`]s look at, then [`examine`]; then [`copy`] for shadows and [`watch`] for those who watch; they are all [`told`] what goes out) → the
-//! ledger closes. Where an answer must be known before any of it goes out, a stream is put on [`hold`].
+//! ledger closes. A caller hears of it in the [`voice`] of his interface. Where an answer must be known before any of it goes out, a stream is put on [`hold`].
 //!
 //! Each step consumes what the one before it made, so their order is the only one that compiles. The limits are asked
 //! after the body, since what is reserved (the tokens asked for) stands in it; a caller without a key is refused before.
@@ -30,6 +30,7 @@ pub(crate) mod reply;
 pub(crate) mod send;
 pub(crate) mod steer;
 pub(crate) mod told;
+pub(crate) mod voice;
 pub(crate) mod watch;
 pub(crate) mod withheld;
 
@@ -38,59 +39,92 @@ use crate::listen::Peer;
 use crate::reply::ReplyBody;
 use crate::server::Server;
 use crate::snapshot::Snapshot;
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use hyper::body::Incoming;
+use std::pin::pin;
 use std::sync::Arc;
-use tidegate_core::{Api, Fault, Ledger, Outcome};
+use std::time::Duration;
+use tidegate_core::{Api, Fault, FaultKind, Ledger, Outcome};
+use voice::Voice;
 
 /// How a call comes in.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// To a language model, in OpenAI's form.
-    Text(Api),
+    Text(Api, Incoming),
     /// To a classic model.
-    Tensors(Target),
+    Tensors(Target, Incoming),
+    /// To a classic model, by gRPC.
+    Message(Incoming),
+    /// The same, as one of a stream; it is there already.
+    Streamed(Bytes),
 }
 
 impl Entry {
     const fn api(&self) -> Api {
         match self {
-            Self::Text(api) => *api,
-            Self::Tensors(_) => Api::Predict,
+            Self::Text(api, _) => *api,
+            Self::Tensors(..) | Self::Message(_) | Self::Streamed(_) => Api::Predict,
+        }
+    }
+
+    fn voice(&self) -> Voice {
+        match self {
+            Self::Text(..) => Voice::OpenAi,
+            Self::Tensors(..) => Voice::Plain,
+            Self::Message(_) => Voice::Message,
+            Self::Streamed(message) => Voice::Streamed(tidegate_dialect::grpc::id_of(message).to_owned()),
         }
     }
 }
 
-/// Serves one call. Whatever happens, the ledger leaves one record.
+/// Serves one call, for which its caller waits no longer than `limit`. Whatever happens, the ledger leaves one record.
 pub(crate) async fn serve(
     server: &Arc<Server>,
     snapshot: Arc<Snapshot>,
     entry: Entry,
-    head: Box<Parts>,
-    body: Incoming,
+    head: &Parts,
     peer: &Peer,
+    limit: Option<Duration>,
 ) -> Response<ReplyBody> {
     let mut ledger = server.open(entry.api(), &snapshot);
-    match walk(server, &snapshot, entry, head, body, peer, &mut ledger).await {
-        Ok(answered) => reply::send(answered, ledger).await,
-        Err(fault) => reply::refuse(&fault, ledger).await,
+    let voice = entry.voice();
+    let walked = {
+        // Where it stands, since moving it would cost each call.
+        let walk = pin!(walk(server, &snapshot, entry, head, peer, &mut ledger));
+        match limit {
+            None => walk.await,
+            Some(limit) => tokio::time::timeout(limit, walk).await.unwrap_or_else(|_| Err(late(limit))),
+        }
+    };
+    match walked {
+        Ok(answered) => reply::send(answered, ledger, &voice).await,
+        Err(fault) => reply::refuse(&fault, ledger, &voice).await,
     }
+}
+
+/// The fault of a call that took longer than its caller waits.
+pub(crate) fn late(limit: Duration) -> Fault {
+    let says = format!("the call took longer than the {limit:?} that it came with: give it more time");
+    Fault::new(FaultKind::RequestTimeout, says)
 }
 
 async fn walk(
     server: &Server,
     snapshot: &Arc<Snapshot>,
     entry: Entry,
-    head: Box<Parts>,
-    body: Incoming,
+    head: &Parts,
     peer: &Peer,
     ledger: &mut Ledger,
 ) -> Result<send::Answered, Fault> {
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = match entry {
-        Entry::Text(api) => arrive::read(api, &head.headers, body, peer, ledger).await?,
-        Entry::Tensors(target) => {
+        Entry::Text(api, body) => arrive::read(api, &head.headers, body, peer, ledger).await?,
+        Entry::Message(body) => arrive::message(&head.headers, body, peer, ledger).await?,
+        Entry::Streamed(message) => arrive::one(&message, true, ledger)?,
+        Entry::Tensors(target, body) => {
             let from = arrive::From { snapshot, caller: &caller, headers: &head.headers, peer };
             arrive::tensors(target, &from, body, ledger).await?
         }

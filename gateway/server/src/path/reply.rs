@@ -3,7 +3,6 @@
 
 use crate::api::error;
 use crate::body::Sniffer;
-use crate::classic::HEADER_LENGTH;
 use crate::path::attempt::Sent;
 use crate::path::failed;
 use crate::path::filter::Filters;
@@ -11,6 +10,7 @@ use crate::path::filter::answer::OnItsWay;
 use crate::path::filter::passage::Passage;
 use crate::path::send::Answered;
 use crate::path::told::Told;
+use crate::path::voice::Voice;
 use crate::reply::ReplyBody;
 use bytes::Bytes;
 use http::Response;
@@ -21,14 +21,14 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Answer, Frames};
 use tidegate_core::port::events::Recorded;
 use tidegate_core::port::limits::{Standing, Standings};
-use tidegate_core::{Api, Event, Fault, FaultKind, Ledger, Outcome, Usage};
+use tidegate_core::{Event, Fault, FaultKind, Ledger, Outcome, Usage};
 use tidegate_route::Ride;
 
 /// The end of a stream that is whole.
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Sends an answer that has begun.
-pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<ReplyBody> {
+pub(crate) async fn send(answered: Answered, mut ledger: Ledger, voice: &Voice) -> Response<ReplyBody> {
     ledger.first_byte();
     let Answered { sent, standings, wants_usage, prompt_estimate, mut told, ride, filters, predict } = answered;
     let mut response = match sent {
@@ -42,13 +42,13 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             if let Some(filters) = filters {
                 match filters.whole(answer.body, answer.usage, &mut ledger) {
                     Ok(body) => answer.body = body,
-                    Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
+                    Err(fault) => return Box::pin(refuse(&fault, ledger, voice)).await,
                 }
             }
             note_reasons(&answer, &mut ledger);
             let sheet = match predict.as_ref().map(|asked| asked.write(&answer, &ledger)).transpose() {
                 Ok(sheet) => sheet,
-                Err(fault) => return Box::pin(refuse(&fault, ledger)).await,
+                Err(fault) => return Box::pin(refuse(&fault, ledger, voice)).await,
             };
             told.part(&answer.body);
             told.end(true, &mut ledger);
@@ -56,18 +56,9 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
             ledger.note(|event| (event.status, event.answer_bytes) = (200, body.len() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
-                let is_classic = predict.is_some();
-                return named(if is_classic { error::plain(&fault) } else { error::respond(&fault) }, id);
+                return named(voice.fault(&fault, shown(id.as_ref())), id);
             }
-            let mut response = Response::new(ReplyBody::Whole(body));
-            response.headers_mut().reserve(USUAL_HEADERS);
-            let mut kind = HeaderValue::from_static("application/json");
-            if let Some(length) = header_length {
-                kind = HeaderValue::from_static("application/octet-stream");
-                response.headers_mut().insert(HEADER_LENGTH, HeaderValue::from(length));
-            }
-            response.headers_mut().insert(CONTENT_TYPE, kind);
-            named(response, id)
+            named(voice.whole(body, header_length), id)
         }
         Sent::Stream(frames) => {
             let on_its_way = match filters {
@@ -80,7 +71,7 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger) -> Response<Rep
                     if let Some(mut ride) = ride {
                         ride.failed(&fault);
                     }
-                    return Box::pin(refuse(&fault, ledger)).await;
+                    return Box::pin(refuse(&fault, ledger, voice)).await;
                 }
             };
             ledger.note(|event| event.status = 200);
@@ -127,17 +118,18 @@ fn on_its_way<'a>(
 }
 
 /// Refuses a call: the ledger closes with its fault.
-pub(crate) async fn refuse(fault: &Fault, mut ledger: Ledger) -> Response<ReplyBody> {
-    let is_classic = ledger.event().is_some_and(|event| event.api == Api::Predict);
-    let spelled = |fault: &Fault| if is_classic { error::plain(fault) } else { error::respond(fault) };
-    let response = spelled(fault);
+pub(crate) async fn refuse(fault: &Fault, mut ledger: Ledger, voice: &Voice) -> Response<ReplyBody> {
     tell(fault, ledger.event());
-    ledger.note(|event| event.status = response.status().as_u16());
+    // That of HTTP, whatever the caller speaks.
+    ledger.note(|event| event.status = error::face(fault).0.as_u16());
     let id = request_id(&ledger);
-    match settled(ledger.close(failed(fault))).await {
-        Ok(()) => named(response, id),
-        Err(lost) => named(spelled(&lost), id),
-    }
+    let lost = settled(ledger.close(failed(fault))).await.err();
+    named(voice.fault(lost.as_ref().unwrap_or(fault), shown(id.as_ref())), id)
+}
+
+/// An id as a text.
+fn shown(id: Option<&HeaderValue>) -> &str {
+    id.and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 /// Waits for a durable record; any other is settled already.
@@ -176,7 +168,7 @@ fn named(mut response: Response<ReplyBody>, id: Option<HeaderValue>) -> Response
 }
 
 /// Answers have this many headers or a few less; room for them is made once.
-const USUAL_HEADERS: usize = 12;
+pub(crate) const USUAL_HEADERS: usize = 12;
 
 fn show(standings: Standings, headers: &mut HeaderMap) {
     const REQUESTS: [HeaderName; 3] = [

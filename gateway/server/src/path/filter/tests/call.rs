@@ -5,7 +5,7 @@ use crate::body;
 use crate::listen::{Drain, Peer, Terms};
 use crate::observe::metrics::Metrics;
 use crate::operations::{Operations, ReloadRefused, WantedKey};
-use crate::path::{arrive::Arrived, choose, permit, prompt, reply, send};
+use crate::path::{arrive::Arrived, choose, permit, prompt, reply, send, voice::Voice};
 use crate::server::{Ports, Server};
 use crate::snapshot::{Arm, Critics, Keyring, Route, RouteFilter, ShadowArm, Snapshot};
 use bytes::Bytes;
@@ -406,8 +406,8 @@ impl Case {
         let prepared = prompt::read(admitted, &peer()).unwrap();
         let planned = choose::plan(prepared, &headers, server.ports(), &mut ledger);
         let response = match send::send(&server, &snapshot, planned, &headers, &mut ledger).await {
-            Ok(answered) => reply::send(answered, ledger).await,
-            Err(fault) => reply::refuse(&fault, ledger).await,
+            Ok(answered) => reply::send(answered, ledger, &Voice::OpenAi).await,
+            Err(fault) => reply::refuse(&fault, ledger, &Voice::OpenAi).await,
         };
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
