@@ -49,6 +49,7 @@ mod experiments;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod features;
 mod feedback;
 #[cfg(test)]
 mod filters;
