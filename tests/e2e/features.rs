@@ -438,6 +438,56 @@ fn check_names_what_cannot_be() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_are_exported_beside_what_their_calls_were_served() {
+    let redis = redis().await;
+    let served = served(&redis_view(&redis, ""), ROUTE).await;
+    let mut ids = Vec::new();
+    for customer in [1001, 1002, 4711] {
+        let answer = served.infer("scored", &of(&[customer])).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        ids.push(answer.request_id());
+        looked_up(&served, &answer).await;
+    }
+    for (id, class) in [(&ids[0], "fraud"), (&ids[1], "fine")] {
+        let label = json!({"inference_id": id, "name": "outcome", "label": class});
+        let answer = served.client.post("/v1/feedback", &label).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+    let export = |out: &str| {
+        let ran = served.home.run(&[
+            "events",
+            "export",
+            "--with-features",
+            "--as-of",
+            "label",
+            "--config",
+            "config.yaml",
+            "--out",
+            out,
+        ]);
+        assert_eq!(ran.code(), 0, "{}", ran.err());
+        assert_eq!(ran.out().trim(), format!("2 rows are in {out}"));
+    };
+    export("training.jsonl");
+    let lines = served.home.read("training.jsonl");
+    let rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((&rows[0]["id"], &rows[0]["label_outcome"]), (&json!(ids[0]), &json!("fraud")));
+    assert_eq!((&rows[0]["customer__visits"], &rows[0]["customer__visits__at"]), (&json!(42), &json!(SINCE)));
+    assert_eq!((&rows[1]["label_outcome"], &rows[1]["customer__city__lacks"]), (&json!("fine"), &json!("missing")));
+    export("training.parquet");
+    let table = tidegate_storage::dataset::open(&served.home.path().join("training.parquet"), &[]).expect("a table");
+    assert!(
+        ["label_outcome", "customer__rate", "customer__rate__at"]
+            .iter()
+            .all(|name| table.columns().iter().any(|column| column == name))
+    );
+    let left: Vec<_> = std::fs::read_dir(served.home.path()).expect("a folder").flatten().collect();
+    assert!(!left.iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".part")), "{left:?}");
+    let ran = served.home.run(&["events", "export", "--with-features", "--config", "config.yaml", "--out", "t.xlsx"]);
+    assert!(ran.code() == 2 && ran.err().contains("end it in .parquet"), "{}: {}", ran.code(), ran.err());
+}
+
 /// The median of some times.
 fn median(mut times: Vec<std::time::Duration>) -> std::time::Duration {
     times.sort_unstable();
