@@ -13,6 +13,7 @@ mod granted;
 mod learning;
 mod monitors;
 mod pull;
+mod push;
 mod replay;
 mod rollouts;
 mod second;

@@ -37,6 +37,7 @@ pub(crate) mod snapshot;
 mod ungranted;
 #[cfg(feature = "engine")]
 mod verified;
+pub(crate) mod views;
 #[cfg(feature = "engine")]
 mod warmup;
 

@@ -55,6 +55,7 @@ mod experiments;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod features;
 mod feedback;
 #[cfg(test)]
 mod filters;

@@ -2,7 +2,8 @@
 //! they predict and why.
 //!
 //! [`Model`] is one loaded model: `read` it from bytes, ask what it takes and gives, `predict`, `explain`. [`Pool`] serves it:
-//! queued within bounds, in batches, swapped under its calls. [`contract`] checks inputs against what was agreed. Tensors are
+//! queued within bounds, in batches, swapped under its calls. [`contract`] checks inputs against what was agreed, [`features`]
+//! adds to them what stores know of their entities. Tensors are
 //! `core`'s; wire formats are the server's. Files are trusted with nothing: what they say of sizes is held against what is
 //! there, and trees with circles are refused.
 
@@ -10,6 +11,7 @@ mod batch;
 pub mod contract;
 mod error;
 mod explanation;
+pub mod features;
 mod forest;
 mod format;
 mod matrix;

@@ -4,6 +4,7 @@ mod alert;
 mod by_call;
 mod cascade;
 mod monitor;
+mod view;
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         prompts,
         providers,
         models,
+        views,
         rewards,
         routes,
         keys,
@@ -74,6 +76,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         })),
         "providers": object(providers.iter().map(|(name, spec)| (name.to_string(), provider(&spec.kind))).collect()),
         "models": object(models.iter().map(|(name, spec)| (name.to_string(), model(spec))).collect()),
+        "features": object(views.iter().map(|(name, spec)| (name.to_string(), view::view(spec))).collect()),
         "rewards": object(rewards.iter().map(|(name, spec)| (name.to_string(), reward(spec))).collect()),
         "routes": object(routes.iter().map(|(name, spec)| (name.to_string(), route(spec))).collect()),
         "plugins": object(plugins.iter().map(|(name, spec)| (name.to_string(), plugin(spec))).collect()),
@@ -360,6 +363,7 @@ fn route(spec: &RouteSpec) -> Value {
             StickyBy::Key => json!("key"),
             StickyBy::Tenant => json!("tenant"),
         }, "experiment": spec.experiment})),
+        "features": spec.features.as_ref().map(view::lookup),
         "expose": if spec.exposes_adapters { json!(["adapters"]) } else { json!([]) },
         "checks": spec.check.iter().map(|check| check.as_str()).collect::<Vec<_>>(),
         "fallback": spec.fallback.iter().map(|fallback| json!({

@@ -225,7 +225,10 @@ fn add_section(sections: &mut Vec<Entry>, more: Entry, notes: &mut Notes) {
 
 /// Whether a section is a map of entries with names.
 fn is_named(section: &str) -> bool {
-    matches!(section, "listeners" | "providers" | "models" | "rewards" | "routes" | "plugins" | "monitors" | "alerts")
+    matches!(
+        section,
+        "listeners" | "providers" | "models" | "features" | "rewards" | "routes" | "plugins" | "monitors" | "alerts"
+    )
 }
 
 /// Checks each entry, and makes the spec where nothing is missing for it.
@@ -289,6 +292,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
         providers: named(entries(raw.providers, desk, section::provider::check), |spec| spec.name.clone()),
         models,
         routes,
+        views: named(entries(raw.features, desk, section::view::check), |spec| spec.name.clone()),
         rewards,
         limits: raw
             .limits

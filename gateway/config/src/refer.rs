@@ -1,6 +1,7 @@
 //! References and possibilities across entries: whether what one names another has, and whether it can be used so.
 
 mod adapter;
+mod views;
 
 use crate::place::Place;
 use crate::scalar::{At, Money};
@@ -51,6 +52,7 @@ pub(crate) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     check_hedges(raw, models, desk);
     check_watched(raw, desk);
     adapter::check(raw, desk);
+    views::check(raw, desk);
     warn_of_idle(raw, &used, desk);
     filters.extend(plugins_of_monitors(raw));
     warn_of_idle_plugins(raw, &filters, desk);

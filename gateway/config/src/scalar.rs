@@ -13,7 +13,7 @@ use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
 use tidegate_core::{
     AdapterName, AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName,
-    RouteName, Secret, Tenant, VariantName,
+    RouteName, Secret, Tenant, VariantName, ViewName,
 };
 
 /// What can be read from a text.
@@ -404,6 +404,7 @@ names! {
     PluginName: "the name of a plugin",
     MonitorName: "the name of a monitor",
     AlertName: "the name of an alert",
+    ViewName: "the name of a view of features",
 }
 
 #[cfg(test)]

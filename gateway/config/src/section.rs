@@ -12,6 +12,7 @@ pub(crate) mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;
 pub(crate) mod listener;
+pub(crate) mod lookup;
 pub(crate) mod model;
 pub(crate) mod monitor;
 mod parameters;
@@ -29,6 +30,7 @@ mod shared;
 pub(crate) mod steer;
 pub(crate) mod store;
 pub(crate) mod telemetry;
+pub(crate) mod view;
 
 use crate::load::Environment;
 use crate::place::Place;
@@ -59,6 +61,8 @@ record! {
             providers: Map<provider::ProviderFile>,
             /// Names bound to a provider and the model there.
             models: Map<model::ModelFile>,
+            /// What is looked up of entities before classic models are asked.
+            features: Map<view::ViewFile>,
             /// The rewards that callers give.
             rewards: Map<reward::RewardFile>,
             /// What callers name as `model`.

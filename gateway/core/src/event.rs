@@ -1,5 +1,6 @@
 //! The record of one inference. Owns its fields and their JSON form, which is also the stored one.
 
+use crate::served::ServedView;
 use crate::{
     AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, PluginName, Principal,
     PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
@@ -343,6 +344,9 @@ pub struct Event {
     /// Why a governed classic model gave what it gave, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Arc<Reasons>>,
+    /// What was looked up for it. Older records lack it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<ServedView>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,

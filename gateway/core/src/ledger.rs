@@ -68,6 +68,7 @@ impl Ledger {
             filtered: Vec::new(),
             checks: None,
             reasons: None,
+            features: Vec::new(),
             content: None,
         });
         let started = clock.now();

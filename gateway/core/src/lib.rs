@@ -14,6 +14,7 @@ pub mod id;
 pub mod ledger;
 pub mod memory;
 pub mod model_ref;
+pub mod moment;
 pub mod name;
 pub mod oci_ref;
 pub mod once;
@@ -23,6 +24,7 @@ pub mod prompt;
 pub mod reasons;
 pub mod said;
 pub mod secret;
+pub mod served;
 pub mod spec;
 pub mod state_id;
 pub mod tensor;
@@ -39,7 +41,7 @@ pub use id::InferenceId;
 pub use ledger::Ledger;
 pub use name::{
     AdapterName, AlertName, EndpointName, KeyId, LabelName, ModelName, MonitorName, PluginName, Principal,
-    ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName,
+    ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName, ViewName,
 };
 pub use oci_ref::{OciPick, OciRef, OciRefFault};
 pub use prompt::{CommitSha, PromptLabel, PromptName, PromptPick, PromptRef, PromptRefFault, PromptStamp};

@@ -131,6 +131,8 @@ texts! { NameFault:
     PluginName by check
     /// Someone who is told of alarms.
     AlertName by check
+    /// The features of one kind of entity, as the configuration calls them.
+    ViewName by check
     /// One process of those that serve together.
     ReplicaId by check
 }

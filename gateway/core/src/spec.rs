@@ -26,6 +26,7 @@ pub mod shadow;
 pub mod shared;
 pub mod steer;
 pub mod telemetry;
+pub mod view;
 pub mod web;
 
 pub use advised::AdvisedSpec;
@@ -62,9 +63,10 @@ pub use shadow::{CompareSpec, ShadowSpec};
 pub use shared::SharedSpec;
 pub use steer::{GaugeSpec, SteerBy, SteeredSpec};
 pub use telemetry::{OtlpSpec, TelemetrySpec};
+pub use view::{CacheSpec, ColumnSpec, KeyKind, KeySpec, LookupSpec, OnStale, PushSpec, StoreSpec, ViewSpec};
 pub use web::{HostIs, WebHost, WebHosts};
 
-use crate::{AlertName, KeyRecord, ModelName, MonitorName, PluginName, ProviderName, RewardName, RouteName};
+use crate::{AlertName, KeyRecord, ModelName, MonitorName, PluginName, ProviderName, RewardName, RouteName, ViewName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,6 +90,8 @@ pub struct GatewaySpec {
     pub providers: BTreeMap<ProviderName, ProviderSpec>,
     /// The models.
     pub models: BTreeMap<ModelName, ModelSpec>,
+    /// The features that are looked up.
+    pub views: BTreeMap<ViewName, ViewSpec>,
     /// The rewards that callers give.
     pub rewards: BTreeMap<RewardName, RewardSpec>,
     /// The routes, in the order of their names.

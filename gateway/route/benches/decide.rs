@@ -103,6 +103,7 @@ fn route(arms: u32) -> RouteSpec {
         filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
+        features: None,
         exposes_adapters: false,
         hedge: None,
         policy: PolicySpec::Weighted((0..arms).map(|_| 1.0 / f64::from(arms)).collect()),

@@ -18,3 +18,4 @@ pub mod shadows;
 pub(crate) mod shares;
 pub mod span;
 pub mod trace;
+pub(crate) mod views;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_core::digest::Digest;
 use tidegate_core::model_ref::ModelRef;
 use tidegate_core::port::backend::Backend;
+use tidegate_core::port::enrich::Enrich;
 use tidegate_core::port::filter::Filter;
 use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
@@ -85,6 +86,8 @@ pub struct Route {
     pub allowance: Option<Arc<Allowance>>,
     /// The arms, in the order of `spec.variants`.
     pub arms: Vec<Arm>,
+    /// What adds looked-up features to calls of classic models.
+    pub features: Option<Arc<dyn Enrich>>,
     /// What looks at calls and answers, in order.
     pub filters: Vec<RouteFilter>,
     /// What gets copies of calls.

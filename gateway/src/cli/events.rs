@@ -1,5 +1,8 @@
 //! `tidegate events`: the records of calls, read from the event store beside the gateway that writes it.
 
+mod asof;
+mod export;
+
 use super::said::{Saying, said_of};
 use super::{QUICKSTART, Wrong, load, print, when};
 use crate::terminal::{Style, harmless};
@@ -30,6 +33,12 @@ Examples:
         #[command(flatten)]
         store: Store,
     },
+    /// Write labels with the features that were looked up for their calls, as a table to train on
+    #[command(after_help = "\
+Examples:
+  tidegate events export --with-features --as-of label --out training.parquet
+  tidegate events export --with-features --route fraud --out training.csv")]
+    Export(export::ExportArguments),
     /// Show the configuration that a record names, as it was in force then, without its secrets
     Configuration {
         /// Its hash: `config` in a record
@@ -109,6 +118,7 @@ impl Events {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Tail(arguments) => arguments.run(),
+            Self::Export(arguments) => arguments.run(),
             Self::Show { id, store } => {
                 let event = store.open()?.get(id)?;
                 let event = event

@@ -28,6 +28,7 @@ pub(super) fn route(variants: &[&str]) -> RouteSpec {
         priority: tidegate_core::spec::Priority::Normal,
         shadows: Vec::new(),
         check: Vec::new(),
+        features: None,
         exposes_adapters: false,
         filters: Vec::new(),
     }

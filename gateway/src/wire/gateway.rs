@@ -18,6 +18,7 @@ use crate::alerts::Teller;
 use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};
 use crate::monitors;
 use crate::pull::PullContext;
+use crate::push::PushMount;
 use crate::replay::ExperimentMount;
 use crate::rollouts::{Fleet, RolloutMount, Rollouts};
 use crate::shadows::Accounts;
@@ -93,6 +94,7 @@ impl Gateway {
             alerts: super::alerts::begin(&spec, &clock, &dice, &metrics),
             metrics: Arc::clone(&metrics),
             plugins: Arc::new(Rack::default()),
+            views: Arc::default(),
             workshop: Arc::new(Workshop::of_this_program()),
             depot,
         };
@@ -117,6 +119,7 @@ impl Gateway {
             Arc::new(super::snapshot::build(&spec, &parts, None, &clock, tools.prompts.as_ref(), &deciders)?);
         deciders.in_force(&spec);
         tools.plugins.replace(parts.plugins());
+        tools.views.replace(parts.views());
         let sharing = sharing(&spec, replica, &deciders.learners, &*dice)?;
         super::events::keep_configuration(&spec.events, &spec)?;
         metrics.configured(&spec.hash);
@@ -279,6 +282,7 @@ fn mounts(
     mounts.extend(prompts.iter().map(|mount| Arc::<PromptMount>::clone(mount) as Arc<dyn Mount>));
     mounts.push(Arc::new(FeedbackMount::new(Arc::clone(&deciders.learners))));
     mounts.push(Arc::new(ExperimentMount::new(Arc::clone(slot), spec.events.folder.clone())));
+    mounts.push(Arc::new(PushMount::new(Arc::clone(&tools.views), Arc::clone(&tools.clock))));
     mounts.push(Arc::new(RolloutMount::new(Arc::clone(&deciders.rollouts))));
     #[cfg(feature = "host")]
     mounts.push(Arc::new(monitors::MonitorMount::new(Arc::clone(&deciders.monitors))));

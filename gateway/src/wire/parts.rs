@@ -9,6 +9,7 @@ use super::plugins::{Depot, Plugins, Rack, Workshop};
 use super::rooms::Rooms;
 #[cfg(feature = "engine")]
 use super::verified::Verified;
+use super::views::{Rack as ViewRack, Views};
 use crate::alerts::Teller;
 use crate::pull::PullContext;
 use anyhow::Context as _;
@@ -52,6 +53,8 @@ pub(crate) struct Tools {
     pub(crate) metrics: Arc<Metrics>,
     /// Where the plugins in force are shown.
     pub(crate) plugins: Arc<Rack>,
+    /// Where the views of features in force are found.
+    pub(crate) views: Arc<ViewRack>,
     /// Where plugins are compiled.
     pub(crate) workshop: Arc<Workshop>,
     /// Where their components are had.
@@ -61,7 +64,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// Who certifies this provider. The system's authorities are read when the first needs them: they are some sixty
     /// files and megabytes.
-    fn roots(&self, provider: &OpenAiSpec) -> TlsRoots {
+    pub(super) fn roots(&self, provider: &OpenAiSpec) -> TlsRoots {
         let encrypted = provider.endpoints.iter().any(|endpoint| endpoint.url.scheme_str() == Some("https"));
         if encrypted { self.roots.get_or_init(TlsRoots::system).clone() } else { TlsRoots::none() }
     }
@@ -101,6 +104,7 @@ pub(crate) struct Parts {
     local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Limiter)>,
     plugins: Plugins,
+    views: Views,
     rooms: Rooms,
 }
 
@@ -148,6 +152,7 @@ impl Parts {
                 next.classic.insert(name.clone(), ((**spec).clone(), backend));
             }
         }
+        next.views = self.views.renewed(spec, tools).await?;
         // Before the models, which take longer.
         next.plugins = self.plugins.renewed(spec, &tools.workshop, &tools.depot).await?;
         for model in spec.models.values() {
@@ -247,6 +252,12 @@ impl Parts {
     #[must_use]
     pub(crate) const fn plugins(&self) -> &Plugins {
         &self.plugins
+    }
+
+    /// The views of features.
+    #[must_use]
+    pub(crate) const fn views(&self) -> &Views {
+        &self.views
     }
 
     /// What callers are held to.

@@ -227,6 +227,7 @@ impl Reloader {
             self.put_into_force(snapshot);
             *parts = renewed;
             self.tools.plugins.replace(parts.plugins());
+            self.tools.views.replace(parts.views());
             self.announce(&parts).await;
         }
         if !restart.is_empty() {

@@ -100,6 +100,10 @@ impl Judged<'_> {
             }
             PolicySpec::Weighted(_) | PolicySpec::Learned(_) | PolicySpec::Rollout(_) => {}
         }
+        if let Some(lookup) = &route.features {
+            let found = parts.views().lookup(lookup, clock).with_context(|| format!("route `{name}`"))?;
+            built.features = Some(Arc::new(found));
+        }
         if let Some(hedge) = &route.hedge {
             hedged(&mut built, hedge, old, spec);
         }
@@ -176,6 +180,7 @@ fn built(
         critics: Critics::default(),
         budget,
         allowance: None,
+        features: None,
         arms,
         filters: filters.with_context(|| format!("route `{name}`"))?,
         watchers: deciders.watchers(name, spec, judges)?,
@@ -193,6 +198,10 @@ fn kinds(route: &RouteSpec, arms: &[Arm], shadows: &[ShadowArm]) -> anyhow::Resu
         anyhow::bail!("it has {one} models, and `{}` is a {two} model: give each kind a route of its own", other.model);
     }
     if !is_classic {
+        ensure!(
+            route.features.is_none(),
+            "its models are language models, for which nothing is looked up: leave `features` out"
+        );
         return Ok(());
     }
     ensure!(route.filters.is_empty(), "its models are classic ones, which filters do not look at: leave `filters` out");

@@ -2,13 +2,17 @@
 //! and its times; what is asked and what an answer means are the feeder's.
 
 mod courses;
+mod features;
 mod line;
 mod parcels;
 mod pins;
+mod wire;
 
 pub use courses::{Course, CourseAsk, RedisCourses};
+pub use features::RedisFeatures;
 pub use parcels::RedisParcels;
 pub use pins::{Pinned, RedisPins};
+pub use wire::RedisWire;
 
 use crate::shared::{Answer, Ask, Store, StoreFault, Verdict};
 use ::redis::aio::MultiplexedConnection;

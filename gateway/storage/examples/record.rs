@@ -69,6 +69,7 @@ fn template() -> Event {
         filtered: Vec::new(),
         checks: None,
         reasons: None,
+        features: Vec::new(),
         content: None,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         filtered,
         checks,
         reasons,
+        features,
         content,
     } = event;
     raw(out, b"{\"id\":\"", &id.encode());
@@ -85,6 +86,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"reasons\":", reasons.as_ref())?;
+    number_if(out, b",\"features\":", Some(features).filter(|views| !views.is_empty()))?;
     number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
 }
 
@@ -201,7 +203,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
     use tidegate_core::event::{Content, FilterDid, Filtered, Poor};
+    use tidegate_core::port::features::{FeatureValue, KeyValue};
     use tidegate_core::reasons::{Contribution, Reasons, ValueReasons};
+    use tidegate_core::served::{ServedFeature, ServedRow, ServedView};
     use tidegate_core::{Checks, FaultKind, SpanId};
 
     fn agrees(event: &Event) {
@@ -266,6 +270,20 @@ mod tests {
                     contributions: vec![Contribution { feature: "a \"b\"".into(), value: -1.75 }],
                 }],
             })),
+            features: vec![ServedView {
+                view: "customer".parse().unwrap(),
+                rows: 1,
+                us: 300,
+                failed: None,
+                served: vec![ServedRow {
+                    key: [("id".into(), KeyValue::Integer(7))].into(),
+                    features: [(
+                        "rate".into(),
+                        ServedFeature { value: Some(FeatureValue::Number(0.5)), ..Default::default() },
+                    )]
+                    .into(),
+                }],
+            }],
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

@@ -28,6 +28,7 @@ mod day;
 mod disk;
 mod encode;
 mod fault;
+pub mod features;
 mod folder;
 mod frame;
 mod frames;

@@ -7,6 +7,7 @@
 //! connection, fallbacks and records are the callers' business.
 
 pub mod balance;
+pub mod features;
 pub mod fetch;
 pub mod outbound;
 

@@ -45,6 +45,22 @@ impl Redis {
         self.folder.path().join("redis.sock").to_str().expect("UTF-8").to_owned()
     }
 
+    /// Asks it one thing, and gives the answer as it comes over the wire.
+    pub(crate) async fn ask(&self, words: &[&[u8]]) -> Vec<u8> {
+        let mut stream = UnixStream::connect(self.socket()).await.expect("it takes connections");
+        let mut question = format!("*{}\r\n", words.len()).into_bytes();
+        for word in words {
+            question.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+            question.extend_from_slice(word);
+            question.extend_from_slice(b"\r\n");
+        }
+        stream.write_all(&question).await.expect("it reads");
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.expect("it answers");
+        answer.truncate(length);
+        answer
+    }
+
     async fn answers(&self) -> bool {
         let Ok(mut stream) = UnixStream::connect(self.socket()).await else { return false };
         let mut answer = [0; 7];

@@ -339,7 +339,7 @@ fn local(raw: &LocalFile) -> LocalSpec {
     }
 }
 
-fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpec> {
+pub(super) fn open_ai(raw: OpenAiFile, at: &Place, desk: &mut Desk<'_>) -> Option<OpenAiSpec> {
     let here = raw.at().clone();
     let headers = raw.headers.unwrap_or_default().0.into_iter().filter_map(|item| header(item, desk)).collect();
     let query =

@@ -3,6 +3,7 @@
 use super::Desk;
 use super::filter::{self, FilterFile};
 use super::hedge::{self, HedgeFile};
+use super::lookup::{self, LookupFile};
 use super::parameters::{self, ParametersFile};
 use super::policy::{self, PolicyFile, Rewards};
 use super::rollout::{self, RolloutFile};
@@ -54,6 +55,8 @@ record! {
             /// Which forms of answers are looked at and recorded, beside what the policy learns from: `valid_json`,
             /// `valid_tool_call`.
             checks: Vec<At<Implicit>>,
+            /// What is looked up of a call's entities before a classic model is asked.
+            features: LookupFile,
             /// What callers may name beside the route itself: `adapters` lets them name one of its only model's, as
             /// `ROUTE:ADAPTER`.
             expose: Vec<ExposeFile>,
@@ -300,6 +303,7 @@ pub(crate) fn check(
         check: raw.checks.iter().flatten().map(|check| check.value).collect(),
         filters: filter::check(raw.filters.as_deref(), desk.notes),
         shadows: raw.shadow.iter().flatten().filter_map(|raw| shadow::check(raw, &arms, desk)).collect(),
+        features: raw.features.as_ref().and_then(|raw| lookup::check(raw, desk.notes)),
         exposes_adapters: exposes_adapters(raw.expose.as_deref(), &arms, &at, desk.notes),
         variants: arms.specs?,
     })

@@ -16,6 +16,12 @@ pub(super) fn check(raw: Option<At<Text>>, desk: &mut Desk<'_>) -> Option<Shared
     if text == "memory" {
         return None;
     }
+    Some(SharedSpec { url: redis(&to, desk)? })
+}
+
+/// The address of a Redis.
+pub(super) fn redis(to: &At<Text>, desk: &mut Desk<'_>) -> Option<Secret> {
+    let text = to.value.0.as_str();
     let is_redis = SCHEMES.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if !is_redis {
         desk.notes
@@ -23,6 +29,6 @@ pub(super) fn check(raw: Option<At<Text>>, desk: &mut Desk<'_>) -> Option<Shared
             .remedy("write `redis://HOST:PORT/DATABASE`, `rediss://…` for TLS, `redis+unix:///SOCKET`, or `memory`");
         return None;
     }
-    refuse_password(&to, "put it into the environment: `redis://:${env:NAME}@HOST:PORT`", desk);
-    Some(SharedSpec { url: Secret::new(text) })
+    refuse_password(to, "put it into the environment: `redis://:${env:NAME}@HOST:PORT`", desk);
+    Some(Secret::new(text))
 }

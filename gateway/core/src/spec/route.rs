@@ -10,6 +10,7 @@ use super::rollout::RolloutSpec;
 use super::rule::RulesSpec;
 use super::shadow::ShadowSpec;
 use super::steer::SteeredSpec;
+use super::view::LookupSpec;
 use crate::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct RouteSpec {
     pub shadows: Vec<ShadowSpec>,
     /// Which forms of answers are looked at, beside what the policy learns from.
     pub check: Vec<Implicit>,
+    /// What is looked up before a classic model is asked, where that is wanted.
+    pub features: Option<LookupSpec>,
     /// Whether callers may name an adapter of its only model, as `ROUTE:ADAPTER`.
     pub exposes_adapters: bool,
 }

@@ -30,6 +30,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
         filters: Vec::new(),
         shadows: Vec::new(),
         check: Vec::new(),
+        features: None,
         exposes_adapters: false,
         policy: PolicySpec::Weighted(shares),
         sticky: None,

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use crate::observe::{adapters, endpoints, engines, pools, shadows, shares};
+use crate::observe::{adapters, endpoints, engines, pools, shadows, shares, views};
 use crate::reply::{self, ReplyBody};
 use crate::server::Server;
 use crate::snapshot::Served;
@@ -53,6 +53,7 @@ pub(crate) fn metrics(server: &Server) -> Response<ReplyBody> {
         + &adapters::render(&snapshot)
         + &engines::render(&snapshot)
         + &pools::render(&snapshot)
+        + &views::render(&snapshot)
         + &shares::render(&snapshot)
         + &shadows::render(&snapshot);
     reply::whole(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", page)

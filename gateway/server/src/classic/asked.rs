@@ -7,7 +7,7 @@ use crate::snapshot::{Arm, Route, Snapshot};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tidegate_core::port::backend::Answer;
 use tidegate_core::{Caller, Fault, FaultKind, Ledger, PredictRequest, RouteName};
 use tidegate_dialect::grpc::Message;
@@ -27,8 +27,10 @@ pub(crate) struct Asked {
     pub(crate) route: String,
     /// Which of its arms, where the caller says so.
     pub(crate) pick: Option<Pick>,
-    /// The tensors.
+    /// The caller's tensors.
     pub(crate) request: Arc<PredictRequest>,
+    /// The same with what was looked up for them, where the route has that.
+    enriched: OnceLock<Arc<PredictRequest>>,
     served: Served,
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn read(
     let length = headers.get(HEADER_LENGTH).map(HeaderValue::as_bytes);
     let (request, served) =
         Served::read(target.wire, body, length, is_csv).map_err(tidegate_dialect::Wrong::of_caller)?;
-    Ok(Asked { route, pick: target.pick, request: Arc::new(request), served })
+    Ok(Asked { route, pick: target.pick, request: Arc::new(request), enriched: OnceLock::new(), served })
 }
 
 /// The route that the header names, else the only one of a classic model that the caller may call.
@@ -129,12 +131,22 @@ impl Asked {
     pub(crate) fn of_message(message: &Bytes, is_streamed: bool) -> Result<Self, Fault> {
         let Message { model, version, request, served } =
             Message::read(message, is_streamed).map_err(tidegate_dialect::Wrong::of_caller)?;
-        Ok(Self { route: model, pick: version.map(Pick::Version), request: Arc::new(request), served })
+        Ok(Self { route: model, pick: version.map(Pick::Version), request: Arc::new(request), served, enriched: OnceLock::new() })
+    }
+
+    /// What models get: the caller's tensors, with what was looked up for them.
+    pub(crate) fn sent(&self) -> &Arc<PredictRequest> {
+        self.enriched.get().unwrap_or(&self.request)
+    }
+
+    /// Takes what was looked up; a call is looked up once.
+    pub(crate) fn enrich(&self, request: PredictRequest) {
+        drop(self.enriched.set(Arc::new(request)));
     }
 
     /// What is asked as JSON of the Open Inference Protocol, as records and monitors have it.
     pub(crate) fn as_json(&self) -> Bytes {
-        Served::asked(&self.request).unwrap_or_default()
+        Served::asked(self.sent()).unwrap_or_default()
     }
 
     /// The same of an answer.

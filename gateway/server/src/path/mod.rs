@@ -1,7 +1,7 @@
 //! The path of a call to a model, from its head to its last byte.
 //!
 //! `gate` (strict HTTP, before anything; in `server`) → the ledger opens → [`caller`] (who) → [`arrive`] (the body, read
-//! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`prompt`] (what stands before
+//! and validated in one pass) → [`permit`] (may it, and is there room in the limits) → [`features`] (what stores know of its entities) → [`prompt`] (what stands before
 //! its messages) → [`choose`] (policy → plan) → [`send`] (the route's [`filter`]s look at what is asked; try, try again, fall
 //! back; each [`attempt`] perhaps in a race of two, [`hedge`]; in a [`cascade`] go on from poor answers) → [`reply`] (JSON or
 //! events, which the [`filter`]s look at, then [`examine`]; then [`copy`] for shadows and [`watch`] for those who watch; they are all [`told`] what goes out) → the
@@ -19,6 +19,7 @@ pub(crate) mod choose;
 pub(crate) mod copy;
 pub(crate) mod examine;
 pub(crate) mod facts;
+pub(crate) mod features;
 pub(crate) mod filter;
 pub(crate) mod hedge;
 pub(crate) mod hold;
@@ -129,7 +130,8 @@ async fn walk(
             arrive::tensors(target, &from, body, ledger).await?
         }
     };
-    let admitted = permit::admit(snapshot, caller, arrived, ledger).await?;
+    let mut admitted = permit::admit(snapshot, caller, arrived, ledger).await?;
+    features::join(&mut admitted, snapshot, ledger).await?;
     let prepared = prompt::read(admitted, peer)?;
     let planned = choose::plan(prepared, &head.headers, server.ports(), ledger);
     send::send(server, snapshot, planned, &head.headers, ledger).await

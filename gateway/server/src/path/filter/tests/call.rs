@@ -336,6 +336,7 @@ impl Case {
             filters: self.filters.iter().map(|(_, failure)| spec(*failure)).collect(),
             shadows: Vec::new(),
             check: Vec::new(),
+            features: None,
             exposes_adapters: false,
         };
         let filter = |(fake, failure): &(Arc<Fake>, OnFailure)| RouteFilter {
@@ -355,6 +356,7 @@ impl Case {
             by_call: None,
             budget: Arc::new(RetryBudget::new(&route.retry, Arc::new(SystemClock))),
             allowance: None,
+            features: None,
             filters: self.filters.iter().map(filter).collect(),
             shadows: self.shadow.iter().map(shadow).collect(),
             watchers: self.watchers.iter().map(|taker| Arc::<Taker>::clone(taker) as Arc<dyn Watcher>).collect(),
