@@ -10,6 +10,7 @@ mod components;
 #[cfg(feature = "host")]
 mod giving_way;
 mod granted;
+mod graph;
 mod learning;
 mod monitors;
 mod pull;

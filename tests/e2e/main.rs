@@ -61,6 +61,8 @@ mod footprint;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod graphs;
+#[cfg(test)]
 mod hedging;
 #[cfg(test)]
 #[cfg(feature = "host")]

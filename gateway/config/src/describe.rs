@@ -3,6 +3,7 @@
 mod alert;
 mod by_call;
 mod cascade;
+mod graph;
 mod monitor;
 
 use serde_json::{Map, Value, json};
@@ -332,6 +333,7 @@ fn route(spec: &RouteSpec) -> Value {
             variant.name.to_string(),
             json!({
                 "model": variant.model, "adapter": variant.adapter, "prompt": variant.prompt, "parameters": parameters(&variant.parameters),
+                "graph": variant.graph.as_deref().map(graph::graph),
             }),
         )
     });

@@ -8,6 +8,7 @@ mod classic;
 pub(crate) mod feature;
 pub(crate) mod filter;
 pub(crate) mod governance;
+pub(crate) mod graph;
 pub(crate) mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;

@@ -2,7 +2,7 @@
 
 use crate::{
     AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, PluginName, Principal,
-    PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName, Visit,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -343,6 +343,9 @@ pub struct Event {
     /// Why a governed classic model gave what it gave, where that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasons: Option<Arc<Reasons>>,
+    /// What it came by in a graph of classic models, in the order in which that began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visits: Vec<Visit>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,

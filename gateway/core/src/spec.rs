@@ -9,6 +9,7 @@ pub mod component;
 pub mod events;
 pub mod feature;
 mod governance;
+pub mod graph;
 pub mod hedge;
 pub mod limit;
 pub mod listener;
@@ -36,6 +37,7 @@ pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine}
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
+pub use graph::GraphSpec;
 pub use hedge::{HedgeAfter, HedgeSpec};
 pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};

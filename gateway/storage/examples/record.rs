@@ -69,6 +69,7 @@ fn template() -> Event {
         filtered: Vec::new(),
         checks: None,
         reasons: None,
+        visits: Vec::new(),
         content: None,
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         filtered,
         checks,
         reasons,
+        visits,
         content,
     } = event;
     raw(out, b"{\"id\":\"", &id.encode());
@@ -85,6 +86,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"reasons\":", reasons.as_ref())?;
+    number_if(out, b",\"visits\":", Some(visits).filter(|visits| !visits.is_empty()))?;
     number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
 }
 
@@ -202,7 +204,7 @@ mod tests {
     use std::sync::Arc;
     use tidegate_core::event::{Content, FilterDid, Filtered, Poor};
     use tidegate_core::reasons::{Contribution, Reasons, ValueReasons};
-    use tidegate_core::{Checks, FaultKind, SpanId};
+    use tidegate_core::{Checks, FaultKind, SpanId, Visit};
 
     fn agrees(event: &Event) {
         let mut ours = Vec::new();
@@ -266,6 +268,21 @@ mod tests {
                     contributions: vec![Contribution { feature: "a \"b\"".into(), value: -1.75 }],
                 }],
             })),
+            visits: vec![
+                Visit {
+                    node: Some("panel".parse().unwrap()),
+                    branch: Some(1),
+                    draw: Some(0.25),
+                    ..Visit::begun(None, 0)
+                },
+                Visit {
+                    model: Some("a".parse().unwrap()),
+                    model_version: Some(3),
+                    us: Some(7),
+                    fault: Some(FaultKind::UpstreamFailed),
+                    ..Visit::begun(Some(0), 12)
+                },
+            ],
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

@@ -53,6 +53,7 @@ pub(crate) fn event(n: u64) -> Event {
         filtered: Vec::new(),
         checks: None,
         reasons: None,
+        visits: Vec::new(),
         content: None,
     }
 }
