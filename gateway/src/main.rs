@@ -2,6 +2,7 @@
 //! `serve`, and how organs are built from the configuration in `wire`.
 
 mod alerts;
+mod batches;
 #[cfg(feature = "engine")]
 mod classic;
 mod cli;

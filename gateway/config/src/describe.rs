@@ -33,6 +33,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         events,
         registry,
         prompts,
+        batches,
         providers,
         models,
         rewards,
@@ -68,6 +69,10 @@ pub fn describe(spec: &GatewaySpec) -> Value {
                 Reach::Any | Reach::At(_) => "any",
             }),
         },
+        "batches": batches.as_ref().map(|batches| json!({
+            "to": batches.folder, "parallel": batches.parallel, "max_file": batches.max_file,
+            "max_stored": batches.max_stored, "retention": seconds(batches.keep),
+        })),
         "prompts": prompts.as_ref().map(|prompts| json!({
             "repository": prompts.repository, "remote": prompts.remote.as_ref().map(|remote| &remote.url), "path": prompts.path,
             "branch": prompts.branch,

@@ -3,6 +3,7 @@
 
 pub(crate) mod alert;
 pub(crate) mod artifacts;
+pub(crate) mod batches;
 pub(crate) mod cascade;
 mod classic;
 pub(crate) mod feature;
@@ -72,6 +73,8 @@ record! {
             keys: key::KeysFile,
             /// How much callers may use.
             limits: Vec<limit::LimitFile>,
+            /// Files of requests that are worked off while nobody waits.
+            batches: batches::BatchesFile,
             /// Traces.
             telemetry: telemetry::TelemetryFile,
             /// Who is told of alarms.

@@ -3,6 +3,7 @@
 
 pub mod advised;
 pub mod alert;
+mod batches;
 pub mod cascade;
 pub mod classic;
 pub mod component;
@@ -31,6 +32,7 @@ pub mod web;
 
 pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
+pub use batches::BatchesSpec;
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
 pub use classic::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
 pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
@@ -106,6 +108,8 @@ pub struct GatewaySpec {
     pub shared: Option<SharedSpec>,
     /// The limits.
     pub limits: Vec<LimitSpec>,
+    /// Batches of calls, where they are served.
+    pub batches: Option<BatchesSpec>,
     /// Traces and logs.
     pub telemetry: TelemetrySpec,
 }

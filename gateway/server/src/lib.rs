@@ -7,6 +7,7 @@ mod api;
 mod body;
 mod classic;
 mod closing;
+pub mod errand;
 mod gate;
 pub mod listen;
 pub mod mounted;

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::spec::Priority;
 use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
 
 /// A body that is valid for its interface.
@@ -26,6 +27,8 @@ pub(crate) struct Arrived {
     pub(crate) scan: Scan,
     /// What a classic model is asked, where it is one; `bytes` are then the tensors as JSON, where anybody looks at them.
     pub(crate) predict: Option<Arc<Asked>>,
+    /// How it stands in queues at most.
+    pub(crate) most: Priority,
 }
 
 impl Arrived {
@@ -58,7 +61,8 @@ where
     let bytes = collect(headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let asked = classic::read(target, snapshot, caller, headers, is_csv, &bytes)?;
-    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
+    let (predict, most) = (Some(Arc::new(asked)), peer.most);
+    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict, most })
 }
 
 /// Reads and validates the body.
@@ -81,7 +85,7 @@ where
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let scan = body::scan(api, &bytes)?;
     ledger.note(|event| event.stream = scan.stream);
-    Ok(Arrived { api, bytes, scan, predict: None })
+    Ok(Arrived { api, bytes, scan, predict: None, most: peer.most })
 }
 
 /// Refuses what is not plain JSON by its own word. A missing type is taken for JSON.

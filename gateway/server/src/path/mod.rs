@@ -38,9 +38,10 @@ use crate::listen::Peer;
 use crate::reply::ReplyBody;
 use crate::server::Server;
 use crate::snapshot::Snapshot;
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use hyper::body::Incoming;
+use http_body::Body;
 use std::sync::Arc;
 use tidegate_core::{Api, Fault, Ledger, Outcome};
 
@@ -63,14 +64,18 @@ impl Entry {
 }
 
 /// Serves one call. Whatever happens, the ledger leaves one record.
-pub(crate) async fn serve(
+pub(crate) async fn serve<B>(
     server: &Arc<Server>,
     snapshot: Arc<Snapshot>,
     entry: Entry,
     head: Box<Parts>,
-    body: Incoming,
+    body: B,
     peer: &Peer,
-) -> Response<ReplyBody> {
+) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     let mut ledger = server.open(entry.api(), &snapshot);
     match walk(server, &snapshot, entry, head, body, peer, &mut ledger).await {
         Ok(answered) => reply::send(answered, ledger).await,
@@ -78,15 +83,19 @@ pub(crate) async fn serve(
     }
 }
 
-async fn walk(
+async fn walk<B>(
     server: &Server,
     snapshot: &Arc<Snapshot>,
     entry: Entry,
     head: Box<Parts>,
-    body: Incoming,
+    body: B,
     peer: &Peer,
     ledger: &mut Ledger,
-) -> Result<send::Answered, Fault> {
+) -> Result<send::Answered, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = match entry {
         Entry::Text(api) => arrive::read(api, &head.headers, body, peer, ledger).await?,

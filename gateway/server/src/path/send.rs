@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::port::aside::Aside;
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict, Turn};
 use tidegate_core::port::limits::Standings;
-use tidegate_core::spec::RouteSpec;
+use tidegate_core::spec::{Priority, RouteSpec};
 use tidegate_core::{Caller, Clock, Dice, EndpointName, Fault, FaultKind, InferenceId, Ledger, Usage};
 use tidegate_route::{Next, Plan, Ride};
 
@@ -229,7 +229,8 @@ impl Tries<'_> {
         let wants_sureness = cascade::goes_by_sureness(&admitted.route.spec);
         let is_told = wants_sureness || arm.adapter.is_some() || arm.backend.is_graph();
         let aside = is_told.then(|| Arc::new(Aside { wants_sureness, call: self.id, ..Aside::default() }));
-        Ok(Call { turn: turn(&admitted.caller, &admitted.route.spec), avoid, aside, ..call })
+        let turn = turn(&admitted.caller, admitted.route.spec.priority.min(admitted.arrived.most));
+        Ok(Call { turn, avoid, aside, ..call })
     }
 
     /// What an answer of this arm is looked at with.
@@ -368,10 +369,10 @@ impl Round<'_> {
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
-fn turn(caller: &Caller, route: &RouteSpec) -> Turn {
+fn turn(caller: &Caller, priority: Priority) -> Turn {
     let [a, b, c, d, e, f, g, h, ..] = *caller.0.digest.as_bytes();
     let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    Turn { caller: number, tenant: Some(caller.0.tenant.clone()), priority: route.priority }
+    Turn { caller: number, tenant: Some(caller.0.tenant.clone()), priority }
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
@@ -454,6 +455,7 @@ mod tests {
             scan: body::scan(Api::ChatCompletions, &bytes).unwrap(),
             bytes,
             predict: None,
+            most: tidegate_core::spec::Priority::High,
         };
         let second = Duration::from_secs(1);
         let left = Deadlines { connect: second, first_token: second, idle: second, total: second };

@@ -403,7 +403,7 @@ impl Case {
         let mut ledger = server.open(api, &snapshot);
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let scan = body::scan(api, &bytes).unwrap();
-        let arrived = Arrived { api, scan, bytes, predict: None };
+        let arrived = Arrived { api, scan, bytes, predict: None, most: tidegate_core::spec::Priority::High };
         let admitted = permit::admit(&snapshot, caller(), arrived, &mut ledger).await.unwrap();
         let prepared = prompt::read(admitted, &peer()).unwrap();
         let planned = choose::plan(prepared, &headers, server.ports(), &mut ledger);
@@ -430,5 +430,5 @@ fn peer() -> Peer {
         head_timeout: minute,
         body_timeout: minute,
     };
-    Peer { certified: None, reach: Reach::Loopback, terms: Arc::new(terms) }
+    Peer { certified: None, reach: Reach::Loopback, most: tidegate_core::spec::Priority::High, terms: Arc::new(terms) }
 }
