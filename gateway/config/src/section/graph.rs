@@ -37,7 +37,7 @@ choice! {
             /// All members at the same time, and one answer made of theirs.
             Ensemble(EnsembleFile) = "ensemble",
             /// The first branch whose condition holds.
-            Switch(SwitchFile) = "switch",
+            Switch(Box<SwitchFile>) = "switch",
             /// One of these, by chance, as the call's id draws it.
             Splitter(Vec<PartFile>) = "splitter",
         }

@@ -56,7 +56,7 @@ impl<'a> Condition<'a> {
         })?;
         // What has one dimension is a value for each row.
         let rows = tensor.rows();
-        let width = if rows == 0 { 0 } else { tensor.elements() / rows };
+        let width = tensor.elements().checked_div(rows).unwrap_or(0);
         if rows > 0 && case.at >= width {
             let says = format!("`{}` has {width} values a row, and the value {} is asked for", case.tensor, case.at);
             return Err(Misfit(says));
