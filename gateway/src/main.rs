@@ -2,6 +2,7 @@
 //! `serve`, and how organs are built from the configuration in `wire`.
 
 mod alerts;
+mod batches;
 #[cfg(feature = "engine")]
 mod classic;
 mod cli;
@@ -10,6 +11,7 @@ mod components;
 #[cfg(feature = "host")]
 mod giving_way;
 mod granted;
+mod graph;
 mod learning;
 mod monitors;
 mod pull;

@@ -7,6 +7,7 @@ pub(crate) mod alerts;
 mod announcer;
 #[cfg(feature = "engine")]
 pub(crate) mod artifacts;
+mod batches;
 #[cfg(feature = "host")]
 mod book;
 mod budgets;

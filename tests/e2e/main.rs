@@ -68,12 +68,16 @@ mod footprint;
 #[cfg(test)]
 mod governance;
 #[cfg(test)]
+mod graphs;
+#[cfg(test)]
 mod hedging;
 #[cfg(test)]
 #[cfg(feature = "host")]
 mod hostile;
 #[cfg(test)]
 mod imports;
+#[cfg(test)]
+mod jobs;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod alert;
 mod by_call;
 mod cascade;
+mod graph;
 mod monitor;
 mod view;
 
@@ -33,6 +34,7 @@ pub fn describe(spec: &GatewaySpec) -> Value {
         events,
         registry,
         prompts,
+        batches,
         providers,
         models,
         views,
@@ -69,6 +71,10 @@ pub fn describe(spec: &GatewaySpec) -> Value {
                 Reach::Any | Reach::At(_) => "any",
             }),
         },
+        "batches": batches.as_ref().map(|batches| json!({
+            "to": batches.folder, "parallel": batches.parallel, "max_file": batches.max_file,
+            "max_stored": batches.max_stored, "retention": seconds(batches.keep),
+        })),
         "prompts": prompts.as_ref().map(|prompts| json!({
             "repository": prompts.repository, "remote": prompts.remote.as_ref().map(|remote| &remote.url), "path": prompts.path,
             "branch": prompts.branch,
@@ -348,6 +354,7 @@ fn route(spec: &RouteSpec) -> Value {
             variant.name.to_string(),
             json!({
                 "model": variant.model, "adapter": variant.adapter, "prompt": variant.prompt, "parameters": parameters(&variant.parameters),
+                "graph": variant.graph.as_deref().map(graph::graph),
             }),
         )
     });

@@ -300,6 +300,7 @@ fn check(raw: ConfigFile, keys: Option<KeysSpec>, desk: &mut Desk<'_>) -> Option
             .flatten()
             .filter_map(|limit| section::limit::check(limit, ground, desk))
             .collect(),
+        batches: section::batches::check(raw.batches, desk),
         telemetry: section::telemetry::check(raw.telemetry, desk),
         plugins: named(entries(raw.plugins, desk, section::plugin::check), |spec| spec.name.clone()),
         monitors,

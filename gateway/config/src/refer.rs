@@ -8,6 +8,7 @@ use crate::scalar::{At, Money};
 use crate::section::ConfigFile;
 use crate::section::Desk;
 use crate::section::cascade::CascadeFile;
+use crate::section::graph::GraphFile;
 use crate::section::model::{ModelFile, PriceFile, SourceFile};
 use crate::section::policy::PolicyFile;
 use crate::section::provider::ProviderFile;
@@ -170,9 +171,16 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
                 route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
             let shadows = route.shadow.iter().flatten().flat_map(ShadowFile::models);
             let shadows = shadows.chain(cascade(route).into_iter().flat_map(CascadeFile::models));
-            route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref())).chain(shadows)
+            let named = route.model.iter().chain(variants.filter_map(|variant| variant.model.as_ref()));
+            named.chain(shadows).chain(graphs(route).flat_map(GraphFile::models))
         })
         .collect()
+}
+
+/// The graphs of a route.
+fn graphs(route: &RouteFile) -> impl Iterator<Item = &GraphFile> {
+    let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
+    route.graph.iter().chain(variants.filter_map(|variant| variant.graph.as_ref()))
 }
 
 /// The cascade that is a route's policy.
@@ -196,7 +204,8 @@ fn plugins_of_routes(raw: &ConfigFile) -> Vec<&At<PluginName>> {
 fn plugins_of_route(route: &RouteFile) -> impl Iterator<Item = &At<PluginName>> {
     let filters = route.filters.iter().flatten().filter_map(|filter| filter.plugin.as_ref());
     let cascade = cascade(route).into_iter().flat_map(CascadeFile::plugins);
-    filters.chain(cascade).chain(route.policy.as_ref().and_then(PolicyFile::plugin))
+    let graphs = graphs(route).flat_map(GraphFile::plugins);
+    filters.chain(cascade).chain(graphs).chain(route.policy.as_ref().and_then(PolicyFile::plugin))
 }
 
 /// Whether they are there is asked with each monitor.
@@ -334,7 +343,7 @@ fn warn_of_idle_plugins(raw: &ConfigFile, used: &[&At<PluginName>], desk: &mut D
         if !used.iter().any(|name| name.value.as_str() == item.name) {
             desk.notes.warn(&item.at, format!("nobody uses the plugin `{}`", item.name)).remedy(
                 "name it at a route (`filters: [{plugin: NAME, at: [request]}]`, `policy: {router: {plugin: NAME}}`), in a \
-                 cascade (`escalate: [{plugin: NAME}]`) or at a monitor, or leave it out",
+                 graph or a cascade (`escalate: [{plugin: NAME}]`) or at a monitor, or leave it out",
             );
         }
     }

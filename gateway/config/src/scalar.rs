@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidegate_core::digest::Digest;
 use tidegate_core::spec::Rate;
 use tidegate_core::{
-    AdapterName, AlertName, KeyId, ModelName, MonitorName, PluginName, Principal, PromptRef, ProviderName, RewardName,
-    RouteName, Secret, Tenant, VariantName, ViewName,
+    AdapterName, AlertName, KeyId, ModelName, MonitorName, NodeName, PluginName, Principal, PromptRef, ProviderName,
+    RewardName, RouteName, Secret, Tenant, VariantName, ViewName,
 };
 
 /// What can be read from a text.
@@ -402,6 +402,7 @@ names! {
     Tenant: "the name of a tenant",
     RewardName: "the name of a reward",
     PluginName: "the name of a plugin",
+    NodeName: "the name of a node",
     MonitorName: "the name of a monitor",
     AlertName: "the name of an alert",
     ViewName: "the name of a view of features",

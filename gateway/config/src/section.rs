@@ -3,11 +3,13 @@
 
 pub(crate) mod alert;
 pub(crate) mod artifacts;
+pub(crate) mod batches;
 pub(crate) mod cascade;
 mod classic;
 pub(crate) mod feature;
 pub(crate) mod filter;
 pub(crate) mod governance;
+pub(crate) mod graph;
 pub(crate) mod hedge;
 pub(crate) mod key;
 pub(crate) mod limit;
@@ -75,6 +77,8 @@ record! {
             keys: key::KeysFile,
             /// How much callers may use.
             limits: Vec<limit::LimitFile>,
+            /// Files of requests that are worked off while nobody waits.
+            batches: batches::BatchesFile,
             /// Traces.
             telemetry: telemetry::TelemetryFile,
             /// Who is told of alarms.

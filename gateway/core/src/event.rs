@@ -3,7 +3,7 @@
 use crate::served::ServedView;
 use crate::{
     AdapterName, Api, Checks, EndpointName, FaultKind, InferenceId, KeyId, ModelName, PluginName, Principal,
-    PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName,
+    PromptStamp, ProviderName, Reasons, RouteName, SpanId, StateId, Tenant, TraceId, Usage, VariantName, Visit,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -347,6 +347,9 @@ pub struct Event {
     /// What was looked up for it. Older records lack it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<ServedView>,
+    /// What it came by in a graph of classic models, in the order in which that began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visits: Vec<Visit>,
     /// What is kept of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Box<Content>>,

@@ -3,7 +3,7 @@
 use crate::event::{Attempt, Event};
 use crate::port::events::{Events, Recorded};
 use crate::port::limits::{Amounts, Reservation};
-use crate::{Api, Clock, Dice, InferenceId, NanoUsd, Outcome, Price, Usage};
+use crate::{Api, Clock, Dice, InferenceId, NanoUsd, Outcome, Price, Usage, Visit};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,6 +69,7 @@ impl Ledger {
             checks: None,
             reasons: None,
             features: Vec::new(),
+            visits: Vec::new(),
             content: None,
         });
         let started = clock.now();
@@ -112,6 +113,19 @@ impl Ledger {
             // Nearly every call has one.
             open.event.attempts.reserve_exact(1);
             open.event.attempts.push(attempt);
+        }
+    }
+
+    /// Notes what a try came by in a graph, behind what those before it did; it began `after_us` microseconds after the call.
+    pub fn visited(&mut self, visits: Vec<Visit>, after_us: u64) {
+        if let Some(open) = &mut self.open {
+            let before = u32::try_from(open.event.visits.len()).unwrap_or(u32::MAX);
+            let behind = |within: u32| within.saturating_add(before);
+            let of_call = |visit: Visit| {
+                let from_us = visit.from_us.saturating_add(after_us);
+                Visit { within: visit.within.map(behind), from_us, ..visit }
+            };
+            open.event.visits.extend(visits.into_iter().map(of_call));
         }
     }
 

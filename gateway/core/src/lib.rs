@@ -30,6 +30,7 @@ pub mod state_id;
 pub mod tensor;
 pub mod trace;
 pub mod usage;
+pub mod visit;
 
 pub use api::Api;
 pub use caller::{Caller, KeyRecord, Role};
@@ -40,7 +41,7 @@ pub use fault::{Fault, FaultKind, Side};
 pub use id::InferenceId;
 pub use ledger::Ledger;
 pub use name::{
-    AdapterName, AlertName, EndpointName, KeyId, LabelName, ModelName, MonitorName, PluginName, Principal,
+    AdapterName, AlertName, EndpointName, KeyId, LabelName, ModelName, MonitorName, NodeName, PluginName, Principal,
     ProviderName, ReplicaId, RewardName, RouteName, Tenant, VariantName, ViewName,
 };
 pub use oci_ref::{OciPick, OciRef, OciRefFault};
@@ -52,3 +53,4 @@ pub use state_id::StateId;
 pub use tensor::{Datatype, PredictAnswer, PredictRequest, Tensor, TensorFault, TensorMeta};
 pub use trace::{SpanId, TraceId};
 pub use usage::{NanoUsd, Price, Usage};
+pub use visit::Visit;

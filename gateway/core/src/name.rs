@@ -129,6 +129,8 @@ texts! { NameFault:
     MonitorName by check
     /// A plugin, as the configuration calls it.
     PluginName by check
+    /// A node of a graph of classic models.
+    NodeName by check
     /// Someone who is told of alarms.
     AlertName by check
     /// The features of one kind of entity, as the configuration calls them.

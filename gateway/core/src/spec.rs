@@ -3,12 +3,14 @@
 
 pub mod advised;
 pub mod alert;
+mod batches;
 pub mod cascade;
 pub mod classic;
 pub mod component;
 pub mod events;
 pub mod feature;
 mod governance;
+pub mod graph;
 pub mod hedge;
 pub mod limit;
 pub mod listener;
@@ -31,12 +33,14 @@ pub mod web;
 
 pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
+pub use batches::BatchesSpec;
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
 pub use classic::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
 pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};
 pub use governance::{GateSpec, GovernanceSpec, Requirement, RiskTier};
+pub use graph::GraphSpec;
 pub use hedge::{HedgeAfter, HedgeSpec};
 pub use limit::{Budget, LimitSpec, OnFailure, Per, Period, Rate};
 pub use listener::{AdminSpec, CorsSpec, ListenerSpec, TlsSpec};
@@ -108,6 +112,8 @@ pub struct GatewaySpec {
     pub shared: Option<SharedSpec>,
     /// The limits.
     pub limits: Vec<LimitSpec>,
+    /// Batches of calls, where they are served.
+    pub batches: Option<BatchesSpec>,
     /// Traces and logs.
     pub telemetry: TelemetrySpec,
 }

@@ -91,6 +91,7 @@ fn linear() -> [(&'static str, LinearRule, usize); 4] {
 fn route(arms: u32) -> RouteSpec {
     let second = Duration::from_secs(1);
     let arm = |i| VariantSpec {
+        graph: None,
         adapter: None,
         name: format!("v{i}").parse().unwrap(),
         model: "m".parse().unwrap(),

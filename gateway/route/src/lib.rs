@@ -2,8 +2,8 @@
 //!
 //! [`Policy`] draws the arm and says with which probability; [`learn`] makes these probabilities of rewards, [`steer`] of
 //! how the arms stand, [`rules`] of what is known of the call; [`Plan`] walks through retries and fallbacks within a
-//! [`RetryBudget`], [`cascade`] says which answers are too poor, and [`hedge`] when a second request goes out beside a slow
-//! one. Time and chance come from outside, so every decision can be made again. What is sent where, and
+//! [`RetryBudget`], [`cascade`] says which answers are too poor, [`hedge`] when a second request goes out beside a slow
+//! one, and [`graph`] what the nodes of a graph of models make of tensors. Time and chance come from outside, so every decision can be made again. What is sent where, and
 //! the balancing among the endpoints of one provider, belong to others.
 
 pub mod advise;
@@ -12,6 +12,7 @@ pub mod budget;
 pub mod cascade;
 pub mod condition;
 pub mod feature;
+pub mod graph;
 pub mod hedge;
 pub mod learn;
 pub mod plan;

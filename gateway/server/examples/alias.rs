@@ -53,6 +53,7 @@ impl Limits for Nothing {
 fn route(name: &RouteName, version: u32) -> Result<Route, Box<dyn std::error::Error>> {
     let second = Duration::from_secs(1);
     let variant = VariantSpec {
+        graph: None,
         adapter: None,
         name: "only".parse()?,
         model: "support".parse()?,

@@ -34,6 +34,7 @@ impl Events for Closing {
         self.metrics.observe(&event);
         if let Some(spans) = &self.spans {
             spans.export(SpanRecord::of(&event));
+            SpanRecord::of_visits(&event).into_iter().for_each(|span| spans.export(span));
         }
         match (self.store.record(event), self.durability) {
             // Who was promised a durable record must learn that there is none.

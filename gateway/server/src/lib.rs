@@ -7,6 +7,7 @@ mod api;
 mod body;
 mod classic;
 mod closing;
+pub mod errand;
 mod gate;
 mod grpc;
 pub mod listen;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::Caller;
 use tidegate_core::port::prompts::Reach;
-use tidegate_core::spec::CorsSpec;
+use tidegate_core::spec::{CorsSpec, Priority};
 
 /// The other end of a connection, and what its listener grants it.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Peer {
     pub certified: Option<Caller>,
     /// From where it comes.
     pub reach: Reach,
+    /// How its calls stand in queues at most.
+    pub most: Priority,
     /// What all connections of its listener share.
     pub terms: Arc<Terms>,
 }

@@ -2,6 +2,7 @@
 //! the call's record and is drawn again here, the shares are reckoned again from the state and the configuration that were in
 //! force, and [`why`] has the sentences.
 
+mod visits;
 mod why;
 
 use super::events::Store;
@@ -132,6 +133,7 @@ impl Known {
             "adapter": self.event.adapter,
             "adapter_generation": self.event.adapter_generation,
             "reasons": self.event.reasons,
+            "visits": self.event.visits,
             "feedback": self.said.iter().map(Saying::json).collect::<Vec<_>>(),
         })
     }
@@ -161,6 +163,7 @@ impl Known {
         add(self.reckoned_again(style));
         add(self.draw(style, &drawn));
         self.event.attempts.iter().for_each(|attempt| add(tried(attempt)));
+        visits::told(&self.event.visits).into_iter().for_each(&mut add);
         if let Some(variant) = self.event.variant.as_ref().filter(|variant| variant.as_str() != drawn) {
             add(format!("  so `{variant}` took the place of `{drawn}`\n"));
         }

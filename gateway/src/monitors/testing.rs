@@ -11,6 +11,7 @@ pub(super) fn route(variants: &[&str]) -> RouteSpec {
         variants: variants
             .iter()
             .map(|name| VariantSpec {
+                graph: None,
                 name: name.parse().unwrap(),
                 model: "m".parse().unwrap(),
                 adapter: None,

@@ -15,6 +15,7 @@ use super::reload::{self, Reloader, Watching};
 use super::{AdapterMount, RestMount};
 #[cfg(feature = "host")]
 use crate::alerts::Teller;
+use crate::batches::{BatchMount, Batches};
 use crate::learning::{Board, FeedbackMount, Learners, Sharing, Watched};
 use crate::monitors;
 use crate::pull::PullContext;
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     budgets: Arc<Budgets>,
     leases: Option<Arc<Leases>>,
     sharing: Option<Sharing>,
+    batches: Option<Arc<Batches>>,
 }
 
 impl Gateway {
@@ -130,13 +132,15 @@ impl Gateway {
         let slot = Arc::new(OnceLock::new());
         let operations =
             Arc::new(ProgramOperations::new(Arc::clone(&slot), spec.events.folder.clone(), Arc::clone(&clock)));
-        let mounts = mounts(registry.as_deref(), prompts.as_ref(), &slot, &spec, &tools);
+        let batches = super::batches::open(spec.batches.as_ref(), &clock, &dice).await?;
+        let mut mounts = mounts(registry.as_deref(), prompts.as_ref(), &slot, &spec, &tools);
+        mounts.extend(batches.iter().map(|batches| Arc::new(BatchMount(Arc::clone(batches))) as Arc<dyn Mount>));
         let ports = Ports { clock, dice, events, spans, metrics, operations, mounts };
         let server = Arc::new(Server::new(snapshot, ports, drain));
         let reloader = Arc::new(Reloader::new(path, Arc::clone(&server), tools, parts, &spec, loaded.files));
         // The slot is filled once, here: it only closes the circle of server, operations and reloader.
         drop(slot.set(Arc::downgrade(&reloader)));
-        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets, leases, sharing })
+        Ok(Self { spec, server, reloader, store, registry, prompts, deciders, budgets, leases, sharing, batches })
     }
 
     /// The server.
@@ -218,12 +222,17 @@ impl Gateway {
             [registry.sweep(), registry.anchor(), registry.keep_telling()].into_iter().chain(following)
         });
         let prompts = self.prompts.iter().map(|prompts| prompts.follow());
+        let batches = self.batches.iter().map(|batches| batches.begin(&self.server));
         let always = [self.deciders.rollouts.follow(), self.keep_budgets(), self.reloader.follow_sleep()];
-        registry.chain(prompts).chain(always).collect()
+        registry.chain(prompts).chain(batches).chain(always).collect()
     }
 
     /// Ends what must end in order: records are written, and spans sent.
     pub(crate) async fn close(self) {
+        // First, so that the records of its calls are written.
+        if let Some(batches) = &self.batches {
+            batches.close().await;
+        }
         if let Some(registry) = &self.registry {
             registry.close().await;
         }

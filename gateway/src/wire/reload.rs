@@ -16,7 +16,7 @@ use std::time::Duration;
 use tidegate_config::{Loaded, Report};
 use tidegate_core::port::models::{Models, ReplicaServing, Revision};
 use tidegate_core::spec::{
-    AdminSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, SharedSpec, TelemetrySpec,
+    AdminSpec, BatchesSpec, EventsSpec, GatewaySpec, ListenerSpec, PromptsSpec, RegistrySpec, SharedSpec, TelemetrySpec,
 };
 use tidegate_core::{Fault, FaultKind, RouteName, VariantName};
 use tidegate_server::listen::tls::Tls;
@@ -82,6 +82,7 @@ struct Fixed {
     registry: Option<RegistrySpec>,
     shared: Option<SharedSpec>,
     prompts: Option<PromptsSpec>,
+    batches: Option<BatchesSpec>,
     telemetry: TelemetrySpec,
 }
 
@@ -95,6 +96,7 @@ impl Fixed {
             registry: spec.registry.clone(),
             shared: spec.shared.clone(),
             prompts: spec.prompts.clone(),
+            batches: spec.batches.clone(),
             telemetry: spec.telemetry.clone(),
         }
     }
@@ -107,6 +109,7 @@ impl Fixed {
             (self.registry != new.registry, "store.registry"),
             (self.shared != new.shared, "store.shared"),
             (self.prompts != new.prompts, "prompts"),
+            (self.batches != new.batches, "batches"),
             (self.telemetry != new.telemetry, "telemetry"),
         ];
         pairs.into_iter().filter_map(|(changed, section)| changed.then_some(section)).collect()

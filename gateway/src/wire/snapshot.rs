@@ -3,6 +3,7 @@
 use super::Granting;
 use super::deciders::Deciders;
 use super::parts::Parts;
+use crate::graph::{Graph, Member};
 use crate::second::{ModelJudge, Second};
 use crate::shadows::{Asked, Taker};
 use anyhow::{Context as _, ensure};
@@ -14,8 +15,8 @@ use tidegate_core::port::judge::Judge;
 use tidegate_core::port::limits::Limits;
 use tidegate_core::port::prompts::Prompts;
 use tidegate_core::spec::{
-    AdvisedSpec, CascadeSpec, FilterSpec, GatewaySpec, GaugeSpec, HedgeSpec, PolicySpec, ProviderKind, RouteSpec,
-    ShadowSpec, VariantSpec,
+    AdvisedSpec, CascadeSpec, FilterSpec, GatewaySpec, GaugeSpec, GraphSpec, HedgeSpec, PolicySpec, ProviderKind,
+    RouteSpec, ShadowSpec, VariantSpec,
 };
 use tidegate_core::{Caller, Clock, KeyRecord, ModelName, PluginName, Role, RouteName, Secret};
 use tidegate_route::{Advising, Allowance, Gauge, Pace, Policy, RetryBudget, Rules, Steering};
@@ -82,7 +83,7 @@ impl Judged<'_> {
         let kept = old.filter(|old| old.spec.retry == route.retry);
         let budget = kept
             .map_or_else(|| Arc::new(RetryBudget::new(&route.retry, Arc::clone(clock))), |old| Arc::clone(&old.budget));
-        let mut built = built(&route.name, route, spec, (parts, judges), budget, deciders)?;
+        let mut built = built(&route.name, route, spec, (parts, judges), budget, deciders, clock)?;
         match &route.policy {
             PolicySpec::Steered(steered) => {
                 let steering = Steering::new(steered, built.arms.len()).with_context(|| format!("route `{name}`"))?;
@@ -164,11 +165,16 @@ fn built(
     (parts, judges): (&Parts, &Granting),
     budget: Arc<RetryBudget>,
     deciders: &Deciders,
+    clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Route> {
     let states = deciders.states(route)?;
-    let arms = route.variants.iter().map(|variant| arm(variant, spec, parts)).collect::<anyhow::Result<Vec<_>>>();
-    let shadows =
-        route.shadows.iter().map(|one| shadow(name, one, spec, parts, deciders)).collect::<anyhow::Result<Vec<_>>>();
+    let one = |variant| arm(variant, name, spec, parts, clock);
+    let arms = route.variants.iter().map(one).collect::<anyhow::Result<Vec<_>>>();
+    let shadows = route
+        .shadows
+        .iter()
+        .map(|one| shadow(name, one, spec, parts, deciders, clock))
+        .collect::<anyhow::Result<Vec<_>>>();
     let filters = route.filters.iter().map(|one| filter(one, parts)).collect::<anyhow::Result<Vec<_>>>();
     let arms = arms.with_context(|| format!("route `{name}`"))?;
     let shadows = shadows.with_context(|| format!("route `{name}`"))?;
@@ -280,8 +286,9 @@ fn shadow(
     spec: &GatewaySpec,
     parts: &Parts,
     deciders: &Deciders,
+    clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<ShadowArm> {
-    let arm = arm(&shadow.variant, spec, parts)?;
+    let arm = arm(&shadow.variant, route, spec, parts, clock)?;
     let second = |model: &Option<ModelName>| model.as_ref().map(|model| second(model, spec, parts)).transpose();
     let asked = Asked {
         backend: Arc::clone(&arm.backend),
@@ -300,7 +307,16 @@ pub(super) fn second(model: &ModelName, spec: &GatewaySpec, parts: &Parts) -> an
     Ok(Second { model: model.clone(), upstream: found.upstream.clone(), backend })
 }
 
-fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Result<Arm> {
+fn arm(
+    variant: &VariantSpec,
+    route: &RouteName,
+    spec: &GatewaySpec,
+    parts: &Parts,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arm> {
+    if let Some(graph) = &variant.graph {
+        return of_graph(variant, graph, route, spec, parts, clock);
+    }
     let model =
         spec.models.get(&variant.model).with_context(|| format!("variant `{}` names no model", variant.name))?;
     let backend = parts.backend(model).with_context(|| format!("nothing runs the model `{}`", model.name))?;
@@ -316,6 +332,50 @@ fn arm(variant: &VariantSpec, spec: &GatewaySpec, parts: &Parts) -> anyhow::Resu
         price: model.price,
         context_length: model.context_length,
         backend,
+        gauge: None,
+        pace: None,
+    })
+}
+
+/// The arm of a graph.
+fn of_graph(
+    variant: &VariantSpec,
+    graph: &Arc<GraphSpec>,
+    route: &RouteName,
+    spec: &GatewaySpec,
+    parts: &Parts,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arm> {
+    let member = |name: &ModelName| {
+        let model = spec.models.get(name).with_context(|| format!("there is no model `{name}`"))?;
+        let backend = parts.backend(model).with_context(|| format!("nothing runs the model `{name}`"))?;
+        let of = || format!("the graph of `{}` asks `{name}`, which is a language model", variant.name);
+        ensure!(backend.is_classic(), "{}: graphs are of classic models", of());
+        Ok((name.clone(), Member::new(backend, &model.upstream, parts.version(model))))
+    };
+    let plugin = |name: &PluginName| {
+        let filter = parts.plugins().filter(name);
+        Ok((name.clone(), filter.with_context(|| format!("the plugin `{name}` looks at no requests"))?))
+    };
+    let built = Graph {
+        spec: Arc::clone(graph),
+        route: route.clone(),
+        models: graph.models().map(member).collect::<anyhow::Result<_>>()?,
+        plugins: graph.plugins().map(plugin).collect::<anyhow::Result<_>>()?,
+        clock: Arc::clone(clock),
+    };
+    Ok(Arm {
+        name: variant.name.clone(),
+        model: variant.model.clone(),
+        upstream: variant.model.to_string(),
+        provider: "graph".parse()?,
+        version: None,
+        prompt: None,
+        adapter: None,
+        parameters: Vec::new(),
+        price: None,
+        context_length: None,
+        backend: Arc::new(built),
         gauge: None,
         pace: None,
     })

@@ -70,6 +70,7 @@ fn template() -> Event {
         checks: None,
         reasons: None,
         features: Vec::new(),
+        visits: Vec::new(),
         content: None,
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
         checks,
         reasons,
         features,
+        visits,
         content,
     } = event;
     raw(out, b"{\"id\":\"", &id.encode());
@@ -87,6 +88,7 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number_if(out, b",\"checks\":", checks.as_ref())?;
     number_if(out, b",\"reasons\":", reasons.as_ref())?;
     number_if(out, b",\"features\":", Some(features).filter(|views| !views.is_empty()))?;
+    number_if(out, b",\"visits\":", Some(visits).filter(|visits| !visits.is_empty()))?;
     number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
 }
 
@@ -206,7 +208,7 @@ mod tests {
     use tidegate_core::port::features::{FeatureValue, KeyValue};
     use tidegate_core::reasons::{Contribution, Reasons, ValueReasons};
     use tidegate_core::served::{ServedFeature, ServedRow, ServedView};
-    use tidegate_core::{Checks, FaultKind, SpanId};
+    use tidegate_core::{Checks, FaultKind, SpanId, Visit};
 
     fn agrees(event: &Event) {
         let mut ours = Vec::new();
@@ -284,6 +286,21 @@ mod tests {
                     .into(),
                 }],
             }],
+            visits: vec![
+                Visit {
+                    node: Some("panel".parse().unwrap()),
+                    branch: Some(1),
+                    draw: Some(0.25),
+                    ..Visit::begun(None, 0)
+                },
+                Visit {
+                    model: Some("a".parse().unwrap()),
+                    model_version: Some(3),
+                    us: Some(7),
+                    fault: Some(FaultKind::UpstreamFailed),
+                    ..Visit::begun(Some(0), 12)
+                },
+            ],
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

@@ -54,6 +54,7 @@ pub(crate) fn event(n: u64) -> Event {
         checks: None,
         reasons: None,
         features: Vec::new(),
+        visits: Vec::new(),
         content: None,
     }
 }

@@ -7,7 +7,7 @@ mod tecton;
 pub use feast::FeastFeatures;
 pub use tecton::TectonFeatures;
 
-use crate::ask::Ask;
+use crate::ask::{Ask, Form};
 use crate::{BuildFault, OpenAiBackend, TlsRoots};
 use bytes::Bytes;
 use http::Method;
@@ -71,7 +71,7 @@ impl Server {
             aside: None,
         };
         let body = body.to_string().into();
-        let ask = Ask { method: Method::POST, path: path.to_owned(), body, header_length: None };
+        let ask = Ask { method: Method::POST, path: path.to_owned(), body, form: Form::Json };
         self.inner.ask(&call, &ask, |_, body| read(body)).await.map(|(read, _)| read)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::filter::{self, FilterFile};
+use super::graph::{self, GraphFile};
 use super::hedge::{self, HedgeFile};
 use super::lookup::{self, LookupFile};
 use super::parameters::{self, ParametersFile};
@@ -15,9 +16,11 @@ use crate::shape::{Item, Map, Placed, choice, record};
 use crate::suggest::nearest;
 use http::HeaderName;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::spec::{
-    Condition, FallbackSpec, Implicit, PolicySpec, Priority, RetrySpec, RouteSpec, StickyBy, TimeoutSpec, VariantSpec,
+    Condition, FallbackSpec, GraphSpec, Implicit, PolicySpec, Priority, RetrySpec, RouteSpec, StickyBy, TimeoutSpec,
+    VariantSpec,
 };
 use tidegate_core::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
 
@@ -27,6 +30,8 @@ record! {
         optional {
             /// The short form: one variant of this model, named like it.
             model: At<ModelName>,
+            /// The short form of a graph: one variant of it, named `graph`.
+            graph: GraphFile,
             /// The prompt of the short form's variant.
             prompt: At<PromptRef>,
             /// Its arms, in order.
@@ -82,11 +87,11 @@ choice! {
 record! {
     /// One arm of a route.
     VariantFile {
-        required {
+        optional {
             /// Its model.
             model: At<ModelName>,
-        }
-        optional {
+            /// Classic models put together, in the place of one.
+            graph: GraphFile,
             /// The prompt that stands before what callers say: `NAME@LABEL`, `NAME/3`, `NAME@COMMIT` or `NAME`, the newest.
             prompt: At<PromptRef>,
             /// How its model generates where the caller does not say.
@@ -345,14 +350,19 @@ fn given(prompt: Option<&At<PromptRef>>) -> Option<PromptRef> {
 
 /// A route has either one model or variants.
 fn check_form(raw: &RouteFile, at: &Place, notes: &mut Notes) {
-    match (raw.here().has("model"), raw.here().has("variants")) {
-        (true, true) => {
-            notes.fault(at, "this route has a `model` and `variants`").remedy("write the model as one of the variants");
-        }
-        (false, false) => {
+    let forms = [("model", "a `model`"), ("graph", "a `graph`"), ("variants", "`variants`")];
+    let given: Vec<&str> = forms.iter().filter(|(field, _)| raw.here().has(field)).map(|(_, shown)| *shown).collect();
+    match given.as_slice() {
+        [] => {
             notes
                 .fault(at, "this route leads nowhere")
                 .remedy("add `model: NAME`, or `variants: {NAME: {model: NAME}}`");
+        }
+        [one, others @ ..] if !others.is_empty() => {
+            let what = if *one == "a `graph`" { "graph" } else { "model" };
+            notes
+                .fault(at, format!("this route has {}", given.join(" and ")))
+                .remedy(format!("write the {what} as one of the variants"));
         }
         _ => {
             if let Some(prompt) = raw.prompt.as_ref().filter(|_| raw.here().has("variants")) {
@@ -381,6 +391,7 @@ impl Arms {
             let name = super::name::<VariantName>(model.value.as_str(), &model.at, desk);
             let spec = name.map(|name| {
                 vec![VariantSpec {
+                    graph: None,
                     adapter: None,
                     name,
                     model: model.value.clone(),
@@ -390,14 +401,23 @@ impl Arms {
             });
             return Self { names: vec![model.value.to_string()], specs: spec, is_known: true };
         }
+        if let Some(graph) = raw.graph.as_ref().filter(|_| !raw.here().has("variants")) {
+            let spec = graph::check(graph, desk).and_then(|graph| of_graph("graph", graph, desk.notes, raw.at()));
+            return Self { names: vec!["graph".to_owned()], specs: spec.map(|spec| vec![spec]), is_known: true };
+        }
         let Some(variants) = &raw.variants else { return Self { names: Vec::new(), specs: None, is_known: false } };
         let spec = |item: &Item<VariantFile>, desk: &mut Desk<'_>| {
             let name = super::name::<VariantName>(&item.name, &item.at, desk);
             let raw = item.value.as_ref()?;
             let parameters = parameters::check(raw.parameters.as_ref(), desk.notes);
+            check_asked(raw, &item.at, desk.notes);
+            if let Some(graph) = &raw.graph {
+                return of_graph(name?.as_str(), graph::check(graph, desk)?, desk.notes, &item.at);
+            }
             let model = raw.model.as_ref()?.value.clone();
             let adapter = raw.adapter.as_ref().map(|adapter| adapter.value.clone());
-            Some(VariantSpec { adapter, name: name?, model, prompt: given(raw.prompt.as_ref()), parameters })
+            let prompt = given(raw.prompt.as_ref());
+            Some(VariantSpec { graph: None, adapter, name: name?, model, prompt, parameters })
         };
         let specs: Vec<Option<VariantSpec>> = variants.0.iter().map(|item| spec(item, desk)).collect();
         let specs = specs.into_iter().collect::<Option<Vec<_>>>().filter(|specs| !specs.is_empty());
@@ -415,6 +435,37 @@ impl Arms {
         }
         found
     }
+}
+
+/// A variant has either a model or a graph, whose models are classic ones.
+fn check_asked(raw: &VariantFile, at: &Place, notes: &mut Notes) {
+    let has = |field: &str| raw.here().has(field);
+    match (has("model"), has("graph")) {
+        (false, false) => {
+            notes.fault(at, "`model` is missing").remedy("add `model: …`");
+        }
+        (true, true) => {
+            notes.fault(at, "this variant has a `model` and a `graph`").remedy("leave one of them out");
+        }
+        (false, true) => {
+            if let Some(field) = ["prompt", "adapter", "parameters"].into_iter().find(|field| has(field)) {
+                notes
+                    .fault(at, format!("this variant has a `{field}`, and the models of a graph take none"))
+                    .remedy(format!("leave `{field}` out"));
+            }
+        }
+        (true, false) => {}
+    }
+}
+
+/// The variant of a graph.
+fn of_graph(name: &str, graph: Arc<GraphSpec>, notes: &mut Notes, at: &Place) -> Option<VariantSpec> {
+    let (Ok(model), Ok(name)) = (format!("graph:{name}").parse(), name.parse()) else {
+        notes.fault(at, "the name of a variant with a graph is at most 122 characters long").remedy("rename it");
+        return None;
+    };
+    let (prompt, parameters) = (None, Vec::new());
+    Some(VariantSpec { name, model, graph: Some(graph), adapter: None, prompt, parameters })
 }
 
 fn check_sticky(raw: &StickyFile, arms: &Arms, has_keys: bool, notes: &mut Notes) {

@@ -127,6 +127,7 @@ pub(crate) fn check(raw: &ShadowFile, arms: &Arms, desk: &mut Desk<'_>) -> Optio
     });
     Some(ShadowSpec {
         variant: VariantSpec {
+            graph: None,
             adapter: variant.adapter.as_ref().map(|adapter| adapter.value.clone()),
             name: name?,
             model: model.value.clone(),

@@ -59,6 +59,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
+    /// Whether it is a graph of models, which says by a call's aside what the call came by.
+    fn is_graph(&self) -> bool {
+        false
+    }
+
     /// How the engine stands that generates here; none of what is elsewhere.
     fn engine(&self) -> Option<EngineReport> {
         None

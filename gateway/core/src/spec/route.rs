@@ -3,6 +3,7 @@
 use super::advised::AdvisedSpec;
 use super::cascade::CascadeSpec;
 use super::feature::FeatureSpec;
+use super::graph::GraphSpec;
 use super::hedge::HedgeSpec;
 use super::plugin::FilterSpec;
 use super::reward::{Implicit, RewardSource};
@@ -12,6 +13,7 @@ use super::shadow::ShadowSpec;
 use super::steer::SteeredSpec;
 use super::view::LookupSpec;
 use crate::{AdapterName, FaultKind, ModelName, PromptRef, RouteName, VariantName};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What callers name as `model`.
@@ -94,8 +96,10 @@ impl Priority {
 pub struct VariantSpec {
     /// Its name.
     pub name: VariantName,
-    /// Its model.
+    /// Its model; of a graph, `graph:` and the name of the variant.
     pub model: ModelName,
+    /// What it asks in the place of one model.
+    pub graph: Option<Arc<GraphSpec>>,
     /// The adapter on it.
     pub adapter: Option<AdapterName>,
     /// The prompt that stands before what callers say.

@@ -150,7 +150,8 @@ mod tests {
         let all = frozen.some(0, 8).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(frozen.some(3, 2).unwrap().to_vec2::<f32>().unwrap(), all[3..5]);
         let data = weight.data().unwrap();
-        let back = Frozen::of((GgmlDType::Q8_0, (8, 32)), &data, |r| 7 - r).some(0, 8).unwrap().to_vec2::<f32>().unwrap();
+        let back =
+            Frozen::of((GgmlDType::Q8_0, (8, 32)), &data, |r| 7 - r).some(0, 8).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!((&back[0], &back[7]), (&all[7], &all[0]));
     }
 }

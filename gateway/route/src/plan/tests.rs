@@ -17,6 +17,7 @@ pub(crate) fn route(variants: usize, attempts: u32) -> RouteSpec {
     let mut shares = vec![0.0; variants];
     shares[0] = 1.0;
     let arm = |i| VariantSpec {
+        graph: None,
         adapter: None,
         name: format!("v{i}").parse().unwrap(),
         model: "m".parse().unwrap(),

@@ -131,7 +131,13 @@ impl Asked {
     pub(crate) fn of_message(message: &Bytes, is_streamed: bool) -> Result<Self, Fault> {
         let Message { model, version, request, served } =
             Message::read(message, is_streamed).map_err(tidegate_dialect::Wrong::of_caller)?;
-        Ok(Self { route: model, pick: version.map(Pick::Version), request: Arc::new(request), served, enriched: OnceLock::new() })
+        Ok(Self {
+            route: model,
+            pick: version.map(Pick::Version),
+            request: Arc::new(request),
+            served,
+            enriched: OnceLock::new(),
+        })
     }
 
     /// What models get: the caller's tensors, with what was looked up for them.

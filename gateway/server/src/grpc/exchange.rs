@@ -139,8 +139,14 @@ impl Exchange {
         let snapshot = self.server.snapshot();
         let limit = self.limit.map(|_| self.until.saturating_duration_since(Instant::now()));
         // Boxed, since it would else be moved with the stream.
-        let served =
-            Box::pin(path::serve(&self.server, snapshot, Entry::Streamed(message), &self.head, &self.peer, limit));
+        let served = Box::pin(path::serve(
+            &self.server,
+            snapshot,
+            Entry::<Incoming>::Streamed(message),
+            &self.head,
+            &self.peer,
+            limit,
+        ));
         match served.await.into_body() {
             ReplyBody::Whole(answer) => answer,
             _ => Bytes::new(),

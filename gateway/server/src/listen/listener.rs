@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::prompts::Reach;
+use tidegate_core::spec::Priority;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
@@ -93,7 +94,8 @@ impl Listener {
 
     /// Accepts connections until the drain begins.
     pub async fn run(self, server: Arc<Server>, drain: Drain) {
-        let peer = |reach| Arc::new(Peer { certified: None, reach, terms: Arc::clone(&self.terms) });
+        let peer =
+            |reach| Arc::new(Peer { certified: None, reach, most: Priority::High, terms: Arc::clone(&self.terms) });
         let (near, afar) = (peer(Reach::Loopback), peer(Reach::Afar));
         let builder = Arc::new(connection::builder(&near));
         loop {
@@ -146,7 +148,7 @@ async fn meet(
     match tokio::time::timeout(peer.terms.head_timeout, handshake).await {
         Ok(Ok(stream)) => {
             let certified = certified(stream.get_ref().1.peer_certificates());
-            let peer = Arc::new(Peer { certified, reach: peer.reach, terms: Arc::clone(&peer.terms) });
+            let peer = Arc::new(Peer { certified, reach: peer.reach, most: peer.most, terms: Arc::clone(&peer.terms) });
             connection::serve(server, builder, stream, peer, inside).await;
         }
         Ok(Err(e)) => tracing::debug!(error = %e, "TLS handshake failed"),

@@ -1,7 +1,8 @@
 //! A call as a span, by the OpenTelemetry GenAI conventions. Owns the port and the attributes; sending spans somewhere
 //! is the program's.
 
-use tidegate_core::{Event, FaultKind, Outcome, SpanId, TraceId};
+use tidegate_core::dice::mix;
+use tidegate_core::{Event, FaultKind, Outcome, SpanId, TraceId, Visit};
 
 /// Where spans go. Never blocks: what cannot be taken is dropped.
 pub trait Spans: Send + Sync + std::fmt::Debug {
@@ -33,6 +34,8 @@ pub struct SpanRecord {
     pub attributes: Vec<(&'static str, Value)>,
     /// Why it failed, where it did.
     pub error: Option<&'static str>,
+    /// Whether it is within another span of ours; its parent is then no caller's.
+    pub is_within: bool,
 }
 
 /// The value of an attribute.
@@ -64,8 +67,49 @@ impl SpanRecord {
             end_unix_ns: start_unix_ns.saturating_add(event.total_us.saturating_mul(1_000)),
             attributes: attributes(event),
             error: error(event.outcome),
+            is_within: false,
         }
     }
+
+    /// The spans of what a call came by in a graph, within the call's own. Their ids follow from the call's; what was given up
+    /// ends with the call.
+    #[must_use]
+    pub fn of_visits(event: &Event) -> Vec<Self> {
+        if event.visits.is_empty() {
+            return Vec::new();
+        }
+        let call = Self::of(event);
+        let id = |nth: u64| SpanId::new(mix(call.span_id.bits() ^ mix(nth + 1))).unwrap_or(call.span_id);
+        let of = |(nth, visit): (usize, &Visit)| {
+            let start = call.start_unix_ns.saturating_add(visit.from_us.saturating_mul(1_000));
+            let took = visit.us.map(|us| start.saturating_add(us.saturating_mul(1_000)));
+            Self {
+                span_id: id(nth as u64),
+                parent: Some(visit.within.map_or(call.span_id, |within| id(within.into()))),
+                name: format!("{} {}", visit.kind(), visit.name()),
+                start_unix_ns: start,
+                end_unix_ns: took.unwrap_or(call.end_unix_ns).max(start),
+                attributes: visited(visit, event),
+                error: visit.fault.map(fault).or(visit.us.is_none().then_some("cancelled")),
+                is_within: true,
+                ..call.clone()
+            }
+        };
+        event.visits.iter().enumerate().map(of).collect()
+    }
+}
+
+fn visited(visit: &Visit, event: &Event) -> Vec<(&'static str, Value)> {
+    let name = Value::Text(visit.name().to_owned());
+    let kind = match visit.kind() {
+        "node" => "tidegate.graph.node",
+        "model" => "gen_ai.response.model",
+        _ => "tidegate.graph.plugin",
+    };
+    let mut all = vec![(kind, name), ("tidegate.inference_id", Value::Text(event.id.to_string()))];
+    all.extend(visit.branch.map(|branch| ("tidegate.graph.branch", Value::Integer(branch.into()))));
+    all.extend(visit.fault.map(|kind| ("error.type", Value::Text(fault(kind).to_owned()))));
+    all
 }
 
 fn attributes(event: &Event) -> Vec<(&'static str, Value)> {
@@ -134,5 +178,38 @@ pub(super) const fn fault(kind: FaultKind) -> &'static str {
         FaultKind::UpstreamFailed => "upstream_failed",
         FaultKind::StreamCut => "stream_cut",
         FaultKind::Internal => "internal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visits_are_spans_within_the_call_and_within_each_other() {
+        let event: Event = serde_json::from_value(serde_json::json!({
+            "id": "01931c2e-8f10-7cc3-98c4-dc0c0c07398f", "unix_ms": 1_700_000_000_000_u64, "api": "predict", "config": "c",
+            "stream": false, "outcome": "ok", "status": 200, "request_bytes": 1, "answer_bytes": 1, "total_us": 500,
+            "visits": [
+                {"node": "panel", "branch": 1, "from_us": 10, "us": 400},
+                {"model": "a", "within": 0, "from_us": 20, "us": 30, "fault": "upstream_failed"},
+                {"plugin": "p", "within": 0, "from_us": 40},
+            ],
+        }))
+        .unwrap();
+        let (call, spans) = (SpanRecord::of(&event), SpanRecord::of_visits(&event));
+        let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+        assert_eq!(names, ["node panel", "model a", "plugin p"]);
+        let parents: Vec<Option<SpanId>> = spans.iter().map(|span| span.parent).collect();
+        assert_eq!(parents, [Some(call.span_id), Some(spans[0].span_id), Some(spans[0].span_id)]);
+        assert_eq!(spans[1].start_unix_ns - call.start_unix_ns, 20_000);
+        assert_eq!(spans[1].end_unix_ns - spans[1].start_unix_ns, 30_000);
+        assert_eq!(spans[2].end_unix_ns, call.end_unix_ns);
+        assert_eq!(
+            spans.iter().map(|span| span.error).collect::<Vec<_>>(),
+            [None, Some("upstream_failed"), Some("cancelled")]
+        );
+        let ids: std::collections::HashSet<_> = spans.iter().chain([&call]).map(|span| span.span_id.bits()).collect();
+        assert!(ids.len() == 4 && spans.iter().all(|span| span.trace_id == call.trace_id && span.is_within));
     }
 }

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::spec::Priority;
 use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
 use tidegate_dialect::{Wrong, grpc};
 
@@ -27,6 +28,8 @@ pub(crate) struct Arrived {
     pub(crate) scan: Scan,
     /// What a classic model is asked, where it is one; `bytes` are then the tensors as JSON, where anybody looks at them.
     pub(crate) predict: Option<Arc<Asked>>,
+    /// How it stands in queues at most.
+    pub(crate) most: Priority,
 }
 
 impl Arrived {
@@ -59,7 +62,8 @@ where
     let bytes = collect(headers, body, peer.terms.max_body, peer.terms.body_timeout).await?;
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let asked = classic::read(target, snapshot, caller, headers, is_csv, &bytes)?;
-    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
+    let (predict, most) = (Some(Arc::new(asked)), peer.most);
+    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict, most })
 }
 
 /// Reads and validates the only message of a body of gRPC.
@@ -78,17 +82,17 @@ where
         return Err(Fault::new(FaultKind::UnsupportedMedia, says));
     }
     let message = grpc::only(&bytes).map_err(Wrong::of_caller)?;
-    one(&message, false, ledger)
+    one(&message, false, peer, ledger)
 }
 
 /// Validates a message of gRPC.
 ///
 /// # Errors
 /// It is wrong in a field.
-pub(crate) fn one(message: &Bytes, is_streamed: bool, ledger: &mut Ledger) -> Result<Arrived, Fault> {
+pub(crate) fn one(message: &Bytes, is_streamed: bool, peer: &Peer, ledger: &mut Ledger) -> Result<Arrived, Fault> {
     ledger.note(|event| event.request_bytes = message.len() as u64);
-    let asked = Asked::of_message(message, is_streamed)?;
-    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict: Some(Arc::new(asked)) })
+    let predict = Some(Arc::new(Asked::of_message(message, is_streamed)?));
+    Ok(Arrived { api: Api::Predict, bytes: Bytes::new(), scan: Scan::default(), predict, most: peer.most })
 }
 
 /// Reads and validates the body.
@@ -111,7 +115,7 @@ where
     ledger.note(|event| event.request_bytes = bytes.len() as u64);
     let scan = body::scan(api, &bytes)?;
     ledger.note(|event| event.stream = scan.stream);
-    Ok(Arrived { api, bytes, scan, predict: None })
+    Ok(Arrived { api, bytes, scan, predict: None, most: peer.most })
 }
 
 /// Refuses what is not plain JSON by its own word. A missing type is taken for JSON.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::port::aside::Aside;
 use tidegate_core::port::backend::{Call, Turn};
 use tidegate_core::port::shadow::{Copied, Place, Primary, Shadow};
 use tidegate_core::spec::Priority;
@@ -76,6 +77,8 @@ impl Copies {
         let (answer, us, usd) = (std::mem::take(&mut self.answer), ledger.elapsed_us(), ledger.cost());
         for (taker, mut call, place) in self.wanted.drain(..) {
             call.turn.tenant = event.tenant.clone();
+            // What draws by the call draws as it did for the caller.
+            call.aside = Some(Arc::new(Aside { call: Some(event.id), ..Aside::default() }));
             let primary = Primary { variant: event.variant.clone(), answer: answer.clone(), us, usd };
             taker.take(Copied { of: event.id, call, stream: self.stream, primary }, place);
         }

@@ -106,6 +106,7 @@ mod tests {
             bytes: Bytes::from_static(body.as_bytes()),
             scan: body::scan(api, body.as_bytes()).unwrap(),
             predict: None,
+            most: tidegate_core::spec::Priority::High,
         }
     }
 

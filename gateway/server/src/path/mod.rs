@@ -43,27 +43,27 @@ use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
-use hyper::body::Incoming;
+use http_body::Body;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::{Api, Fault, FaultKind, Ledger, Outcome};
 use voice::Voice;
 
-/// How a call comes in.
+/// How a call comes in, with its body.
 #[derive(Debug)]
-pub(crate) enum Entry {
+pub(crate) enum Entry<B> {
     /// To a language model, in OpenAI's form.
-    Text(Api, Incoming),
+    Text(Api, B),
     /// To a classic model.
-    Tensors(Target, Incoming),
+    Tensors(Target, B),
     /// To a classic model, by gRPC.
-    Message(Incoming),
+    Message(B),
     /// The same, as one of a stream; it is there already.
     Streamed(Bytes),
 }
 
-impl Entry {
+impl<B> Entry<B> {
     const fn api(&self) -> Api {
         match self {
             Self::Text(api, _) => *api,
@@ -82,14 +82,18 @@ impl Entry {
 }
 
 /// Serves one call, for which its caller waits no longer than `limit`. Whatever happens, the ledger leaves one record.
-pub(crate) async fn serve(
+pub(crate) async fn serve<B>(
     server: &Arc<Server>,
     snapshot: Arc<Snapshot>,
-    entry: Entry,
+    entry: Entry<B>,
     head: &Parts,
     peer: &Peer,
     limit: Option<Duration>,
-) -> Response<ReplyBody> {
+) -> Response<ReplyBody>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     let mut ledger = server.open(entry.api(), &snapshot);
     let voice = entry.voice();
     let walked = {
@@ -112,19 +116,23 @@ pub(crate) fn late(limit: Duration) -> Fault {
     Fault::new(FaultKind::RequestTimeout, says)
 }
 
-async fn walk(
+async fn walk<B>(
     server: &Server,
     snapshot: &Arc<Snapshot>,
-    entry: Entry,
+    entry: Entry<B>,
     head: &Parts,
     peer: &Peer,
     ledger: &mut Ledger,
-) -> Result<send::Answered, Fault> {
+) -> Result<send::Answered, Fault>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
     let caller = caller::identify(snapshot, &head.headers, peer, ledger)?;
     let arrived = match entry {
         Entry::Text(api, body) => arrive::read(api, &head.headers, body, peer, ledger).await?,
         Entry::Message(body) => arrive::message(&head.headers, body, peer, ledger).await?,
-        Entry::Streamed(message) => arrive::one(&message, true, ledger)?,
+        Entry::Streamed(message) => arrive::one(&message, true, peer, ledger)?,
         Entry::Tensors(target, body) => {
             let from = arrive::From { snapshot, caller: &caller, headers: &head.headers, peer };
             arrive::tensors(target, &from, body, ledger).await?

@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 use tidegate_core::port::aside::Aside;
 use tidegate_core::port::backend::{Answer, Call, Deadlines, Frames, Predict, Turn};
 use tidegate_core::port::limits::Standings;
-use tidegate_core::spec::RouteSpec;
-use tidegate_core::{Caller, Clock, Dice, EndpointName, Fault, FaultKind, Ledger, Usage};
+use tidegate_core::spec::{Priority, RouteSpec};
+use tidegate_core::{Caller, Clock, Dice, EndpointName, Fault, FaultKind, InferenceId, Ledger, Usage};
 use tidegate_route::{Next, Plan, Ride};
 
 /// An answer that has begun.
@@ -86,6 +86,7 @@ pub(crate) async fn send(
         plan,
         filters,
         held: None,
+        id: ledger.event().map(|event| event.id),
     };
     let Got { sent, front, ride, is_replied } = match tries.walk(ledger).await {
         Ok(got) => got,
@@ -148,6 +149,8 @@ struct Tries<'a> {
     filters: Option<Box<Filters>>,
     /// The newest answer that was too poor.
     held: Option<Held>,
+    /// The call.
+    id: Option<InferenceId>,
 }
 
 /// An answer that the caller gets.
@@ -179,10 +182,13 @@ impl Tries<'_> {
             }
             let call = self.call(arm, front.as_ref(), avoid.take())?;
             let front = front.as_ref().map_or(0, Front::tokens);
-            let aside = call.aside.clone();
+            let (aside, began_us) = (call.aside.clone(), ledger.elapsed_us());
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
             if let Some(generation) = aside.as_ref().and_then(|aside| aside.adapter.get()) {
                 ledger.note(|event| event.adapter_generation = Some(Arc::clone(generation)));
+            }
+            if let Some(aside) = aside.as_ref().filter(|_| arm.backend.is_graph()) {
+                ledger.visited(aside.visits.take(), began_us);
             }
             let tried = shown(tried, arrived);
             let further = self.plan.escalates_to(self.round.spent());
@@ -221,9 +227,10 @@ impl Tries<'_> {
         let edits = self.filters.as_deref().map_or(&[][..], Filters::edits);
         let call = call(arm, &admitted.arrived, (front, edits), Arc::clone(self.outgoing), left)?;
         let wants_sureness = cascade::goes_by_sureness(&admitted.route.spec);
-        let is_told = wants_sureness || arm.adapter.is_some();
-        let aside = is_told.then(|| Arc::new(Aside { wants_sureness, ..Aside::default() }));
-        Ok(Call { turn: turn(&admitted.caller, &admitted.route.spec), avoid, aside, ..call })
+        let is_told = wants_sureness || arm.adapter.is_some() || arm.backend.is_graph();
+        let aside = is_told.then(|| Arc::new(Aside { wants_sureness, call: self.id, ..Aside::default() }));
+        let turn = turn(&admitted.caller, admitted.route.spec.priority.min(admitted.arrived.most));
+        Ok(Call { turn, avoid, aside, ..call })
     }
 
     /// What an answer of this arm is looked at with.
@@ -362,10 +369,10 @@ impl Round<'_> {
 }
 
 /// Callers take turns at a local model by their key: the first bytes of its digest tell them apart.
-fn turn(caller: &Caller, route: &RouteSpec) -> Turn {
+fn turn(caller: &Caller, priority: Priority) -> Turn {
     let [a, b, c, d, e, f, g, h, ..] = *caller.0.digest.as_bytes();
     let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    Turn { caller: number, tenant: Some(caller.0.tenant.clone()), priority: route.priority }
+    Turn { caller: number, tenant: Some(caller.0.tenant.clone()), priority }
 }
 
 /// The caller's bytes with the model's name at the provider, and for a stream with the wish for its usage, without
@@ -448,6 +455,7 @@ mod tests {
             scan: body::scan(Api::ChatCompletions, &bytes).unwrap(),
             bytes,
             predict: None,
+            most: tidegate_core::spec::Priority::High,
         };
         let second = Duration::from_secs(1);
         let left = Deadlines { connect: second, first_token: second, idle: second, total: second };

@@ -14,6 +14,8 @@ pub(super) struct Uses {
     pub(super) cascades: Vec<RouteName>,
     /// Routes whose policy asks it.
     pub(super) routers: Vec<RouteName>,
+    /// Routes whose graphs show it tensors.
+    pub(super) graphs: Vec<RouteName>,
     /// Monitors.
     pub(super) monitors: Vec<MonitorName>,
     /// Whether models are granted to it.
@@ -31,7 +33,12 @@ impl Uses {
             PolicySpec::Cascade(cascade) => cascade.plugins.contains(name),
             _ => false,
         };
+        let has = |route: &&RouteSpec| {
+            let mut graphs = route.variants.iter().filter_map(|variant| variant.graph.as_ref());
+            graphs.any(|graph| graph.plugins().any(|plugin| plugin == name))
+        };
         Self {
+            graphs: spec.routes.values().filter(has).map(|route| route.name.clone()).collect(),
             cascades: spec.routes.values().filter(shows).map(|route| route.name.clone()).collect(),
             routes: routes.map(|(route, filter)| (route.clone(), filter.clone())).collect(),
             routers: spec.routes.values().filter(asks).map(|route| route.name.clone()).collect(),
@@ -68,6 +75,9 @@ impl Uses {
         }
         if let Some(route) = self.cascades.first().filter(|_| !looks_at.answer) {
             return Err(format!("the cascade of route `{route}` shows it whole answers, and {fills}"));
+        }
+        if let Some(route) = self.graphs.first().filter(|_| !looks_at.request) {
+            return Err(format!("a graph of route `{route}` shows it tensors, and {fills}"));
         }
         if let Some(route) = self.routers.first().filter(|_| world != World::Router) {
             return Err(format!(

@@ -306,6 +306,7 @@ impl Case {
         let mut shares = vec![0.0; arms.len()];
         shares[0] = 1.0;
         let variant = |arm: &Arm| VariantSpec {
+            graph: None,
             name: arm.name.clone(),
             model: arm.model.clone(),
             adapter: None,
@@ -403,7 +404,8 @@ impl Case {
         }
         let mut ledger = server.open(api, &snapshot);
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let arrived = Arrived { api, scan: body::scan(api, &bytes).unwrap(), bytes, predict: None };
+        let scan = body::scan(api, &bytes).unwrap();
+        let arrived = Arrived { api, scan, bytes, predict: None, most: tidegate_core::spec::Priority::High };
         let admitted = permit::admit(&snapshot, caller(), arrived, &mut ledger).await.unwrap();
         let prepared = prompt::read(admitted, &peer()).unwrap();
         let planned = choose::plan(prepared, &headers, server.ports(), &mut ledger);
@@ -430,5 +432,5 @@ fn peer() -> Peer {
         head_timeout: minute,
         body_timeout: minute,
     };
-    Peer { certified: None, reach: Reach::Loopback, terms: Arc::new(terms) }
+    Peer { certified: None, reach: Reach::Loopback, most: tidegate_core::spec::Priority::High, terms: Arc::new(terms) }
 }
