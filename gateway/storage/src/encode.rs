@@ -214,6 +214,23 @@ mod tests {
         assert_eq!(String::from_utf8(ours).unwrap(), serde_json::to_string(event).unwrap());
     }
 
+    fn served() -> ServedView {
+        ServedView {
+            view: "customer".parse().unwrap(),
+            rows: 1,
+            us: 300,
+            failed: None,
+            served: vec![ServedRow {
+                key: [("id".into(), KeyValue::Integer(7))].into(),
+                features: [(
+                    "rate".into(),
+                    ServedFeature { value: Some(FeatureValue::Number(0.5)), ..Default::default() },
+                )]
+                .into(),
+            }],
+        }
+    }
+
     #[test]
     fn each_shape_of_a_record_is_written_as_serde_does() {
         let full = Event {
@@ -270,20 +287,7 @@ mod tests {
                     contributions: vec![Contribution { feature: "a \"b\"".into(), value: -1.75 }],
                 }],
             })),
-            features: vec![ServedView {
-                view: "customer".parse().unwrap(),
-                rows: 1,
-                us: 300,
-                failed: None,
-                served: vec![ServedRow {
-                    key: [("id".into(), KeyValue::Integer(7))].into(),
-                    features: [(
-                        "rate".into(),
-                        ServedFeature { value: Some(FeatureValue::Number(0.5)), ..Default::default() },
-                    )]
-                    .into(),
-                }],
-            }],
+            features: vec![served()],
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),
