@@ -50,7 +50,7 @@ impl PushMount {
             let says = "no features hear of this push source: name it in their `push: {source: …}`";
             return Err(Fault::field("push_source_name", says));
         }
-        table.all_known(views.iter().map(|view| view.spec()))?;
+        table.all_known(&views.iter().map(|view| view.spec()).collect::<Vec<_>>())?;
         let latest = self.clock.unix_ms().saturating_add(AHEAD);
         // All are read before any is written.
         let read = views.iter().map(|view| table.rows_of(view.spec(), latest)).collect::<Result<Vec<_>, _>>()?;
@@ -106,9 +106,9 @@ impl<'a> Table<'a> {
     }
 
     /// A column that nobody knows is most likely misspelt.
-    fn all_known<'s>(&self, views: impl Iterator<Item = &'s ViewSpec> + Clone) -> Result<(), Fault> {
+    fn all_known(&self, views: &[&ViewSpec]) -> Result<(), Fault> {
         let is_known = |name: &str| {
-            views.clone().any(|view| {
+            views.iter().any(|view| {
                 view.keys.iter().any(|key| *key.name == *name)
                     || view.columns.iter().any(|column| *column.feature == *name)
                     || view.push.as_ref().is_some_and(|push| *push.timestamp == *name)

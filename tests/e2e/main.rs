@@ -56,6 +56,7 @@ mod experiments;
 mod explain;
 #[cfg(test)]
 mod features;
+#[cfg(test)]
 mod feedback;
 #[cfg(test)]
 mod filters;

@@ -216,6 +216,23 @@ mod tests {
         assert_eq!(String::from_utf8(ours).unwrap(), serde_json::to_string(event).unwrap());
     }
 
+    fn served() -> ServedView {
+        ServedView {
+            view: "customer".parse().unwrap(),
+            rows: 1,
+            us: 300,
+            failed: None,
+            served: vec![ServedRow {
+                key: [("id".into(), KeyValue::Integer(7))].into(),
+                features: [(
+                    "rate".into(),
+                    ServedFeature { value: Some(FeatureValue::Number(0.5)), ..Default::default() },
+                )]
+                .into(),
+            }],
+        }
+    }
+
     #[test]
     fn each_shape_of_a_record_is_written_as_serde_does() {
         let full = Event {
@@ -272,20 +289,7 @@ mod tests {
                     contributions: vec![Contribution { feature: "a \"b\"".into(), value: -1.75 }],
                 }],
             })),
-            features: vec![ServedView {
-                view: "customer".parse().unwrap(),
-                rows: 1,
-                us: 300,
-                failed: None,
-                served: vec![ServedRow {
-                    key: [("id".into(), KeyValue::Integer(7))].into(),
-                    features: [(
-                        "rate".into(),
-                        ServedFeature { value: Some(FeatureValue::Number(0.5)), ..Default::default() },
-                    )]
-                    .into(),
-                }],
-            }],
+            features: vec![served()],
             visits: vec![
                 Visit {
                     node: Some("panel".parse().unwrap()),

@@ -17,11 +17,11 @@ pub(super) struct Verdict {
 
 /// Judges what was found of a column at `now`, in milliseconds since 1970; `found` is nothing where the store could not be asked.
 pub(super) fn judge(view: &ViewSpec, column: &ColumnSpec, found: Option<&Found>, now: u64) -> Verdict {
-    let Some(found) = found else { return lacking(column, Lack::Failed, ServedFeature::default()) };
+    let Some(found) = found else { return lacking(column, Lack::Failed, &ServedFeature::default()) };
     let age_ms = found.at.map(|at| i64::try_from(now).unwrap_or(i64::MAX) - i64::try_from(at).unwrap_or(i64::MAX));
     let facts = ServedFeature { age_ms, ..ServedFeature::default() };
-    let Some(value) = &found.value else { return lacking(column, Lack::Missing, facts) };
-    let Some(value) = fitted(value, column.datatype) else { return lacking(column, Lack::Unfit, facts) };
+    let Some(value) = &found.value else { return lacking(column, Lack::Missing, &facts) };
+    let Some(value) = fitted(value, column.datatype) else { return lacking(column, Lack::Unfit, &facts) };
     let is_stale = match (view.max_age, age_ms) {
         (None, _) => false,
         // Of what has no time nobody knows that it is fresh.
@@ -29,7 +29,7 @@ pub(super) fn judge(view: &ViewSpec, column: &ColumnSpec, found: Option<&Found>,
         (Some(most), Some(age)) => u128::try_from(age).is_ok_and(|age| age > most.as_millis()),
     };
     match (is_stale, view.on_stale) {
-        (true, OnStale::Default) => lacking(column, Lack::Stale, ServedFeature { stale: true, ..facts }),
+        (true, OnStale::Default) => lacking(column, Lack::Stale, &ServedFeature { stale: true, ..facts }),
         (true, OnStale::Refuse) => {
             let served = ServedFeature { stale: true, lacks: Some(Lack::Stale), ..facts };
             Verdict { value: None, served }
@@ -42,9 +42,9 @@ pub(super) fn judge(view: &ViewSpec, column: &ColumnSpec, found: Option<&Found>,
 }
 
 /// The default of a column, where it has one.
-fn lacking(column: &ColumnSpec, why: Lack, facts: ServedFeature) -> Verdict {
+fn lacking(column: &ColumnSpec, why: Lack, facts: &ServedFeature) -> Verdict {
     let value = column.default.clone();
-    let served = ServedFeature { value: value.as_ref().and_then(finite), lacks: Some(why), ..facts };
+    let served = ServedFeature { value: value.as_ref().and_then(finite), lacks: Some(why), ..facts.clone() };
     Verdict { value, served }
 }
 

@@ -3,7 +3,7 @@
 use crate::section::lookup::LookupFile;
 use crate::section::view::ViewFile;
 use crate::section::{ConfigFile, Desk};
-use crate::shape::Placed as _;
+use crate::shape::{Map, Placed as _};
 use crate::suggest::nearest;
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(super) fn check(raw: &ConfigFile, desk: &mut Desk<'_>) {
     let lookups: Vec<&LookupFile> = routes.filter_map(|route| route.features.as_ref()).collect();
     for lookup in &lookups {
         for name in lookup.views.iter().flatten() {
-            let known: Vec<&str> = raw.features.iter().flat_map(|features| features.names()).collect();
+            let known: Vec<&str> = raw.features.iter().flat_map(Map::names).collect();
             // A section that is faulty as a whole says so itself.
             if (raw.features.is_some() || !has_views) && !known.contains(&name.value.as_str()) {
                 let add = "add them under `features`";
@@ -52,7 +52,7 @@ fn go_together(lookup: &LookupFile, raw: &ConfigFile, desk: &mut Desk<'_>) {
         .collect();
     let mut of: HashMap<&str, &str> = HashMap::new();
     for (name, view) in &views {
-        for column in view.columns.iter().flat_map(|columns| columns.names()) {
+        for column in view.columns.iter().flat_map(Map::names) {
             if let Some(other) = of.insert(column, name).filter(|other| other != name) {
                 desk.notes
                     .fault(lookup.at(), format!("both views `{other}` and `{name}` have a feature `{column}`"))

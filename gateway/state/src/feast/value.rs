@@ -32,7 +32,7 @@ pub fn read_value(mut bytes: &[u8]) -> Result<Option<FeatureValue>, Unread> {
     while !bytes.is_empty() {
         let (number, wire) = field(&mut bytes)?;
         value = match (number, wire) {
-            (1, Wire::Bytes(given)) => Some(text(given).map_or(Err(Unread::Kind(1)), Ok)?),
+            (1, Wire::Bytes(given)) => Some(text(given).ok_or(Unread::Kind(1))?),
             (2 | 32 | 36 | 37, Wire::Bytes(given)) => Some(text(given).ok_or(Unread::Damaged)?),
             (3, Wire::Varint(given)) => Some(FeatureValue::Integer(i32_of(given))),
             (4 | 8, Wire::Varint(given)) => Some(FeatureValue::Integer(given.cast_signed())),
