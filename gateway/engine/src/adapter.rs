@@ -21,8 +21,9 @@ pub use store::{AdapterHandle, AdapterStore, Prepared, Taken};
 pub(crate) use base::{BaseShape, PROJECTIONS, Size, slot_of};
 pub(crate) use worn::Worn;
 
+use crate::kernel::Isa;
 use crate::matrix::packed::Packed;
-use pair::Pair;
+use pair::Plan;
 use tidegate_core::digest::Digest;
 use tidegate_core::port::adapters::AdapterFiles;
 
@@ -34,8 +35,17 @@ pub(crate) struct Adapter {
     /// What its files digest to: the same numbers are the same generation, wherever they lie.
     generation: String,
     rank: usize,
-    /// `layer * PROJECTIONS.len() + slot`.
-    pairs: Vec<Option<Pair>>,
+    /// The bytes of all its pairs.
+    numbers: Packed,
+    /// Where in them a pair begins and what it is, at `layer * PROJECTIONS.len() + slot`.
+    places: Vec<Option<(usize, Plan)>>,
+}
+
+/// The difference of a product.
+#[derive(Clone, Copy)]
+pub(crate) struct Difference<'a> {
+    numbers: &'a [u8],
+    plan: &'a Plan,
 }
 
 impl Adapter {
@@ -50,11 +60,14 @@ impl Adapter {
     /// The same from the bytes of its two files.
     pub(crate) fn of(config: &[u8], numbers: &[u8], base: &BaseShape) -> Result<Self, AdapterFault> {
         let checked = peft::Config::of(config)?;
-        let mut pairs = weights::pairs(&checked, numbers, base)?;
-        Packed::gather(pairs.iter_mut().flatten().map(Pair::numbers).collect());
-        let rank = pairs.iter().flatten().map(Pair::rank).max().unwrap_or_default();
+        let pairs = weights::pairs(&checked, numbers, base)?;
+        let plans: Vec<_> = pairs.iter().map(|pair| pair.as_ref().map(|pair| pair.plan)).collect();
+        let rank = plans.iter().flatten().map(Plan::rank).max().unwrap_or_default();
         let both = [config, numbers].map(|bytes| Digest::of(bytes).to_string()).concat();
-        Ok(Self { generation: Digest::of(both.as_bytes()).to_string(), rank, pairs })
+        let (numbers, begins) = Packed::joined(pairs.into_iter().flatten().map(|pair| pair.numbers).collect());
+        let mut begins = begins.into_iter();
+        let places = plans.into_iter().map(|plan| plan.and_then(|plan| Some((begins.next()?, plan)))).collect();
+        Ok(Self { generation: Digest::of(both.as_bytes()).to_string(), rank, numbers, places })
     }
 
     /// What its files digest to.
@@ -69,12 +82,20 @@ impl Adapter {
 
     /// What it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.pairs.iter().flatten().map(Pair::bytes).sum()
+        self.places.iter().flatten().map(|(_, plan)| plan.bytes()).sum()
     }
 
     /// The difference of a product, where it has one.
-    pub(crate) fn pair(&self, layer: usize, slot: usize) -> Option<&Pair> {
-        self.pairs.get(layer * PROJECTIONS.len() + slot)?.as_ref()
+    pub(crate) fn difference(&self, layer: usize, slot: usize) -> Option<Difference<'_>> {
+        let (begin, plan) = self.places.get(layer * PROJECTIONS.len() + slot)?.as_ref()?;
+        Some(Difference { numbers: &self.numbers.get()[*begin..][..plan.bytes()], plan })
+    }
+}
+
+impl Difference<'_> {
+    /// Adds it for up to four rows of `x`, each of which begins in `out` where `begin` says.
+    pub(crate) fn apply(self, isa: Isa, x: &[&[f32]], out: &mut [f32], begin: &[usize]) {
+        self.plan.apply(self.numbers, isa, x, out, begin);
     }
 }
 

@@ -3,27 +3,35 @@
 
 use crate::kernel::Isa;
 use crate::kernel::lora::{DEPTH, Precision, Rows, TILE, WIDTH, place};
-use crate::matrix::packed::Packed;
+use crate::matrix::packed::{LINE, Packed};
 use half::f16;
 
 /// The largest rank, and one that few adapters exceed.
 const RANKS: usize = 256;
 const FEW_RANKS: usize = 64;
+/// Bytes of what a rank is multiplied by.
+const SCALE: usize = 4;
 
 /// How far a factor may be changed by being kept in eight bits, as a share of its norm.
 const MOST_CHANGE: f64 = 0.015;
 
-/// Two factors and what their product is multiplied by.
+/// Two factors and what their product is multiplied by, in memory of its own.
 pub(crate) struct Pair {
-    outputs: usize,
-    /// `A` at its places, and behind it `B` in blocks of `WIDTH` columns, `[block][rank][WIDTH]`; both are filled up with
-    /// zeros and read from front to back.
-    numbers: Packed,
-    kept: Precision,
+    /// As `Plan` says.
+    pub(super) numbers: Packed,
+    pub(super) plan: Plan,
+}
+
+/// What the bytes of a pair are: what each of its ranks is multiplied by, filled up to a cache line; behind it `A` at its
+/// places, and `B` in blocks of `WIDTH` columns, `[block][rank][WIDTH]`, both filled up with zeros. All of it is read from
+/// front to back. It is small itself: a step looks up one for each product and adapter, and finds none of them in a cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
     /// The byte at which `B` begins.
     second: usize,
-    /// For each of the ranks.
-    scales: Vec<f32>,
+    outputs: usize,
+    rank: usize,
+    kept: Precision,
 }
 
 impl Pair {
@@ -40,60 +48,66 @@ impl Pair {
 
     fn packed(a: &Factor, b: &Factor, kept: Precision, scale: f32) -> Self {
         let (rank, inputs, outputs) = (a.scales.len(), a.len(), b.len());
-        let cols = inputs.next_multiple_of(DEPTH);
-        let (second, bytes) = (rank * cols, kept.bytes());
-        let numbers = Packed::new((second + rank * outputs.next_multiple_of(WIDTH)) * bytes, |to| {
-            let mut put = |at: usize, v: f32| match kept {
-                Precision::Half => to[at * 2..][..2].copy_from_slice(&f16::from_f32(v).to_le_bytes()),
+        let (cols, bytes) = (inputs.next_multiple_of(DEPTH), kept.bytes());
+        let first = Plan::first(rank);
+        let plan = Plan { second: first + rank * cols * bytes, outputs, rank, kept };
+        let numbers = Packed::new(plan.bytes(), |to| {
+            for ((a, b), to) in a.scales.iter().zip(&b.scales).zip(to.chunks_exact_mut(SCALE)) {
+                to.copy_from_slice(&((a * b * f64::from(scale)) as f32).to_le_bytes());
+            }
+            let mut put = |from: usize, at: usize, v: f32| match kept {
+                Precision::Half => to[from + at * 2..][..2].copy_from_slice(&f16::from_f32(v).to_le_bytes()),
                 // Whole numbers from -127 to 127.
-                Precision::Eight => to[at] = (v as i8).cast_unsigned(),
+                Precision::Eight => to[from + at] = (v as i8).cast_unsigned(),
             };
             for (at, v) in a.numbers.iter().enumerate() {
-                put(place(rank, cols, (at / inputs, at % inputs)), *v);
+                put(first, place(rank, cols, (at / inputs, at % inputs)), *v);
             }
             for (at, v) in b.numbers.iter().enumerate() {
                 let (r, row) = (at / outputs, at % outputs);
-                put(second + (row / WIDTH * rank + r) * WIDTH + row % WIDTH, *v);
+                put(plan.second, (row / WIDTH * rank + r) * WIDTH + row % WIDTH, *v);
             }
         });
-        let scales = a.scales.iter().zip(&b.scales).map(|(a, b)| (a * b * f64::from(scale)) as f32).collect();
-        Self { outputs, numbers, kept, second: second * bytes, scales }
+        Self { numbers, plan }
+    }
+}
+
+impl Plan {
+    /// The byte at which `A` begins.
+    const fn first(rank: usize) -> usize {
+        (rank * SCALE).next_multiple_of(LINE)
     }
 
-    /// Its numbers, to be moved.
-    pub(super) fn numbers(&mut self) -> &mut Packed {
-        &mut self.numbers
+    /// How many ranks.
+    pub(super) const fn rank(&self) -> usize {
+        self.rank
     }
 
-    /// Its rank.
-    pub(crate) fn rank(&self) -> usize {
-        self.scales.len()
+    /// How many bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.second + self.rank * self.outputs.next_multiple_of(WIDTH) * self.kept.bytes()
     }
 
-    /// What it takes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.numbers.get().len()
-    }
-
-    /// `out[t] += scale · B (A x[t])` for up to four rows, each of which begins where `begin` says.
-    pub(crate) fn apply(&self, isa: Isa, x: &[&[f32]], out: &mut [f32], begin: &[usize]) {
+    /// `out[t] += scale · B (A x[t])` for up to four rows, each of which begins where `begin` says; `numbers` are the bytes.
+    pub(super) fn apply(&self, numbers: &[u8], isa: Isa, x: &[&[f32]], out: &mut [f32], begin: &[usize]) {
         // What lies between the products is cleared each time, so most have little of it.
-        if self.rank() <= FEW_RANKS {
-            self.go(isa, &mut [0.0; FEW_RANKS * TILE], x, out, begin);
+        if self.rank <= FEW_RANKS {
+            self.go(numbers, isa, &mut [0.0; FEW_RANKS * TILE], x, out, begin);
         } else {
-            self.go(isa, &mut [0.0; RANKS * TILE], x, out, begin);
+            self.go(numbers, isa, &mut [0.0; RANKS * TILE], x, out, begin);
         }
     }
 
-    fn go(&self, isa: Isa, between: &mut [f32], x: &[&[f32]], out: &mut [f32], begin: &[usize]) {
-        let rank = self.rank();
-        let between = &mut between[..rank * x.len()];
-        let (a, b) = self.numbers.get().split_at(self.second);
-        isa.shrink((a, self.kept), rank, x, between);
-        for h in between.chunks_exact_mut(rank) {
-            h.iter_mut().zip(&self.scales).for_each(|(h, scale)| *h *= scale);
+    fn go(&self, numbers: &[u8], isa: Isa, between: &mut [f32], x: &[&[f32]], out: &mut [f32], begin: &[usize]) {
+        let between = &mut between[..self.rank * x.len()];
+        let (a, b) = numbers.split_at(self.second);
+        let (scales, a) = a.split_at(Self::first(self.rank));
+        isa.shrink((a, self.kept), self.rank, x, between);
+        for h in between.chunks_exact_mut(self.rank) {
+            let scales = scales.as_chunks::<SCALE>().0;
+            h.iter_mut().zip(scales).for_each(|(h, scale)| *h *= f32::from_le_bytes(*scale));
         }
-        isa.expand((b, self.kept), rank, between, &mut Rows { all: out, begin, len: self.outputs });
+        isa.expand((b, self.kept), self.rank, between, &mut Rows { all: out, begin, len: self.outputs });
     }
 }
 
@@ -153,9 +167,9 @@ mod tests {
     fn off(rank: usize, (a, b): (&[f32], &[f32]), least: Precision, kept: Precision) -> f64 {
         let x: Vec<f32> = (0..a.len() / rank).map(|i| (i as f32 * 0.7).sin()).collect();
         let pair = Pair::new(rank, (a, b), 2.5, least);
-        assert_eq!((pair.kept, pair.rank()), (kept, rank));
+        assert_eq!((pair.plan.kept, pair.plan.rank()), (kept, rank));
         let mut out = vec![0.0; b.len() / rank];
-        pair.apply(Isa::detect(), &[&x], &mut out, &[0]);
+        pair.plan.apply(pair.numbers.get(), Isa::detect(), &[&x], &mut out, &[0]);
         let between = |r: usize| a[r * x.len()..][..x.len()].iter().zip(&x).map(|(a, x)| f64::from(a * x)).sum::<f64>();
         let want = |row: usize| (0..rank).map(|r| f64::from(b[row * rank + r]) * between(r)).sum::<f64>() * 2.5;
         let norm = |of: &[f32]| of.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

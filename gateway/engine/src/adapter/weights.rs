@@ -201,7 +201,7 @@ mod tests {
     fn a_good_one_is_taken_whichever_way_its_tensors_are_called() {
         let made = Made::on(&["q_proj", "v_proj"]);
         let one = Adapter::of(&made.config(), &made.numbers(), &testing::base()).unwrap();
-        assert!(one.pair(0, 0).is_some() && one.pair(1, 2).is_some() && one.pair(0, 1).is_none());
+        assert!(one.difference(0, 0).is_some() && one.difference(1, 2).is_some() && one.difference(0, 1).is_none());
         assert_eq!((one.rank(), one.generation().len()), (4, 64));
         let again = Adapter::of(&made.config(), &made.numbers(), &testing::base()).unwrap();
         assert_eq!(one.generation(), again.generation());

@@ -77,7 +77,7 @@ impl Worn {
             tiles[i].add((isa, (layer, slot)), (x, cols), piece, [0, rows, 2 * rows, 3 * rows]);
         });
         for (tile, piece) in tiles.iter().zip(self.spare.chunks_exact(share)) {
-            if tile.adapter.pair(layer, slot).is_none() {
+            if tile.adapter.difference(layer, slot).is_none() {
                 continue;
             }
             for (row, piece) in tile.rows.iter().take(tile.count).zip(piece.chunks_exact(rows)) {
@@ -98,9 +98,9 @@ impl Tile {
         out: &mut [f32],
         begin: [usize; TILE],
     ) {
-        if let Some(pair) = self.adapter.pair(layer, slot) {
+        if let Some(difference) = self.adapter.difference(layer, slot) {
             let input = self.rows.map(|row| &x[row * cols..][..cols]);
-            pair.apply(isa, &input[..self.count], out, &begin[..self.count]);
+            difference.apply(isa, &input[..self.count], out, &begin[..self.count]);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Packed bytes that begin on a cache line.
 pub(crate) enum Packed {
@@ -64,6 +64,30 @@ impl Packed {
             *packed = Self::Shared(Arc::clone(&map), range);
         }
     }
+
+    /// One memory of all of them, and where in it each begins, on a cache line.
+    pub(crate) fn joined(mut all: Vec<Self>) -> (Self, Vec<usize>) {
+        let begins = all.iter().scan(0, |next, packed| {
+            let begin = *next;
+            *next += packed.get().len().next_multiple_of(LINE);
+            Some(begin)
+        });
+        let begins: Vec<usize> = begins.collect();
+        Self::gather(all.iter_mut().collect());
+        let shared = match all.first() {
+            Some(Self::Shared(map, _)) => Some(Self::Shared(Arc::clone(map), 0..map.len())),
+            _ => None,
+        };
+        let apart = || {
+            let total = all.iter().map(|packed| packed.get().len().next_multiple_of(LINE)).sum();
+            Self::new(total, |to| {
+                for (packed, begin) in all.iter().zip(&begins) {
+                    to[*begin..][..packed.get().len()].copy_from_slice(packed.get());
+                }
+            })
+        };
+        (shared.unwrap_or_else(apart), begins)
+    }
 }
 
 #[cfg(test)]
@@ -83,5 +107,17 @@ mod tests {
         }
         assert!(all.iter().all(|packed| matches!(packed, Packed::Shared(..))));
         Packed::gather(Vec::new());
+    }
+
+    #[test]
+    fn what_is_joined_is_found_where_it_begins() {
+        let lens = [70usize, 0, 64, 1];
+        let all = lens.iter().map(|len| Packed::new(*len, |bytes| bytes.fill(*len as u8))).collect();
+        let (one, begins) = Packed::joined(all);
+        assert_eq!(begins, [0, 128, 128, 192]);
+        for (begin, len) in begins.into_iter().zip(lens) {
+            assert_eq!(&one.get()[begin..][..len], vec![len as u8; len]);
+        }
+        assert!(Packed::joined(Vec::new()).0.get().is_empty());
     }
 }
