@@ -90,15 +90,35 @@ impl Worker {
         let now = || self.shelf.now();
         if batch.status == Status::Validating {
             batch = match self.look(&batch).await? {
-                Ok(lines) => self.shelf.change(&batch, |batch| Ok(batch.begin(lines, now()))).await?,
-                Err(faults) => self.shelf.change(&batch, |batch| Ok(batch.refused(faults, now()))).await?,
+                Ok(lines) => {
+                    self.shelf
+                        .change(&batch, |batch| {
+                            batch.begin(lines, now());
+                            Ok(())
+                        })
+                        .await?
+                }
+                Err(faults) => {
+                    self.shelf
+                        .change(&batch, |batch| {
+                            batch.refused(faults, now());
+                            Ok(())
+                        })
+                        .await?
+                }
             };
         }
         let mut progress = Progress::read(&self.shelf, &batch).await?;
         if batch.status == Status::InProgress {
             self.lines(&batch, &mut progress).await?;
             let is_late = progress.counted() < batch.counts.total;
-            batch = self.shelf.change(&batch, |batch| Ok(batch.finalize(now(), is_late))).await?;
+            batch = self
+                .shelf
+                .change(&batch, |batch| {
+                    batch.finalize(now(), is_late);
+                    Ok(())
+                })
+                .await?;
         }
         if matches!(batch.status, Status::Finalizing | Status::Cancelling) {
             self.finish(&batch, &mut progress).await?;

@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 use tidegate_core::event::{Attempt, Decision, Regarded};
-use tidegate_core::{Event, Outcome, SpanId, StateId, TraceId, Usage};
+use tidegate_core::served::ServedView;
+use tidegate_core::{Event, Outcome, Reasons, SpanId, StateId, TraceId, Usage, Visit};
 
 /// Appends the JSON of `event`; on a fault `out` may hold a part of it.
 pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> {
@@ -86,10 +87,20 @@ pub(crate) fn event(out: &mut Vec<u8>, event: &Event) -> serde_json::Result<()> 
     number(out, b",\"total_us\":", total_us)?;
     number_if(out, b",\"filtered\":", Some(filtered).filter(|looks| !looks.is_empty()))?;
     number_if(out, b",\"checks\":", checks.as_ref())?;
-    number_if(out, b",\"reasons\":", reasons.as_ref())?;
-    number_if(out, b",\"features\":", Some(features).filter(|views| !views.is_empty()))?;
-    number_if(out, b",\"visits\":", Some(visits).filter(|visits| !visits.is_empty()))?;
+    predicted(out, reasons.as_deref(), features, visits)?;
     number_if(out, b",\"content\":", content.as_ref()).map(|()| out.push(b'}'))
+}
+
+/// What calls of classic models have beside.
+fn predicted(
+    out: &mut Vec<u8>,
+    reasons: Option<&Reasons>,
+    features: &[ServedView],
+    visits: &[Visit],
+) -> serde_json::Result<()> {
+    number_if(out, b",\"reasons\":", reasons)?;
+    number_if(out, b",\"features\":", Some(features).filter(|views| !views.is_empty()))?;
+    number_if(out, b",\"visits\":", Some(visits).filter(|visits| !visits.is_empty()))
 }
 
 fn outcome(out: &mut Vec<u8>, outcome: &Outcome) -> serde_json::Result<()> {
@@ -179,7 +190,7 @@ fn number<T: Serialize + ?Sized>(out: &mut Vec<u8>, key: &[u8], value: &T) -> se
     serde_json::to_writer(out, value)
 }
 
-fn number_if<T: Serialize>(out: &mut Vec<u8>, key: &[u8], value: Option<&T>) -> serde_json::Result<()> {
+fn number_if<T: Serialize + ?Sized>(out: &mut Vec<u8>, key: &[u8], value: Option<&T>) -> serde_json::Result<()> {
     value.map_or(Ok(()), |value| number(out, key, value))
 }
 
@@ -206,14 +217,47 @@ mod tests {
     use std::sync::Arc;
     use tidegate_core::event::{Content, FilterDid, Filtered, Poor};
     use tidegate_core::port::features::{FeatureValue, KeyValue};
-    use tidegate_core::reasons::{Contribution, Reasons, ValueReasons};
-    use tidegate_core::served::{ServedFeature, ServedRow, ServedView};
-    use tidegate_core::{Checks, FaultKind, SpanId, Visit};
+    use tidegate_core::reasons::{Contribution, ValueReasons};
+    use tidegate_core::served::{ServedFeature, ServedRow};
+    use tidegate_core::{Checks, FaultKind};
 
     fn agrees(event: &Event) {
         let mut ours = Vec::new();
         super::event(&mut ours, event).unwrap();
         assert_eq!(String::from_utf8(ours).unwrap(), serde_json::to_string(event).unwrap());
+    }
+
+    fn visits() -> Vec<Visit> {
+        vec![
+            Visit { node: Some("panel".parse().unwrap()), branch: Some(1), draw: Some(0.25), ..Visit::begun(None, 0) },
+            Visit {
+                model: Some("a".parse().unwrap()),
+                model_version: Some(3),
+                us: Some(7),
+                fault: Some(FaultKind::UpstreamFailed),
+                ..Visit::begun(Some(0), 12)
+            },
+        ]
+    }
+
+    fn attempts() -> Vec<Attempt> {
+        vec![
+            Attempt {
+                endpoint: Some("e:80".parse().unwrap()),
+                fault: Some(FaultKind::UpstreamFailed),
+                status: Some(502),
+                us: 3,
+                ..Attempt::of("a".parse().unwrap())
+            },
+            Attempt {
+                lost: true,
+                poor: Some(Poor::Plugin),
+                poor_by: Some("guard".into()),
+                cost_usd: Some(1e-7),
+                ..Attempt::of("b".parse().unwrap())
+            },
+            Attempt { us: u64::MAX, hedge: true, ..Attempt::of("b".parse().unwrap()) },
+        ]
     }
 
     fn served() -> ServedView {
@@ -242,23 +286,7 @@ mod tests {
             adapter_generation: Some("9f2c".into()),
             parent_span: SpanId::new(7),
             sampled: Some(false),
-            attempts: vec![
-                Attempt {
-                    endpoint: Some("e:80".parse().unwrap()),
-                    fault: Some(FaultKind::UpstreamFailed),
-                    status: Some(502),
-                    us: 3,
-                    ..Attempt::of("a".parse().unwrap())
-                },
-                Attempt {
-                    lost: true,
-                    poor: Some(Poor::Plugin),
-                    poor_by: Some("guard".into()),
-                    cost_usd: Some(1e-7),
-                    ..Attempt::of("b".parse().unwrap())
-                },
-                Attempt { us: u64::MAX, hedge: true, ..Attempt::of("b".parse().unwrap()) },
-            ],
+            attempts: attempts(),
             filtered: vec![
                 Filtered {
                     plugin: "pii".parse().unwrap(),
@@ -290,21 +318,7 @@ mod tests {
                 }],
             })),
             features: vec![served()],
-            visits: vec![
-                Visit {
-                    node: Some("panel".parse().unwrap()),
-                    branch: Some(1),
-                    draw: Some(0.25),
-                    ..Visit::begun(None, 0)
-                },
-                Visit {
-                    model: Some("a".parse().unwrap()),
-                    model_version: Some(3),
-                    us: Some(7),
-                    fault: Some(FaultKind::UpstreamFailed),
-                    ..Visit::begun(Some(0), 12)
-                },
-            ],
+            visits: visits(),
             outcome: Outcome::Fault(FaultKind::RateLimited),
             usage_estimated: true,
             content: Some(Box::new(Content { request: Some("\"\n\u{1F600}".into()), ..Content::default() })),

@@ -138,7 +138,14 @@ async fn a_stopped_batch_goes_on_where_it_was() {
     let stage = Stage::new().await;
     let batch = stage.begun(3).await;
     // What a first start did of it: one line is written down.
-    stage.shelf.change(&batch, |batch| Ok(batch.begin(3, 1))).await.unwrap();
+    stage
+        .shelf
+        .change(&batch, |batch| {
+            batch.begin(3, 1);
+            Ok(())
+        })
+        .await
+        .unwrap();
     let mut progress = Progress::read(&stage.shelf, &batch).await.unwrap();
     let line = line::answered("c-0", "l1", 200, b"{}");
     progress.add(Came { number: 2, is_good: true, line });
