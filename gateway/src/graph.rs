@@ -12,7 +12,7 @@ use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
 use tidegate_core::port::filter::Filter;
 use tidegate_core::spec::graph::{GraphSpec, Target};
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{Clock, Fault, ModelName, PluginName, RouteName};
+use tidegate_core::{Clock, Fault, FaultKind, ModelName, PluginName, RouteName};
 use tokio::sync::OnceCell;
 use walk::Walk;
 
@@ -50,10 +50,17 @@ impl Member {
         Self { backend, upstream: upstream.into(), version, meta: OnceCell::new() }
     }
 
-    /// What it takes and gives; nothing where it does not say, and where it cannot be asked now.
+    /// What it takes and gives; nothing where it does not say.
+    async fn described(&self) -> Result<ModelMeta, Fault> {
+        match self.meta.get_or_try_init(|| self.backend.describe(&self.upstream)).await {
+            Err(fault) if fault.kind == FaultKind::NotFound => Ok(ModelMeta::default()),
+            asked => asked.cloned(),
+        }
+    }
+
+    /// The same; nothing where it cannot be asked now.
     async fn meta(&self) -> ModelMeta {
-        let asked = self.meta.get_or_try_init(|| self.backend.describe(&self.upstream)).await;
-        asked.cloned().unwrap_or_default()
+        self.described().await.unwrap_or_default()
     }
 }
 

@@ -12,7 +12,7 @@ use tidegate_core::port::BoxFuture;
 use tidegate_core::port::features::{FeatureKey, FeatureValue, KeyValue, PushedRow};
 use tidegate_core::port::mount::{Content, Door, Frames, Mount, Passage};
 use tidegate_core::port::prompts::Reach;
-use tidegate_core::spec::{ColumnSpec, KeyKind, KeySpec, PushSpec, ViewSpec};
+use tidegate_core::spec::{ColumnSpec, KeyKind, KeySpec, PushSpec, StoreSpec, ViewSpec};
 use tidegate_core::{Caller, Clock, Fault, FaultKind, Role, moment};
 use tidegate_server::mounted::refusal;
 
@@ -126,6 +126,14 @@ impl<'a> Table<'a> {
     fn rows_of(&self, view: &ViewSpec, latest: u64) -> Result<Vec<PushedRow>, Fault> {
         let PushSpec { timestamp, .. } =
             view.push.as_ref().ok_or_else(|| Fault::internal("a view hears of a push without `push`"))?;
+        // A row has one time for all its values, and a feature server takes whole rows alone.
+        let is_whole = view.max_age.is_some() || matches!(view.store, StoreSpec::Feast { .. });
+        let lacks = |column: &&ColumnSpec| !self.columns.contains_key(&*column.feature);
+        if let Some(lacking) = view.columns.iter().find(lacks).filter(|_| is_whole) {
+            let name = &lacking.feature;
+            let says = format!("df.{name} is missing: without it an old value would pass for a fresh one");
+            return Err(Fault::field(format!("df.{name}"), says));
+        }
         (0..self.rows)
             .map(|row| {
                 let key = view.keys.iter().map(|key| self.key(key, row)).collect::<Result<Box<[_]>, _>>()?;
@@ -151,7 +159,7 @@ impl<'a> Table<'a> {
             }
             (KeyKind::Text, _) => None,
         };
-        found.ok_or_else(|| {
+        found.filter(KeyValue::is_short).ok_or_else(|| {
             let says = format!("df.{name}[{row}] is no value of this join key");
             Fault::field(format!("df.{name}"), says)
         })

@@ -226,6 +226,14 @@ async fn pushed_values_are_served_at_once_and_stand_there_as_feast_writes_them()
     assert_eq!(count, b"$2\r\n\x20\x2b\r\n", "int64_val 43 of Feast's Value");
     let rate = redis.ask(&[b"HGET", &key, &bytes(&json!("a1aa465b"))]).await;
     assert!(rate.ends_with(&[&bytes(&json!("35871649bf"))[..], b"\r\n"].concat()), "what is not told of stays");
+    // Many of one customer in one push, the newest first and last: the newest stays.
+    for (day, order) in [(1, Vec::from_iter(0..20)), (2, (0..20).rev().collect())] {
+        let at: Vec<String> = order.iter().map(|second| format!("2026-02-0{day}T12:00:{second:02}Z")).collect();
+        let visits_of: Vec<i64> = order.iter().map(|second| day * 100 + second).collect();
+        let many = push(&writer, &self::push(&[1001; 20], &json!({"count": visits_of, "event_timestamp": at}))).await;
+        assert_eq!(many.json()["views"]["customer"], json!({"rows": 20, "newer": 20}));
+        assert_eq!(visits().await, json!(day * 100 + 19));
+    }
 }
 
 /// A push of visits to customer 1001.

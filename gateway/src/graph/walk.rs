@@ -118,7 +118,9 @@ impl<'a> Walk<'a> {
         let members = ensemble.members.iter().map(|(_, step)| self.step(node, step, given.clone(), visit));
         let answers = futures_util::future::try_join_all(members).await?;
         let answers: Vec<&[Tensor]> = answers.iter().map(Vec::as_slice).collect();
-        combine(ensemble, &answers).map_err(|misfit| at_node(node, Fault::field("inputs", misfit.to_string())))
+        // What the members answered is not the caller's doing.
+        let wrong = |misfit: String| at_node(node, Fault::new(FaultKind::UpstreamFailed, misfit));
+        combine(ensemble, &answers).map_err(|misfit| wrong(misfit.to_string()))
     }
 
     async fn switch(
@@ -240,7 +242,8 @@ impl<'a> Walk<'a> {
         if is_as_sent && !self.asked.is_loose {
             return Ok(PredictRequest { outputs: Vec::new(), ..(*self.asked).clone() });
         }
-        let meta = member.meta().await;
+        // Without its names a loose call cannot be answered whole, nor bound by place.
+        let meta = member.described().await?;
         if is_as_sent {
             // All outputs, by their names: without any, a loose request gets one alone.
             let outputs = meta.outputs.into_iter().map(|output| output.name).collect();

@@ -333,6 +333,7 @@ impl Reloader {
                 self.tools.deciders.in_force(&spec);
                 self.put_into_force(snapshot);
                 *parts = renewed;
+                self.tools.views.replace(parts.views());
                 self.announce(&parts).await;
             }
             Err(e) => tracing::error!(error = format!("{e:#}"), "the models of the registry are not renewed"),

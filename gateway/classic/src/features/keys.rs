@@ -68,8 +68,13 @@ pub(super) fn entities(
 
 /// The values of a key, one for each row.
 fn column(name: &str, kind: KeyKind, asked: &PredictRequest, rows: usize) -> Result<Vec<KeyValue>, Fault> {
+    let long = || {
+        let says = format!("the join key `{name}` is a text of more than {} bytes", KeyValue::LONGEST);
+        Fault::field(name.to_owned(), says)
+    };
     if let Some(tensor) = asked.input(name) {
-        return of_tensor(tensor, kind);
+        let values = of_tensor(tensor, kind)?;
+        return if values.iter().all(KeyValue::is_short) { Ok(values) } else { Err(long()) };
     }
     let Some(given) = asked.parameters.get(name) else {
         let says = format!(
@@ -78,7 +83,7 @@ fn column(name: &str, kind: KeyKind, asked: &PredictRequest, rows: usize) -> Res
         return Err(Fault::field(name.to_owned(), says));
     };
     let value = of_json(given, kind).ok_or_else(|| unfit(name, None, kind))?;
-    Ok(vec![value; rows])
+    if value.is_short() { Ok(vec![value; rows]) } else { Err(long()) }
 }
 
 fn of_tensor(tensor: &Tensor, kind: KeyKind) -> Result<Vec<KeyValue>, Fault> {

@@ -52,17 +52,21 @@ impl View {
             return self.ask(keys).await;
         };
         let now = self.clock.now();
-        let known = cache.get(keys, now);
+        let (known, seen) = cache.get(keys, now);
         let missing: Vec<FeatureKey> =
             keys.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(key, _)| key.clone()).collect();
         self.counts.entities(missing.len(), keys.len() - missing.len());
         let asked = if missing.is_empty() { Vec::new() } else { self.ask(&missing).await? };
-        cache.put(missing.into_iter().zip(asked.iter().cloned()), now);
+        cache.put(missing.into_iter().zip(asked.iter().cloned()), now, seen);
         let mut asked = asked.into_iter();
         Ok(known.into_iter().filter_map(|known| known.or_else(|| asked.next())).collect())
     }
 
     async fn ask(&self, keys: &[FeatureKey]) -> Result<Vec<FoundRow>, Fault> {
+        // A call without rows.
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let deadline = self.spec.deadline;
         let asked = tokio::time::timeout(deadline, self.store.look_up(keys, deadline)).await;
         let late = |_| Fault::new(FaultKind::UpstreamTimeout, format!("no answer within {deadline:?}"));

@@ -38,6 +38,17 @@ pub enum KeyValue {
     Text(Arc<str>),
 }
 
+impl KeyValue {
+    /// Bytes of the longest text that is a key: each is hashed for each row, remembered and recorded.
+    pub const LONGEST: usize = 1024;
+
+    /// Whether it is no longer than a key may be.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        !matches!(self, Self::Text(text) if text.len() > Self::LONGEST)
+    }
+}
+
 impl fmt::Display for KeyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,7 +59,7 @@ impl fmt::Display for KeyValue {
 }
 
 /// The value of a feature.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum FeatureValue {
     /// Yes or no.
@@ -59,6 +70,20 @@ pub enum FeatureValue {
     Number(f64),
     /// A text.
     Text(Arc<str>),
+}
+
+/// As declarations are the same: what is no number is the same as itself, so that a view with such a default stays the view
+/// that it is.
+impl PartialEq for FeatureValue {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Truth(one), Self::Truth(other)) => one == other,
+            (Self::Integer(one), Self::Integer(other)) => one == other,
+            (Self::Number(one), Self::Number(other)) => one == other || (one.is_nan() && other.is_nan()),
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 impl Serialize for FeatureValue {
@@ -93,4 +118,23 @@ pub struct PushedRow {
     pub at: u64,
     /// For each column of the view: nothing where it is not told of, else its value, or that it has none.
     pub values: Box<[Option<Option<FeatureValue>>]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_is_the_same_as_itself() {
+        let nan = || FeatureValue::Number(f64::NAN);
+        assert_eq!(nan(), nan());
+        assert_ne!(nan(), FeatureValue::Number(0.0));
+        assert_ne!(FeatureValue::Integer(1), FeatureValue::Number(1.0));
+    }
+
+    #[test]
+    fn a_long_text_is_no_key() {
+        let text = |length| KeyValue::Text("k".repeat(length).into());
+        assert!(text(KeyValue::LONGEST).is_short() && !text(KeyValue::LONGEST + 1).is_short());
+    }
 }

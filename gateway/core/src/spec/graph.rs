@@ -275,7 +275,12 @@ fn fits(at: usize, node: &NodeSpec) -> Result<(), GraphFault> {
         NodeWork::Ensemble(ensemble) => {
             let is_weight = |weight: f64| weight.is_finite() && weight > 0.0;
             let wrong = ensemble.members.iter().find(|(weight, _)| !is_weight(*weight));
-            wrong.map_or(Ok(()), |(weight, _)| Err(GraphFault::Weight { node: at, weight: *weight }))
+            let sum: f64 = ensemble.members.iter().map(|(weight, _)| weight).sum();
+            match wrong {
+                Some((weight, _)) => Err(GraphFault::Weight { node: at, weight: *weight }),
+                None if !sum.is_finite() => Err(GraphFault::Weight { node: at, weight: sum }),
+                None => Ok(()),
+            }
         }
         NodeWork::Splitter(parts) => {
             let wrong = parts.iter().find(|(share, _)| !(share.is_finite() && *share > 0.0));

@@ -2,7 +2,7 @@
 
 use super::call::{Wish, paired};
 use super::frame::{begin, end};
-use super::{bytes, contents, keep, malformed, parameter, tensor, text};
+use super::{MOST, bytes, contents, keep, malformed, parameter, tensor, text};
 use crate::proto::{Fields, put_bytes, put_text};
 use crate::wrong::Wrong;
 use bytes::Bytes;
@@ -88,7 +88,7 @@ pub fn read_answer(message: &Bytes) -> Result<PredictAnswer, Wrong> {
     while let Some((number, value)) = fields.next().map_err(malformed("message"))? {
         match number {
             2 => version = text(value, || "model_version".to_owned())?,
-            4 => parameter::read(value, "parameters", &mut parameters)?,
+            4 => parameter::read(value, "parameters", &mut parameters, MOST)?,
             5 => keep(&mut outputs, bytes(value, || "outputs".to_owned())?, "outputs")?,
             6 => keep(&mut raw, bytes(value, || "raw_output_contents".to_owned())?, "raw_output_contents")?,
             _ => {}

@@ -1,6 +1,6 @@
 //! What a model is asked (`ModelInferRequest`), as we serve it.
 
-use super::{bytes, keep, malformed, parameter, tensor, text};
+use super::{MOST, bytes, keep, malformed, parameter, tensor, text};
 use crate::open_inference::flag;
 use crate::proto::Fields;
 use crate::served::Served;
@@ -46,7 +46,7 @@ impl Message {
                 1 => model = text(value, || "model_name".to_owned())?,
                 2 => version = text(value, || "model_version".to_owned())?,
                 3 => id = text(value, || "id".to_owned())?,
-                4 => parameter::read(value, "parameters", &mut parameters)?,
+                4 => parameter::read(value, "parameters", &mut parameters, MOST)?,
                 5 => keep(&mut inputs, bytes(value, || "inputs".to_owned())?, "inputs")?,
                 6 => keep(&mut outputs, bytes(value, || "outputs".to_owned())?, "outputs")?,
                 7 => keep(&mut raw, bytes(value, || "raw_input_contents".to_owned())?, "raw_input_contents")?,
@@ -117,7 +117,7 @@ fn wanted(output: &[u8], nth: usize) -> Result<String, Wrong> {
     while let Some((number, value)) = fields.next().map_err(malformed(&place))? {
         match number {
             1 => name = text(value, || format!("{place}.name"))?,
-            2 => parameter::read(value, &format!("{place}.parameters"), &mut parameters)?,
+            2 => parameter::read(value, &format!("{place}.parameters"), &mut parameters, parameter::BESIDE)?,
             _ => {}
         }
     }

@@ -1,13 +1,16 @@
 //! What is said beside tensors: maps of truths, whole numbers, numbers and texts (`InferParameter`).
 
-use super::{MOST, bytes, malformed, text, unkind};
+use super::{bytes, malformed, text, unkind};
 use crate::proto::{Fields, Value, put_bytes, put_fixed64, put_number};
 use crate::wrong::Wrong;
 use serde_json::Value as Json;
 use tidegate_core::tensor::Parameters;
 
-/// Reads one entry of a map into `into`.
-pub(super) fn read(entry: Value<'_>, place: &str, into: &mut Parameters) -> Result<(), Wrong> {
+/// How many may stand beside one tensor or output.
+pub(super) const BESIDE: usize = 32;
+
+/// Reads one entry of a map into `into`, which has at most `most`.
+pub(super) fn read(entry: Value<'_>, place: &str, into: &mut Parameters, most: usize) -> Result<(), Wrong> {
     let (mut key, mut value) = ("", Json::Null);
     let mut fields = Fields::of(bytes(entry, || place.to_owned())?);
     while let Some((number, found)) = fields.next().map_err(malformed(place))? {
@@ -17,8 +20,8 @@ pub(super) fn read(entry: Value<'_>, place: &str, into: &mut Parameters) -> Resu
             _ => {}
         }
     }
-    if into.len() >= MOST {
-        return Err(Wrong::new(place, format!("{place} has more than {MOST} elements")));
+    if into.len() >= most {
+        return Err(Wrong::new(place, format!("{place} has more than {most} elements")));
     }
     into.insert(key.to_owned(), value);
     Ok(())

@@ -22,7 +22,7 @@ pub(super) fn read(body: &Bytes, message: &[u8], raw: Option<&[u8]>, place: &str
             1 => name = text(value, || at("name"))?,
             2 => datatype = text(value, || at("datatype"))?,
             3 => shape.take(value, &at("shape"))?,
-            4 => parameter::read(value, &at("parameters"), &mut parameters)?,
+            4 => parameter::read(value, &at("parameters"), &mut parameters, parameter::BESIDE)?,
             5 if contents.is_some() => {
                 return Err(Wrong::new(at("contents"), format!("{} stands there twice", at("contents"))));
             }

@@ -179,9 +179,14 @@ fn is_free(options: &TuneOptions) -> Result<(), TuneFault> {
 /// Reads the data on a thread of its own: what a tokenizer needed goes back as a whole when the thread ends, and is not
 /// kept for this one.
 fn lessons(options: &TuneOptions, files: &ModelFiles) -> Result<Lessons, TuneFault> {
-    std::thread::scope(|scope| match scope.spawn(|| read(options, files)).join() {
-        Ok(lessons) => lessons,
-        Err(panic) => std::panic::resume_unwind(panic),
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("reads-lessons".to_owned());
+        match thread.spawn_scoped(scope, || read(options, files)).map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(lessons)) => lessons,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Where no thread can be had it costs but memory.
+            Err(_) => read(options, files),
+        }
     })
 }
 

@@ -74,6 +74,12 @@ impl Exchange {
         }
         let mut begun_at = None;
         loop {
+            if self.buffer.first() == Some(&1)
+                && self.head.headers.get("grpc-encoding").is_some_and(|coding| coding != "identity")
+            {
+                let says = "compressed messages are not taken: send them with the encoding identity";
+                return Err(Fault::new(FaultKind::UnsupportedMedia, says));
+            }
             if let Some(head) = grpc::Head::of(&self.buffer).map_err(Wrong::of_caller)? {
                 let most = self.peer.terms.max_body;
                 if head.length as u64 > most {

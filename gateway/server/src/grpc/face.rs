@@ -15,9 +15,13 @@ const ENCODINGS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// When a client that retries by itself shall do so.
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+/// How many characters of a fault are said: it goes in a header, and clients drop answers whose headers are large.
+const SAID: usize = 2048;
+
 /// What a fault is to callers of gRPC.
 pub(crate) fn status(fault: &Fault) -> Status {
-    Status { code: code(fault), says: fault.says.to_string(), retry_after: fault.retry_after }
+    let says = fault.says.chars().take(SAID).collect();
+    Status { code: code(fault), says, retry_after: fault.retry_after }
 }
 
 fn code(fault: &Fault) -> Code {

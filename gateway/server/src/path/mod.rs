@@ -110,6 +110,12 @@ where
     }
 }
 
+/// Refuses a call of gRPC before any message of it is read; it leaves a record as well.
+pub(crate) async fn refuse(server: &Arc<Server>, fault: &Fault) -> Response<ReplyBody> {
+    let ledger = server.open(Api::Predict, &server.snapshot());
+    reply::refuse(fault, ledger, &Voice::Message).await
+}
+
 /// The fault of a call that took longer than its caller waits.
 pub(crate) fn late(limit: Duration) -> Fault {
     let says = format!("the call took longer than the {limit:?} that it came with: give it more time");

@@ -267,6 +267,10 @@ mod tests {
             let mut labels = Labels::new(said.clone());
             let mut rows: Vec<Map<String, Value>> = events.iter().flat_map(|event| labels.take(event.clone())).collect();
             rows.extend(labels.rest());
+            // Nothing that was said of a call is lost.
+            for one in said.iter().filter(|one| one.id.is_some()) {
+                prop_assert!(rows.iter().any(|row| row["id"] == json!(one.id)), "{one:?}");
+            }
             for row in &rows {
                 let called = row["unix_ms"].as_u64().unwrap();
                 let mine = events.iter().find(|event| json!(event.id) == row["id"]).unwrap();

@@ -6,6 +6,7 @@ use crate::feast::key::redis_key;
 use crate::feast::value::{As, read_timestamp, read_value, write_timestamp, write_value};
 use crate::feast::{field, timestamp_field};
 use ::redis::Pipeline;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
@@ -82,11 +83,11 @@ impl RedisFeatures {
         let mut written = 0;
         for _ in 0..TRIES {
             let known = self.times(&left).await?;
-            let newer: Vec<(&PushedRow, Vec<u8>)> = left
-                .into_iter()
-                .zip(known)
-                .filter(|(row, known)| read_timestamp(known).is_ok_and(|at| known.is_empty() || row.at > at))
-                .collect();
+            // A time that nobody can read is older than any.
+            let is_newer = |(row, known): &(&PushedRow, Vec<u8>)| {
+                known.is_empty() || read_timestamp(known).ok().is_none_or(|at| row.at > at)
+            };
+            let newer = in_turn(left.into_iter().zip(known).filter(is_newer).collect());
             if newer.is_empty() {
                 return Ok(written);
             }
@@ -125,6 +126,24 @@ impl RedisFeatures {
         let done: Vec<i64> = self.wire.ask(&pipe, PUSH).await?;
         Ok(done.into_iter().map(|one| one == 1).collect())
     }
+}
+
+/// Rows in the order of their times, each of which expects what the one before it of the same entity writes: scripts of one
+/// pipeline run one after another. Of equal times the first stays.
+fn in_turn(mut rows: Vec<(&PushedRow, Vec<u8>)>) -> Vec<(&PushedRow, Vec<u8>)> {
+    rows.sort_by_key(|(row, _)| row.at);
+    let mut last: HashMap<&FeatureKey, u64> = HashMap::new();
+    rows.retain_mut(|(row, known)| match last.get(&row.key) {
+        Some(at) if *at >= row.at => false,
+        before => {
+            if let Some(at) = before {
+                *known = write_timestamp(*at);
+            }
+            last.insert(&row.key, row.at);
+            true
+        }
+    });
+    rows
 }
 
 const fn written_as(datatype: Datatype) -> As {

@@ -17,6 +17,8 @@ const ONE: &str = "/api/v1/feature-service/get-features";
 const SEVERAL: &str = "/api/v1/feature-service/get-features-batch";
 /// So many entities one question may be about.
 const MOST: usize = 10;
+/// Requests that are under way at the same time for one call.
+const AT_ONCE: usize = 8;
 
 /// Features at Tecton.
 #[derive(Debug)]
@@ -101,11 +103,20 @@ impl TectonFeatures {
     }
 
     async fn found(&self, keys: &[FeatureKey], within: Duration) -> Result<Vec<FoundRow>, Fault> {
-        let parts = keys.chunks(MOST).map(async |part: &[FeatureKey]| {
-            let path = if part.len() == 1 { ONE } else { SEVERAL };
-            self.server.ask(path, &self.asked(part), within, |body| self.read(&body, part.len())).await
-        });
-        Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+        let parts: Vec<&[FeatureKey]> = keys.chunks(MOST).collect();
+        let mut rows = Vec::with_capacity(keys.len());
+        // Not all at once: they would only wait for each other.
+        for some in parts.chunks(AT_ONCE) {
+            let asked = try_join_all(some.iter().map(|part| self.part(part, within))).await?;
+            rows.extend(asked.into_iter().flatten());
+        }
+        Ok(rows)
+    }
+
+    /// What is found of as many as one request may ask for.
+    async fn part(&self, part: &[FeatureKey], within: Duration) -> Result<Vec<FoundRow>, Fault> {
+        let path = if part.len() == 1 { ONE } else { SEVERAL };
+        self.server.ask(path, &self.asked(part), within, |body| self.read(&body, part.len())).await
     }
 }
 
