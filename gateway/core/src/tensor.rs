@@ -12,6 +12,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// The most dimensions that a tensor may have.
 pub const MAX_RANK: usize = 16;
+/// The most rows (and lists within them) that a tensor without elements may have: no byte of its data pays for them.
+pub const MAX_HOLLOW: u64 = 1 << 16;
 
 /// A named array of numbers, truths or byte strings. Its data always fit its shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +43,16 @@ pub enum TensorFault {
     Overflow {
         /// Of which tensor.
         name: String,
+    },
+    /// No elements, but more rows than anybody needs.
+    #[error(
+        "the shape of `{name}` is of no elements in {rows} rows, and {MAX_HOLLOW} are the most: give each row a value"
+    )]
+    Hollow {
+        /// Of which tensor.
+        name: String,
+        /// The product of what stands before the zero.
+        rows: u64,
     },
     /// Another number of elements than the shape says.
     #[error("the shape of `{name}` is of {wanted} elements, but its data are of {found}")]
@@ -275,7 +287,7 @@ fn check(name: &str, datatype: Datatype, shape: &[u64], data: &[u8]) -> Result<(
 /// How many elements a shape is of.
 ///
 /// # Errors
-/// More dimensions or more elements than a tensor may have.
+/// More dimensions or more elements than a tensor may have, or too many rows without any.
 pub fn elements(name: &str, shape: &[u64]) -> Result<u64, TensorFault> {
     if shape.len() > MAX_RANK {
         return Err(TensorFault::Rank { name: name.to_owned(), rank: shape.len() });
@@ -284,7 +296,15 @@ pub fn elements(name: &str, shape: &[u64]) -> Result<u64, TensorFault> {
     // A zero anywhere is no excuse for dimensions that cannot be counted.
     let product = shape.iter().try_fold(1u64, |product, size| product.checked_mul((*size).max(1)));
     let product = product.filter(|product| i64::try_from(*product).is_ok()).ok_or_else(overflow)?;
-    Ok(if shape.contains(&0) { 0 } else { product })
+    if !shape.contains(&0) {
+        return Ok(product);
+    }
+    // They are written as lists and walked row by row, and nothing but the shape says how many they are.
+    let rows: u64 = shape.iter().take_while(|size| **size > 0).product();
+    if rows > MAX_HOLLOW {
+        return Err(TensorFault::Hollow { name: name.to_owned(), rows });
+    }
+    Ok(0)
 }
 
 fn check_texts(name: &str, wanted: u64, mut data: &[u8]) -> Result<(), TensorFault> {

@@ -19,7 +19,7 @@ mod torchserve;
 mod wrong;
 
 pub use bind::bind;
-pub use outgoing::{metadata_path, read_answer, read_metadata, request_path, write_request};
+pub use outgoing::{metadata_path, read_answer, read_metadata, request_path, wants_raw, write_request};
 pub use served::{Served, Wire};
 pub use sheet::Sheet;
 pub use wrong::Wrong;

@@ -1,13 +1,13 @@
 //! Another's classic model is asked: paths and bodies by the provider's protocol.
 
 use crate::sheet::Sheet;
-use crate::wrong::Wrong;
+use crate::wrong::{Wrong, shown};
 use crate::{bentoml, mlflow, open_inference, seldon, tf_serving, torchserve};
 use bytes::Bytes;
 use tidegate_core::percent::segment;
 use tidegate_core::spec::Dialect;
 use tidegate_core::tensor::ModelMeta;
-use tidegate_core::{PredictAnswer, PredictRequest};
+use tidegate_core::{Datatype, PredictAnswer, PredictRequest, Tensor};
 
 /// The path below the base address at which `model` is asked.
 #[must_use]
@@ -32,11 +32,38 @@ pub fn metadata_path(dialect: Dialect, model: &str) -> Option<String> {
     (dialect == Dialect::OpenInference).then(|| format!("/v2/models/{}", segment(model)))
 }
 
+/// Whether tensors are better sent raw, however small: of 16 bits, which Triton and KServe do not take as JSON, or with numbers
+/// that JSON has not.
+#[must_use]
+pub fn wants_raw(request: &PredictRequest) -> bool {
+    let is_half = |tensor: &Tensor| matches!(tensor.datatype(), Datatype::Fp16 | Datatype::Bf16);
+    request.inputs.iter().any(|tensor| is_half(tensor) || first(tensor, |number| !number.is_finite()).is_some())
+}
+
+/// The first number of a tensor of floats that is so.
+fn first(tensor: &Tensor, is_so: fn(f64) -> bool) -> Option<usize> {
+    tensor.numbers().filter(|_| tensor.datatype().is_float())?.position(is_so)
+}
+
+/// JSON has no infinite numbers. As null, which NaN is sent as, they would be missing ones, and a model that takes those would
+/// answer something else.
+fn check_finite(tensor: &Tensor) -> Result<(), Wrong> {
+    let Some(nth) = first(tensor, f64::is_infinite) else { return Ok(()) };
+    let name = shown(tensor.name());
+    let says = format!(
+        "element {nth} of `{name}` is infinite, and this provider is asked in JSON, which has finite numbers alone"
+    );
+    Err(Wrong::new(name, says))
+}
+
 /// Writes what is asked; `is_binary` with raw tensors, where the protocol has them.
 ///
 /// # Errors
 /// The protocol cannot say it.
 pub fn write_request(dialect: Dialect, request: &PredictRequest, is_binary: bool) -> Result<Sheet, Wrong> {
+    if !is_binary {
+        request.inputs.iter().try_for_each(check_finite)?;
+    }
     match dialect {
         Dialect::OpenInference => open_inference::write_request(request, is_binary),
         Dialect::TfServing => tf_serving::write_request(request),

@@ -214,6 +214,24 @@ fn others_are_asked_and_read_as_their_contracts_say() {
 }
 
 #[test]
+fn what_json_cannot_say_goes_raw_or_not_at_all() {
+    let of = |number| PredictRequest {
+        inputs: vec![Tensor::of_f64("x", vec![2], &[1.0, number]).unwrap()],
+        ..PredictRequest::default()
+    };
+    for dialect in [Dialect::OpenInference, Dialect::TfServing, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
+        assert!(write_request(dialect, &of(2.0), false).is_ok());
+        assert!(text(&write_request(dialect, &of(f64::NAN), false).unwrap()).contains("1.0,null"));
+        let wrong = write_request(dialect, &of(f64::NEG_INFINITY), false).unwrap_err();
+        assert!(wrong.field == "x" && wrong.says.contains("element 1 of `x` is infinite"), "{wrong:?}");
+    }
+    assert!(write_request(Dialect::OpenInference, &of(f64::INFINITY), true).is_ok());
+    assert!(wants_raw(&of(f64::INFINITY)) && wants_raw(&of(f64::NAN)) && !wants_raw(&of(2.0)));
+    let half = Tensor::new("x", Datatype::Fp16, vec![1], Bytes::from_static(&[0, 0x3c])).unwrap();
+    assert!(wants_raw(&PredictRequest { inputs: vec![half], ..PredictRequest::default() }));
+}
+
+#[test]
 fn what_is_wrong_is_named_by_its_field() {
     let wires = [
         (Wire::TfServing, r#"{"instances":[[1],[2,3]]}"#, "equally long"),

@@ -16,9 +16,9 @@ use tidegate_core::spec::provider::{ClassicSpec, Dialect};
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Api, Clock, Dice, EndpointName, Fault, FaultKind, PredictAnswer, PredictRequest, ProviderName};
 use tidegate_dialect::grpc::write_named;
-use tidegate_dialect::{bind, metadata_path, read_answer, read_metadata, request_path, write_request};
+use tidegate_dialect::{bind, metadata_path, read_answer, read_metadata, request_path, wants_raw, write_request};
 
-/// Tensors of fewer bytes than this go as JSON: it is not worth asking whether raw ones are taken.
+/// Tensors of fewer bytes than this go as JSON where it can say them: it is not worth asking whether raw ones are taken.
 const WORTH_RAW: usize = 1024;
 /// How long a provider may take to say something of itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl ClassicBackend {
             return Ok(given(request, answered));
         }
         let is_raw = self.dialect == Dialect::OpenInference
-            && request.inputs.iter().any(|tensor| tensor.data().len() >= WORTH_RAW)
+            && (request.inputs.iter().any(|tensor| tensor.data().len() >= WORTH_RAW) || wants_raw(request))
             && self.takes_raw().await;
         let sheet = write_request(self.dialect, request, is_raw).map_err(tidegate_dialect::Wrong::of_caller)?;
         let ask = Ask {

@@ -8,6 +8,8 @@ use tidegate_core::{Fault, FaultKind};
 
 /// The most bytes of a provider's message that go on to a caller or the log.
 const MESSAGE_CAP: usize = 1 << 10;
+/// The most fields of which a message tells.
+const MOST_FIELDS: usize = 8;
 
 /// What an error body says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Said {
         };
         let member = |name: &str| text(error.get(name)).or_else(|| text(json.get(name)));
         let message = text(Some(error)).or_else(|| member("message")).or_else(|| member("detail"));
+        let message = with_fields(message, json.get("detail"));
         Self {
             message: message.filter(|m| !m.is_empty()),
             code: member("code"),
@@ -125,6 +128,23 @@ impl Said {
         fault.param = self.param.clone().map(Into::into);
         fault.because(detail)
     }
+}
+
+/// A message with what pydantic says of each field beside it, as FastAPI and BentoML pass it on:
+/// `{"detail": [{"loc": ["rows"], "msg": "Field required"}]}`.
+fn with_fields(message: Option<String>, detail: Option<&Value>) -> Option<String> {
+    let one = |field: &Value| {
+        let says = field.get("msg")?.as_str()?.to_owned();
+        let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+        let place: Vec<String> = field.get("loc").and_then(Value::as_array).into_iter().flatten().map(part).collect();
+        Some(if place.is_empty() { says } else { format!("{}: {says}", place.join(".")) })
+    };
+    let list = detail.and_then(Value::as_array).into_iter().flatten();
+    let fields: Vec<String> = list.filter_map(one).take(MOST_FIELDS).collect();
+    if fields.is_empty() {
+        return message;
+    }
+    Some(clean(&message.into_iter().chain(fields).collect::<Vec<_>>().join("; ")))
 }
 
 pub(crate) const fn plain_words(kind: FaultKind) -> &'static str {

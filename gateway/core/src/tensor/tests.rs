@@ -11,13 +11,18 @@ fn tensor(datatype: Datatype, shape: &[u64], data: &'static [u8]) -> Result<Tens
 fn data_must_fit_their_shape() {
     assert!(tensor(Datatype::Fp32, &[1, 2], &[0; 8]).is_ok());
     assert!(tensor(Datatype::Fp32, &[], &[0; 4]).is_ok());
-    assert!(tensor(Datatype::Int64, &[0, 5], &[]).is_ok());
+    for empty in [&[0, 5][..], &[0, 1 << 40], &[MAX_HOLLOW, 0], &[256, 256, 0, 1 << 20]] {
+        assert!(tensor(Datatype::Int64, empty, &[]).is_ok(), "{empty:?}");
+    }
     for (datatype, shape, data, says) in [
         (Datatype::Fp32, &[1u64, 3][..], &[0; 8][..], "are of 8 bytes, but its shape of FP32 takes 12"),
         (Datatype::Int64, &[], &[0; 4], "are of 4 bytes, but its shape of INT64 takes 8"),
         (Datatype::Int8, &[u64::MAX, 2], &[], "more elements than can be counted"),
         (Datatype::Int8, &[0, u64::MAX, 2], &[], "more elements than can be counted"),
         (Datatype::Fp64, &[1 << 62], &[], "more elements than can be counted"),
+        (Datatype::Fp64, &[MAX_HOLLOW + 1, 0], &[], "no elements in 65537 rows"),
+        (Datatype::Bytes, &[256, 257, 0], &[], "no elements in 65792 rows"),
+        (Datatype::Int8, &[1 << 40, 0, 2], &[], "give each row a value"),
         (Datatype::Bool, &[2], &[1, 2], "byte 1 is neither 0 nor 1"),
         (Datatype::Uint8, &[1; 17], &[0], "17 dimensions"),
         (Datatype::Bytes, &[1], &[3, 0, 0, 0, b'a'], "element 0 says a length"),

@@ -86,6 +86,17 @@ fn other_shapes_say_the_same() {
 }
 
 #[test]
+fn what_is_said_of_fields_is_kept() {
+    let bento = r#"{"error":"1 validation error for Input","detail":[{"type":"missing","loc":["rows"],"msg":"Field required","url":"https://errors.pydantic.dev/2.14/v/missing"}]}"#;
+    assert_eq!(of(400, bento).says, "1 validation error for Input; rows: Field required");
+    let fast = r#"{"detail":[{"loc":["body","inputs",0,"shape"],"msg":"Input should be a valid list"},{"msg":"no\nplace"},7]}"#;
+    assert_eq!(of(422, fast).says, "body.inputs.0.shape: Input should be a valid list; no place");
+    let long = format!(r#"{{"detail":[{}{{"msg":"last"}}]}}"#, r#"{"msg":"no"},"#.repeat(1_000));
+    assert_eq!(of(422, &long).says, ["no"; MOST_FIELDS].join("; "));
+    assert_eq!(of(422, r#"{"detail":[]}"#).says, plain_words(FaultKind::UpstreamRefused));
+}
+
+#[test]
 fn what_is_said_of_our_credentials_stays_in_the_log() {
     let fault = of(401, r#"{"error":{"message":"incorrect key sk-abc"}}"#);
     assert!(!fault.says.contains("sk-abc"));
