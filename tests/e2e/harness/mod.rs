@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A gateway in front of one upstream, with a route `mock` whose model has another name there, and a key for it.
 pub(crate) struct Stage {
