@@ -5,7 +5,7 @@
 //! beside it `parts/N`, the lines that came to something so far. TENANT is a digest of the tenant's name, which may not
 //! be a path.
 
-use super::batch::{Batch, Counts};
+use super::batch::{Batch, Counts, Status};
 use super::file::{File, Purpose};
 use bytes::Bytes;
 use futures_util::stream;
@@ -51,10 +51,10 @@ struct Known {
 }
 
 impl Shelf {
-    /// Reads what lies in the store. What a crash left half-written is removed.
+    /// Reads what lies in the store. What a crash left half-written is removed, what cannot be read is left out.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be listed.
     pub(crate) async fn open(
         spec: BatchesSpec,
         blobs: Arc<dyn Blobs>,
@@ -66,14 +66,22 @@ impl Shelf {
         let shelf = Self { spec, clock, blobs, dice, known, changing, told };
         let mut known = Known::default();
         for folder in shelf.folders("files").await? {
-            match shelf.read::<File>(&format!("{folder}/about")).await? {
-                Some(file) => drop(known.files.insert((file.tenant.clone(), file.id.clone()), file)),
-                None => drop(shelf.blobs.delete(&path(&folder)?).await?),
+            match shelf.read::<File>(&format!("{folder}/about")).await {
+                Ok(Some(file)) => drop(known.files.insert((file.tenant.clone(), file.id.clone()), file)),
+                Ok(None) => {
+                    if let Err(fault) = shelf.blobs.delete(&path(&folder)?).await {
+                        tracing::error!(folder, %fault, "what is left of a file cannot be removed");
+                    }
+                }
+                // One that is broken ends no start; it stays where it is, for somebody to look at.
+                Err(fault) => tracing::error!(folder, %fault, "a file of batches cannot be read: it is left out"),
             }
         }
         for folder in shelf.folders("batches").await? {
-            if let Some(batch) = shelf.read::<Batch>(&format!("{folder}/state")).await? {
-                known.batches.insert((batch.tenant.clone(), batch.id.clone()), batch);
+            match shelf.read::<Batch>(&format!("{folder}/state")).await {
+                Ok(Some(batch)) => drop(known.batches.insert((batch.tenant.clone(), batch.id.clone()), batch)),
+                Ok(None) => {}
+                Err(fault) => tracing::error!(folder, %fault, "a batch cannot be read: it is left out"),
             }
         }
         *shelf.known() = known;
@@ -175,6 +183,11 @@ impl Shelf {
     /// A batch of a tenant.
     pub(super) fn batch(&self, tenant: &Tenant, id: &str) -> Option<Batch> {
         self.known().batches.get(&(tenant.clone(), id.to_owned())).cloned()
+    }
+
+    /// How a batch stands.
+    pub(super) fn status(&self, of: &Batch) -> Option<Status> {
+        self.known().batches.get(&(of.tenant.clone(), of.id.clone())).map(|batch| batch.status)
     }
 
     /// The batches of a tenant, the newest first.
