@@ -309,6 +309,7 @@ async fn lines_of_a_revoked_key_are_refused_and_recorded() {
     let file = upload(&client, "batch", &input).await;
     let mut wanted =
         json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    wanted["output_expires_after"] = json!({"anchor": "created_at", "seconds": 3600});
     let begun = client.post("/v1/batches", &wanted).await;
     assert_eq!(begun.status(), 200, "{}", begun.text());
     eventually("the first line", async || (jobs.upstream.count() == 1).then_some(())).await;
