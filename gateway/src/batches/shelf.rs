@@ -328,7 +328,10 @@ impl Shelf {
     }
 
     /// The folders of all tenants' files or batches.
-    async fn folders(&self, kind: &str) -> Result<Vec<String>, Fault> {
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn folders(&self, kind: &str) -> Result<Vec<String>, Fault> {
         let mut all = Vec::new();
         for tenant in self.blobs.list(Some(&path(kind)?)).await? {
             let below = format!("{kind}/{}", tenant.name);

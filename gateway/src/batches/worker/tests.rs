@@ -62,25 +62,39 @@ impl Asks for Arc<Told> {
     }
 }
 
-/// A folder whose disk is full at times: so many parts are not written.
+/// A folder that fails at times.
 #[derive(Debug)]
 struct Full {
     inner: FolderBlobs,
+    /// So many parts, and what is known of files, are not written.
     refuses: AtomicUsize,
+    /// Behind so many contents one is cut.
+    cuts: AtomicUsize,
 }
 
 impl Blobs for Full {
     fn put<'a>(&'a self, path: &'a BlobPath, content: Frames, most: u64) -> BoxFuture<'a, Result<BlobInfo, Fault>> {
         let takes_one = |left: usize| left.checked_sub(1);
-        let is_part = path.as_str().contains("/parts/");
-        if is_part && self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, takes_one).is_ok() {
+        let is_refused = path.as_str().contains("/parts/") || path.name() == "about";
+        if is_refused && self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, takes_one).is_ok() {
             return Box::pin(std::future::ready(Err(Fault::internal("the disk is full"))));
         }
         self.inner.put(path, content, most)
     }
 
     fn get<'a>(&'a self, path: &'a BlobPath, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Blob, Fault>> {
-        self.inner.get(path, range)
+        let takes_one = |left: usize| left.checked_sub(1);
+        let is_content = path.name() == "content";
+        let left = is_content.then(|| self.cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, takes_one));
+        Box::pin(async move {
+            let mut blob = self.inner.get(path, range).await?;
+            if left == Some(Ok(1)) {
+                let first = blob.frames.next().await.unwrap()?.slice(..150);
+                let cut = Err(Fault::internal("the disk cannot be read"));
+                blob.frames = Box::pin(futures_util::stream::iter([Ok(first), cut]));
+            }
+            Ok(blob)
+        })
     }
 
     fn list<'a>(&'a self, folder: Option<&'a BlobPath>) -> BoxFuture<'a, Result<Vec<BlobEntry>, Fault>> {
@@ -112,7 +126,11 @@ impl Stage {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
-        let blobs = Arc::new(Full { inner: FolderBlobs::open(folder.path()).unwrap(), refuses: AtomicUsize::new(0) });
+        let blobs = Arc::new(Full {
+            inner: FolderBlobs::open(folder.path()).unwrap(),
+            refuses: AtomicUsize::new(0),
+            cuts: AtomicUsize::new(0),
+        });
         let shelf = Arc::new(opened(&folder, &blobs, &clock).await);
         Self { folder, blobs, clock, shelf, stop: watch::Sender::new(false) }
     }
@@ -127,21 +145,25 @@ impl Stage {
     }
 
     async fn begun_with(&self, content: String) -> Batch {
-        let frames: Frames = Box::pin(futures_util::stream::iter([Ok(Bytes::from(content))]));
+        let (file, frames) = self.file(content);
+        let file = self.shelf.take(file, frames, 4 << 20).await.unwrap();
         let now = self.shelf.now();
+        let mut batch = Batch { id: self.shelf.id("batch_"), api: Api::Embeddings, input: file.id, ..batch() };
+        (batch.moments.created, batch.moments.expires) = (now, now + 86400);
+        self.shelf.begin(&batch).await.unwrap();
+        batch
+    }
+
+    fn file(&self, content: String) -> (File, Frames) {
         let file = File {
             id: self.shelf.id("file-"),
             tenant: "acme".parse().unwrap(),
             name: "in".to_owned(),
             bytes: 0,
-            created: now,
+            created: self.shelf.now(),
             purpose: Purpose::Batch,
         };
-        let file = self.shelf.take(file, frames, 4 << 20).await.unwrap();
-        let mut batch = Batch { id: self.shelf.id("batch_"), api: Api::Embeddings, input: file.id, ..batch() };
-        (batch.moments.created, batch.moments.expires) = (now, now + 86400);
-        self.shelf.begin(&batch).await.unwrap();
-        batch
+        (file, Box::pin(futures_util::stream::iter([Ok(Bytes::from(content))])))
     }
 
     fn worker(&self, told: &Arc<Told>) -> Worker {
@@ -228,6 +250,11 @@ async fn a_stopped_batch_goes_on_where_it_was() {
     stage.stop.send_replace(true);
     let (stopped, asked) = stage.worked(&batch, Told::default()).await;
     assert_eq!((stopped.status, asked.len()), (Status::InProgress, 0));
+    // What is shown behind a restart is what was shown before.
+    let again = Arc::new(stage.again().await);
+    let worker = Worker::new(Arc::clone(&again), Arc::new(Arc::new(Told::default())), stage.stop.subscribe());
+    worker.work(batch.clone()).await;
+    assert_eq!(again.batch(&batch.tenant, &batch.id).unwrap().counts, Counts { total: 3, completed: 1, failed: 0 });
     stage.stop.send_replace(false);
     let (done, asked) = stage.worked(&batch, Told::default()).await;
     assert_eq!((done.status, asked), (Status::Completed, vec!["l0".to_owned(), "l2".to_owned()]));
@@ -274,6 +301,45 @@ async fn no_line_is_asked_twice_for_a_disk_that_is_full() {
     let (done, asked) = stage.worked(&batch, Told::default()).await;
     assert_eq!((done.status, asked), (Status::Completed, ["l0", "l1", "l2"].map(str::to_owned).to_vec()));
     assert_eq!((stage.blobs.refuses.load(Ordering::SeqCst), done.counts.completed), (0, 3));
+}
+
+#[tokio::test]
+async fn no_line_is_asked_twice_for_an_input_that_cannot_be_read() {
+    let stage = Stage::new().await;
+    let batch = stage.begun(3).await;
+    // It is looked at first.
+    stage.blobs.cuts.store(2, Ordering::SeqCst);
+    stage.blobs.refuses.store(1, Ordering::SeqCst);
+    tokio::time::pause();
+    let (done, asked) = stage.worked(&batch, Told::default()).await;
+    assert_eq!((done.status, stage.blobs.cuts.load(Ordering::SeqCst)), (Status::Completed, 0));
+    assert_eq!(asked, ["l0", "l1", "l2"]);
+}
+
+#[tokio::test]
+async fn files_that_come_at_once_have_no_room_twice() {
+    let stage = Stage::new().await;
+    let one = || {
+        let (file, frames) = stage.file("x".repeat(3 << 20));
+        stage.shelf.take(file, frames, 4 << 20)
+    };
+    let (first, second, third) = tokio::join!(one(), one(), one());
+    assert_eq!([first, second, third].iter().filter(|taken| taken.is_ok()).count(), 1);
+    assert_eq!(stage.shelf.files(&"acme".parse().unwrap()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_known_takes_no_room() {
+    let stage = Stage::new().await;
+    stage.blobs.refuses.store(1, Ordering::SeqCst);
+    let (file, frames) = stage.file("x".to_owned());
+    let tenant = file.tenant.clone();
+    let folders = async || stage.shelf.folders("files").await.unwrap().len();
+    assert!(stage.shelf.take(file, frames, 10).await.is_err());
+    assert_eq!((stage.shelf.files(&tenant).len(), folders().await), (0, 0));
+    let (file, frames) = stage.file("x".to_owned());
+    stage.shelf.take(file, frames, 10).await.unwrap();
+    assert_eq!((stage.shelf.files(&tenant).len(), folders().await), (1, 1));
 }
 
 #[tokio::test]
