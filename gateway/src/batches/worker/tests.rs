@@ -1,20 +1,24 @@
 //! Batches whose lines come to what they are told.
 
 use super::super::batch::tests::batch;
+use super::super::{BatchMount, Batches};
 use super::*;
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::SystemTime;
-use tidegate_core::Api;
 use tidegate_core::clock::ManualClock;
 use tidegate_core::dice::SplitMix;
+use tidegate_core::digest::Digest;
 use tidegate_core::port::blobs::{Blob, BlobEntry, BlobInfo, BlobPath, Blobs};
-use tidegate_core::port::mount::Frames;
+use tidegate_core::port::mount::{Frames, Mount as _};
+use tidegate_core::port::prompts::Reach;
 use tidegate_core::spec::BatchesSpec;
+use tidegate_core::{Api, Caller, KeyRecord};
 use tidegate_storage::blobs::FolderBlobs;
 
 /// Answers with these statuses, then with 200; the last thing that it does may be to move the clock.
@@ -399,4 +403,35 @@ async fn a_line_waits_while_others_hold_too_much() {
     });
     assert_eq!(stage.shelf.status(&batch), Some(Status::Completed));
     assert_eq!(worker.held.available_permits(), HELD);
+}
+
+#[tokio::test]
+async fn a_batch_is_begun_though_its_caller_hangs_up() {
+    let stage = Stage::new().await;
+    let (file, frames) = stage.file(request(0));
+    let file = stage.shelf.take(file, frames, 1000).await.unwrap();
+    let lock = std::fs::File::create(stage.folder.path().join("owner")).unwrap();
+    let batches = Arc::new(Batches::new(stage.again().await, lock));
+    let caller = Caller(Arc::new(KeyRecord {
+        id: "k".parse().unwrap(),
+        digest: Digest::of(b"k"),
+        principal: "p".parse().unwrap(),
+        tenant: file.tenant.clone(),
+        roles: BTreeSet::new(),
+        routes: None,
+        expires: None,
+        tags: BTreeMap::new(),
+    }));
+    let wanted =
+        format!(r#"{{"input_file_id": "{}", "endpoint": "/v1/embeddings", "completion_window": "24h"}}"#, file.id);
+    let body: Frames = Box::pin(futures_util::stream::iter([Ok(Bytes::from(wanted))]));
+    let mount = BatchMount(Arc::clone(&batches));
+    let request = http::Request::post("/v1/batches").body(body).unwrap();
+    let mut served = mount.serve(Some(caller), Reach::Loopback, request);
+    let is_pending = std::future::poll_fn(|cx| Poll::Ready(served.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending, "it is written first");
+    drop(served);
+    while batches.shelf.batches(&file.tenant).is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
