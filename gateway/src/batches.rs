@@ -4,6 +4,7 @@
 mod batch;
 mod file;
 mod form;
+mod input;
 mod line;
 mod mount;
 mod progress;

@@ -265,6 +265,7 @@ async fn a_batch_goes_on_behind_a_kill_where_it_was() {
     };
     let before = eventually("three lines", counted).await;
     assert_eq!(before["status"], "in_progress");
+    eventually("two more under way", async || (jobs.upstream.count() == 5).then_some(())).await;
     let Jobs { home, gateway, upstream, .. } = jobs;
     gateway.kill();
     upstream.always(completion("after", 1, 1));
@@ -292,4 +293,31 @@ async fn a_batch_goes_on_behind_a_kill_where_it_was() {
     home.write("second.yaml", &home.read("config.yaml").replace("file:events", "file:others"));
     let second = home.run(&["serve", "--config", "second.yaml"]);
     assert!(second.code() != 0 && second.err().contains("another process works off the batches"), "{}", second.err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_of_a_revoked_key_are_refused_and_recorded() {
+    let jobs = Jobs::with(", parallel: 1").await;
+    let hold = Arc::new(Semaphore::new(0));
+    jobs.upstream.then(held(&hold));
+    jobs.upstream.always(failure(500));
+    let admin = jobs.gateway.admin();
+    let wanted = json!({"principal": "ann", "tenant": "shop", "roles": ["infer"]});
+    let made = admin.post("/admin/v1/keys", &wanted).await.json();
+    let client = jobs.gateway.client().with_key(made["secret"].as_str().unwrap());
+    let input = [line("first", &says("1")), line("second", &says("2"))].concat();
+    let file = upload(&client, "batch", &input).await;
+    let mut wanted =
+        json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+    wanted["output_expires_after"] = json!({"anchor": "created_at", "seconds": 3600});
+    let begun = client.post("/v1/batches", &wanted).await;
+    assert_eq!(begun.status(), 200, "{}", begun.text());
+    eventually("the first line", async || (jobs.upstream.count() == 1).then_some(())).await;
+    let path = format!("/admin/v1/keys/{}", made["id"].as_str().unwrap());
+    assert_eq!(admin.send("DELETE", &path, &[], b"").await.status(), 204);
+    hold.add_permits(1);
+    let refused = async || newest(&admin, 20).await.into_iter().find(|event| event["client_request_id"] == "second");
+    let event = eventually("the record of the second line", refused).await;
+    assert_eq!((&event["episode"], &event["key"], &event["status"]), (&begun.json()["id"], &made["id"], &json!(401)));
+    assert_eq!(jobs.upstream.count(), 1, "nobody is asked for a key that is no more");
 }

@@ -6,22 +6,28 @@ use crate::listen::{Peer, Terms};
 use crate::path;
 use crate::reply::ReplyBody;
 use crate::server::{Server, X_REQUEST_ID};
-use crate::snapshot::Keyring;
+use crate::snapshot::{Keyring, Snapshot};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::prompts::Reach;
 use tidegate_core::spec::{CorsSpec, Priority};
-use tidegate_core::{Api, Caller, Fault, FaultKind, KeyId};
+use tidegate_core::{Api, Caller, Fault, FaultKind, KeyId, Tenant};
+
+/// The headers in which a call's names stand.
+const NAME: &str = "x-client-request-id";
+const GROUP: &str = "x-tidegate-episode";
 
 /// What is asked, and for whom.
 #[derive(Debug, Clone)]
 pub struct Errand {
     /// Whose key counts.
     pub key: KeyId,
+    /// Whose it was when the errand was given: a key that is somebody else's now does not count.
+    pub tenant: Tenant,
     /// The interface.
     pub api: Api,
     /// The body, as a caller would send it.
@@ -62,12 +68,8 @@ impl Server {
 
     /// Does an errand. A fault is an answer as well, as its caller would see it.
     pub async fn run(self: Arc<Self>, errand: Errand) -> Brought {
-        let Some(caller) = self.caller_of(&errand.key) else {
-            let says = "the key that made this batch is revoked or expired";
-            return brought(error::respond(&Fault::new(FaultKind::Unauthenticated, says))).await;
-        };
         let mut request = Request::post(format!("/v1{}", errand.api.path()));
-        let headers = [("x-client-request-id", &errand.name), ("x-tidegate-episode", &errand.group)];
+        let headers = [(NAME, &errand.name), (GROUP, &errand.group)];
         for (name, value) in headers {
             // A name that is no header is left out.
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -79,12 +81,30 @@ impl Server {
             Ok(request) => request.into_parts().0,
             Err(e) => return brought(error::respond(&Fault::internal(e))).await,
         };
+        let snapshot = self.snapshot();
+        let caller = self.caller_of(&errand.key).filter(|caller| caller.0.tenant == errand.tenant);
+        let Some(caller) = caller else {
+            return brought(self.unknown(errand, &head.headers, &snapshot).await).await;
+        };
         let peer = peer(caller, errand.body.len());
         let entry = path::Entry::Text(errand.api, Full::new(errand.body));
-        let snapshot = self.snapshot();
         let response = path::serve(&self, snapshot, entry, &head, &peer, None);
         // Boxed, since all that a call goes through is in it.
         brought(Box::pin(response).await).await
+    }
+
+    /// Refuses an errand of somebody who is not known any more, with a record as any call has.
+    async fn unknown(&self, errand: Errand, headers: &HeaderMap, snapshot: &Snapshot) -> Response<ReplyBody> {
+        let mut ledger = self.open(errand.api, snapshot);
+        ledger.note(|event| {
+            event.key = Some(errand.key);
+            event.tenant = Some(errand.tenant);
+            event.client_request_id = path::caller::text(headers, NAME).map(Arc::from);
+            event.episode = path::caller::text(headers, GROUP).map(Arc::from);
+        });
+        let says = "the key that made this batch is revoked or expired";
+        let fault = Fault::new(FaultKind::Unauthenticated, says);
+        path::reply::refuse(&fault, ledger, &path::voice::Voice::OpenAi).await
     }
 }
 

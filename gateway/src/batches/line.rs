@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tidegate_core::Api;
 use tidegate_core::digest::Digest;
 
@@ -18,6 +18,12 @@ pub(super) const LONGEST_LINE: usize = 8 << 20;
 const LONGEST_ID: usize = 512;
 /// The most faults that are told of one input.
 const MOST_FAULTS: usize = 100;
+/// The longest text of one, in characters: all of them stand in the batch's state.
+const LONGEST_FAULT: usize = 200;
+/// A longer line leaves no room behind that others would not need.
+const LARGE_LINE: usize = 1 << 20;
+/// The room for lines that is kept.
+const ROOM: usize = 64 << 10;
 
 /// The interfaces that batches are of.
 pub(super) const APIS: [Api; 3] = [Api::ChatCompletions, Api::Embeddings, Api::Completions];
@@ -55,15 +61,15 @@ pub(super) fn read(line: &[u8], api: Api) -> Result<Line, LineFault> {
     if line.len() > LONGEST_LINE {
         return Err(fault("line_too_long", None, format!("this line is longer than {LONGEST_LINE} bytes")));
     }
+    // serde would take a list for its fields, and repeat all of a text.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err(fault("invalid_json_line", None, "This line is no request: it is no JSON object.".to_owned()));
+    }
     let no_json = || "This line is not parseable as valid JSON.".to_owned();
     let raw: Raw<'_> = serde_json::from_slice(line).map_err(|why| {
         let says = if why.is_data() { format!("This line is no request: {why}") } else { no_json() };
         fault("invalid_json_line", None, says)
     })?;
-    // serde would take a list for its fields.
-    if !line.trim_ascii_start().starts_with(b"{") {
-        return Err(fault("invalid_json_line", None, "This line is no request: it is no object.".to_owned()));
-    }
     let missing = |param: &'static str| {
         fault("missing_required_parameter", Some(param), format!("Missing required parameter: '{param}'."))
     };
@@ -117,7 +123,8 @@ impl Look {
             Err(fault) => fault,
         };
         if self.faults.len() < MOST_FAULTS {
-            self.faults.push(LineFault { line: Some(number), ..fault });
+            let message = fault.message.chars().take(LONGEST_FAULT).collect();
+            self.faults.push(LineFault { line: Some(number), message, ..fault });
         }
     }
 
@@ -149,9 +156,11 @@ impl Look {
 
 /// The line of an answer, or of a refusal: `body` is JSON.
 pub(super) fn answered(call: &str, custom_id: &str, status: u16, body: &[u8]) -> String {
-    let body = serde_json::from_slice::<Box<RawValue>>(body).ok();
-    // What is no JSON is shown as the text that it is not.
-    let body = body.as_deref().map_or("null", RawValue::get).replace(['\n', '\r'], " ");
+    let body = match serde_json::from_slice::<&RawValue>(body) {
+        Ok(json) => json.get().replace(['\n', '\r'], " "),
+        // What is no JSON is shown as a text.
+        Err(_) => json!(String::from_utf8_lossy(body)).to_string(),
+    };
     let (id, custom_id, call) = (json!(named(call)), json!(custom_id), json!(call));
     format!(
         r#"{{"id":{id},"custom_id":{custom_id},"response":{{"status_code":{status},"request_id":{call},"body":{body}}},"error":null}}"#
@@ -169,10 +178,20 @@ fn named(call: &str) -> String {
     format!("batch_req_{}", call.replace('-', ""))
 }
 
+/// Whether a body asks for a stream.
+pub(super) fn is_stream(body: &str) -> bool {
+    // A name may be written with escapes.
+    let is_suspect = body.contains("\"stream\"") || body.contains('\\');
+    let fields = || serde_json::from_str::<HashMap<String, &RawValue>>(body);
+    is_suspect && fields().is_ok_and(|fields| fields.get("stream").is_some_and(|value| value.get() == "true"))
+}
+
 /// Takes lines out of pieces of a file.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     rest: Vec<u8>,
+    /// Where the next line begins. What is before it goes with the next piece, not with each line.
+    from: usize,
     /// Where the end of a line was not found.
     looked: usize,
 }
@@ -180,6 +199,7 @@ pub(super) struct Lines {
 impl Lines {
     /// Adds a piece.
     pub(super) fn add(&mut self, piece: &[u8]) {
+        self.shed();
         self.rest.extend_from_slice(piece);
     }
 
@@ -188,13 +208,16 @@ impl Lines {
         let end = self.rest[self.looked..].iter().position(|byte| *byte == b'\n').map(|at| at + self.looked);
         match end {
             Some(end) => {
-                let mut line: Vec<u8> = self.rest.drain(..=end).collect();
-                line.pop();
-                line.pop_if(|byte| *byte == b'\r');
-                self.looked = 0;
+                let line = &self.rest[self.from..end];
+                let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+                self.from = end + 1;
+                self.looked = self.from;
+                if line.len() > LARGE_LINE {
+                    self.shed();
+                }
                 Some(line)
             }
-            None if self.rest.len() > LONGEST_LINE => self.last(),
+            None if self.rest.len() - self.from > LONGEST_LINE => self.last(),
             None => {
                 self.looked = self.rest.len();
                 None
@@ -204,8 +227,19 @@ impl Lines {
 
     /// What stands behind the last end of a line.
     pub(super) fn last(&mut self) -> Option<Vec<u8>> {
+        self.shed();
         self.looked = 0;
         Some(std::mem::take(&mut self.rest)).filter(|line| !line.is_empty())
+    }
+
+    /// Forgets the lines that were taken, and room that only a long one needed.
+    fn shed(&mut self) {
+        self.rest.drain(..self.from);
+        self.looked -= self.from;
+        self.from = 0;
+        if self.rest.capacity() > LARGE_LINE {
+            self.rest.shrink_to(ROOM);
+        }
     }
 }
 
@@ -231,6 +265,7 @@ mod tests {
         for (text, code, param) in [
             ("{".to_owned(), "invalid_json_line", None),
             (r#"["a", "POST", "/v1/embeddings", {}]"#.to_owned(), "invalid_json_line", None),
+            (format!("\"{}\"", "x".repeat(2 << 20)), "invalid_json_line", None),
             (with(r#""custom_id":"a","#, ""), "missing_required_parameter", Some("custom_id")),
             (with(r#""custom_id":"a""#, r#""custom_id":7"#), "invalid_json_line", None),
             (with("POST", "GET"), "invalid_method", Some("method")),
@@ -240,8 +275,35 @@ mod tests {
             (line(&"x".repeat(600)), "invalid_custom_id", Some("custom_id")),
         ] {
             let fault = read(text.as_bytes(), Api::Embeddings).unwrap_err();
-            assert_eq!((&*fault.code, fault.param.as_deref()), (code, param), "{text}: {fault:?}");
+            assert_eq!((&*fault.code, fault.param.as_deref()), (code, param), "{fault:?}");
+            assert!(fault.message.len() < 600, "what is told is short: {}", fault.message.len());
         }
+    }
+
+    #[test]
+    fn many_empty_lines_are_many_lines() {
+        let mut lines = Lines::default();
+        lines.add(&vec![b'\n'; 4 << 20]);
+        lines.add(b"x");
+        let mut count = 0;
+        while let Some(line) = lines.next() {
+            assert!(line.is_empty());
+            count += 1;
+        }
+        assert_eq!((count, lines.last()), (4 << 20, Some(b"x".to_vec())));
+    }
+
+    #[test]
+    fn a_long_line_leaves_no_room_behind() {
+        let mut lines = Lines::default();
+        for _ in 0..3 {
+            lines.add(&[b'x'; 1 << 20]);
+            assert_eq!(lines.next(), None);
+        }
+        lines.add(b"\nrest");
+        assert_eq!(lines.next().map(|line| line.len()), Some(3 << 20));
+        assert!(lines.rest.capacity() <= ROOM, "{}", lines.rest.capacity());
+        assert_eq!((lines.next(), lines.last()), (None, Some(b"rest".to_vec())));
     }
 
     #[test]
@@ -283,7 +345,19 @@ mod tests {
         assert_eq!((&json["id"], &json["custom_id"]), (&json!("batch_req_01931c2e8f10"), &json!("a\"b")));
         assert_eq!(json["response"]["body"]["x"], "y\n");
         assert_eq!(json["error"], Value::Null);
+        let plain: Value = serde_json::from_str(&answered("c", "d", 502, b"no \"JSON\"\n\xFF")).unwrap();
+        assert_eq!(plain["response"]["body"], "no \"JSON\"\n\u{FFFD}");
         let late: Value = serde_json::from_str(&unasked("b-1", "c", "batch_expired", "late")).unwrap();
         assert_eq!((&late["response"], &late["error"]["code"]), (&Value::Null, &json!("batch_expired")));
+    }
+
+    #[test]
+    fn a_stream_is_seen_however_it_is_written() {
+        for body in [r#"{"stream": true}"#, r#"{"str\u0065am":true}"#, r#"{"a":"\n","stream" :true }"#] {
+            assert!(is_stream(body), "{body}");
+        }
+        for body in ["{}", r#"{"stream":false}"#, r#"{"a":{"stream":true}}"#, r#"{"a":"\n"}"#] {
+            assert!(!is_stream(body), "{body}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tidegate_core::port::BoxFuture;
@@ -70,10 +71,13 @@ struct Wanted {
     completion_window: String,
     #[serde(default)]
     metadata: Option<Map<String, Value>>,
+    /// How long files are kept is set for all of them.
+    #[serde(default, rename = "output_expires_after")]
+    _output_expires_after: IgnoredAny,
 }
 
 /// Serves files and batches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct BatchMount(pub(crate) Arc<Batches>);
 
 impl BatchMount {
@@ -99,7 +103,7 @@ impl BatchMount {
                 if page.is_ascending {
                     files.reverse();
                 }
-                shown(&page.list(files.iter().map(|file| file.shown(keep)).collect())?)
+                shown(&page.list(&files, |file| &file.id, |file| Some(file.shown(keep)))?)
             }
             Place::File(id) if head.method == Method::DELETE => {
                 shelf.remove(&file(id)?).await?;
@@ -110,7 +114,8 @@ impl BatchMount {
             Place::Batches if is_post => shown(&self.begin(caller, &gathered(body).await?).await?.shown()),
             Place::Batches => {
                 let page = Page::of(head.uri.query(), 20, 100)?;
-                shown(&page.list(shelf.batches(tenant).iter().map(Batch::shown).collect())?)
+                let one = |id: &String| shelf.batch(tenant, id).map(|batch| batch.shown());
+                shown(&page.list(&shelf.batches(tenant), |id| id, one)?)
             }
             Place::Batch(id) => shown(&batch(id)?.shown()),
             Place::Cancel(id) => {
@@ -245,7 +250,11 @@ impl Mount for BatchMount {
     fn serve(&self, caller: Option<Caller>, _: Reach, request: Request<Frames>) -> BoxFuture<'_, Response<Content>> {
         Box::pin(async move {
             let Some(caller) = caller else { return refusal(&Fault::internal("a file came from nobody")) };
-            self.answer(&caller, request).await.unwrap_or_else(|fault| refusal(&fault))
+            // It ends even where its caller hangs up: what is half done would be counted nowhere, and worked off by
+            // nobody.
+            let mount = self.clone();
+            let answer = tokio::spawn(async move { mount.answer(&caller, request).await });
+            answer.await.map_err(Fault::internal).flatten().unwrap_or_else(|fault| refusal(&fault))
         })
     }
 
@@ -282,20 +291,20 @@ impl Page {
         Ok(page)
     }
 
-    /// The list of these, from behind the one that it names.
-    fn list(&self, all: Vec<Value>) -> Result<Value, Fault> {
+    /// The list of these, from behind the one that it names; only what is on the page is shown.
+    fn list<T>(&self, all: &[T], id: fn(&T) -> &str, shown: impl Fn(&T) -> Option<Value>) -> Result<Value, Fault> {
         let from = match &self.after {
             None => 0,
             Some(after) => {
-                let at = all.iter().position(|one| one["id"] == after.as_str());
+                let at = all.iter().position(|one| id(one) == after);
                 at.ok_or_else(|| Fault::field("after", "`after` names nothing of this list"))? + 1
             }
         };
-        let has_more = all.len() - from > self.limit;
-        let data: Vec<Value> = all.into_iter().skip(from).take(self.limit).collect();
-        let id = |one: Option<&Value>| one.map(|one| one["id"].clone()).unwrap_or_default();
+        let page = &all[from..all.len().min(from + self.limit)];
+        let data: Vec<Value> = page.iter().filter_map(shown).collect();
         Ok(json!({
-            "object": "list", "first_id": id(data.first()), "last_id": id(data.last()), "has_more": has_more, "data": data,
+            "object": "list", "first_id": page.first().map(id), "last_id": page.last().map(id),
+            "has_more": all.len() > from + self.limit, "data": data,
         }))
     }
 }
@@ -344,17 +353,18 @@ mod tests {
 
     #[test]
     fn pages_go_on_behind_the_last_one() {
-        let all = || ["c", "b", "a"].map(|id| json!({"id": id})).to_vec();
+        let of = |page: Page, all: &[&str]| page.list(all, |id| id, |id| Some(json!({"id": id})));
+        let all = ["c", "b", "a"];
         let page = |query| Page::of(Some(query), 20, 100).unwrap();
-        let first = page("limit=2&unknown=1").list(all()).unwrap();
+        let first = of(page("limit=2&unknown=1"), &all).unwrap();
         assert_eq!(
             (&first["has_more"], &first["last_id"], first["data"].as_array().unwrap().len()),
             (&json!(true), &json!("b"), 2)
         );
-        let last = page("limit=2&after=b").list(all()).unwrap();
+        let last = of(page("limit=2&after=b"), &all).unwrap();
         assert_eq!((&last["has_more"], &last["first_id"]), (&json!(false), &json!("a")));
-        assert_eq!(page("").list(Vec::new()).unwrap()["first_id"], Value::Null);
-        assert!(page("after=x").list(all()).is_err());
+        assert_eq!(of(page(""), &[]).unwrap()["first_id"], Value::Null);
+        assert!(of(page("after=x"), &all).is_err());
         for wrong in ["limit=0", "limit=101", "limit=x"] {
             assert!(Page::of(Some(wrong), 20, 100).is_err(), "{wrong}");
         }

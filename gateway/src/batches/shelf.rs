@@ -5,7 +5,7 @@
 //! beside it `parts/N`, the lines that came to something so far. TENANT is a digest of the tenant's name, which may not
 //! be a path.
 
-use super::batch::{Batch, Counts};
+use super::batch::{Batch, Counts, Status};
 use super::file::{File, Purpose};
 use bytes::Bytes;
 use futures_util::stream;
@@ -20,7 +20,7 @@ use tidegate_core::spec::BatchesSpec;
 use tidegate_core::{Clock, Dice, Fault, FaultKind, InferenceId, Tenant};
 use tokio::sync::watch;
 
-/// The most files that a tenant may have.
+/// The most files that a tenant may have, and the most batches, ended or not.
 const MOST_FILES: usize = 10_000;
 /// The most batches of a tenant that have not ended.
 const MOST_OPEN: usize = 64;
@@ -37,6 +37,8 @@ pub(crate) struct Shelf {
     blobs: Arc<dyn Blobs>,
     dice: Arc<dyn Dice>,
     known: Mutex<Known>,
+    /// Held while a file is counted and becomes one, so that those that come at once have no room twice.
+    taking: tokio::sync::Mutex<()>,
     /// Held while a batch changes, so that changes are written in the order in which they are made.
     changing: tokio::sync::Mutex<()>,
     /// Tells that a batch is to be looked at again.
@@ -51,10 +53,10 @@ struct Known {
 }
 
 impl Shelf {
-    /// Reads what lies in the store. What a crash left half-written is removed.
+    /// Reads what lies in the store. What a crash left half-written is removed, what cannot be read is left out.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be listed.
     pub(crate) async fn open(
         spec: BatchesSpec,
         blobs: Arc<dyn Blobs>,
@@ -62,18 +64,26 @@ impl Shelf {
         dice: Arc<dyn Dice>,
     ) -> Result<Self, Fault> {
         let told = watch::Sender::new(0);
-        let (known, changing) = (Mutex::default(), tokio::sync::Mutex::default());
-        let shelf = Self { spec, clock, blobs, dice, known, changing, told };
+        let (taking, changing) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let shelf = Self { spec, clock, blobs, dice, known: Mutex::default(), taking, changing, told };
         let mut known = Known::default();
         for folder in shelf.folders("files").await? {
-            match shelf.read::<File>(&format!("{folder}/about")).await? {
-                Some(file) => drop(known.files.insert((file.tenant.clone(), file.id.clone()), file)),
-                None => drop(shelf.blobs.delete(&path(&folder)?).await?),
+            match shelf.read::<File>(&format!("{folder}/about")).await {
+                Ok(Some(file)) => drop(known.files.insert((file.tenant.clone(), file.id.clone()), file)),
+                Ok(None) => {
+                    if let Err(fault) = shelf.blobs.delete(&path(&folder)?).await {
+                        tracing::error!(folder, %fault, "what is left of a file cannot be removed");
+                    }
+                }
+                // One that is broken ends no start; it stays where it is, for somebody to look at.
+                Err(fault) => tracing::error!(folder, %fault, "a file of batches cannot be read: it is left out"),
             }
         }
         for folder in shelf.folders("batches").await? {
-            if let Some(batch) = shelf.read::<Batch>(&format!("{folder}/state")).await? {
-                known.batches.insert((batch.tenant.clone(), batch.id.clone()), batch);
+            match shelf.read::<Batch>(&format!("{folder}/state")).await {
+                Ok(Some(batch)) => drop(known.batches.insert((batch.tenant.clone(), batch.id.clone()), batch)),
+                Ok(None) => {}
+                Err(fault) => tracing::error!(folder, %fault, "a batch cannot be read: it is left out"),
             }
         }
         *shelf.known() = known;
@@ -97,16 +107,20 @@ impl Shelf {
     pub(super) async fn take(&self, file: File, content: Frames, most: u64) -> Result<File, Fault> {
         self.has_room(&file)?;
         let folder = folder("files", &file.tenant, &file.id);
-        let written = self.blobs.put(&path(&format!("{folder}/content"))?, content, most).await;
-        let file = match written {
-            Ok(info) => File { bytes: info.length, ..file },
-            Err(fault) => return Err(fault),
+        let info = self.blobs.put(&path(&format!("{folder}/content"))?, content, most).await?;
+        let file = File { bytes: info.length, ..file };
+        let _taking = self.taking.lock().await;
+        let kept = match self.has_room(&file) {
+            Ok(()) => self.write(&format!("{folder}/about"), &file).await,
+            Err(fault) => Err(fault),
         };
-        if let Err(fault) = self.has_room(&file) {
-            self.blobs.delete(&path(&folder)?).await?;
+        if let Err(fault) = kept {
+            // Bytes that nobody counts take room as well. One that is written again may be there from before.
+            if self.file(&file.tenant, &file.id).is_none() {
+                self.blobs.delete(&path(&folder)?).await?;
+            }
             return Err(fault);
         }
-        self.write(&format!("{folder}/about"), &file).await?;
         self.known().files.insert((file.tenant.clone(), file.id.clone()), file.clone());
         Ok(file)
     }
@@ -155,7 +169,7 @@ impl Shelf {
     /// A batch that has not ended needs it, or it cannot be removed.
     pub(super) async fn remove(&self, file: &File) -> Result<(), Fault> {
         {
-            let mut known = self.known();
+            let known = self.known();
             let needs = |batch: &&Batch| {
                 let is_its = batch.input == file.id || batch.output.as_ref() == Some(&file.id);
                 !batch.status.is_final() && batch.tenant == file.tenant && is_its
@@ -164,11 +178,11 @@ impl Shelf {
                 let says = format!("the batch `{}` needs this file: cancel it first, or wait for its end", batch.id);
                 return Err(Fault::new(FaultKind::Conflict, says));
             }
-            known.files.remove(&(file.tenant.clone(), file.id.clone()));
         }
-        // First what makes it a file.
+        // First what makes it a file; until that is gone it counts.
         let folder = folder("files", &file.tenant, &file.id);
         self.blobs.delete(&path(&format!("{folder}/about"))?).await?;
+        self.known().files.remove(&(file.tenant.clone(), file.id.clone()));
         self.blobs.delete(&path(&folder)?).await.map(drop)
     }
 
@@ -177,10 +191,15 @@ impl Shelf {
         self.known().batches.get(&(tenant.clone(), id.to_owned())).cloned()
     }
 
-    /// The batches of a tenant, the newest first.
-    pub(super) fn batches(&self, tenant: &Tenant) -> Vec<Batch> {
+    /// How a batch stands.
+    pub(super) fn status(&self, of: &Batch) -> Option<Status> {
+        self.known().batches.get(&(of.tenant.clone(), of.id.clone())).map(|batch| batch.status)
+    }
+
+    /// The ids of a tenant's batches, the newest first.
+    pub(super) fn batches(&self, tenant: &Tenant) -> Vec<String> {
         let known = self.known();
-        known.batches.values().filter(|batch| batch.tenant == *tenant).rev().cloned().collect()
+        known.batches.keys().filter(|(whose, _)| whose == tenant).rev().map(|(_, id)| id.clone()).collect()
     }
 
     /// All batches that have not ended, the oldest first.
@@ -194,13 +213,17 @@ impl Shelf {
     /// Takes a new batch in.
     ///
     /// # Errors
-    /// Its tenant has too many that have not ended, or it cannot be written.
+    /// Its tenant has too many, or too many that have not ended, or it cannot be written.
     pub(super) async fn begin(&self, batch: &Batch) -> Result<(), Fault> {
         let _changing = self.changing.lock().await;
         let is_open = |known: &&Batch| known.tenant == batch.tenant && !known.status.is_final();
         if self.known().batches.values().filter(is_open).count() >= MOST_OPEN {
             let says = format!("{MOST_OPEN} batches have not ended yet: come again when one has");
             return Err(Fault::new(FaultKind::RateLimited, says).after(Duration::from_secs(60)));
+        }
+        if self.known().batches.keys().filter(|(tenant, _)| *tenant == batch.tenant).count() >= MOST_FILES {
+            let says = format!("there are {MOST_FILES} batches already: the oldest go when their `retention` is over");
+            return Err(Fault::new(FaultKind::RateLimited, says).after(Duration::from_secs(3600)));
         }
         self.keep(batch).await?;
         self.known().batches.insert((batch.tenant.clone(), batch.id.clone()), batch.clone());
@@ -274,10 +297,11 @@ impl Shelf {
         self.blobs.delete(&path(&at)?).await.map(drop)
     }
 
-    /// Removes what is older than it is kept, and what nothing leads to.
+    /// Removes what is older than it is kept, and what nothing leads to. What cannot be removed is told of and left for
+    /// the next time.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// What nothing leads to cannot be removed.
     pub(super) async fn sweep(&self) -> Result<(), Fault> {
         let before = self.now().saturating_sub(self.spec.keep.as_secs());
         let old: Vec<Batch> = {
@@ -286,13 +310,17 @@ impl Shelf {
             known.batches.values().filter(is_old).cloned().collect()
         };
         for batch in old {
-            self.blobs.delete(&path(&folder("batches", &batch.tenant, &batch.id))?).await?;
-            self.known().batches.remove(&(batch.tenant, batch.id));
+            match self.blobs.delete(&path(&folder("batches", &batch.tenant, &batch.id))?).await {
+                Ok(_) => drop(self.known().batches.remove(&(batch.tenant, batch.id))),
+                Err(fault) => tracing::error!(batch = batch.id, %fault, "an old batch cannot be removed"),
+            }
         }
         let old: Vec<File> = self.known().files.values().filter(|file| file.created < before).cloned().collect();
         for file in old {
             match self.remove(&file).await {
-                Err(fault) if fault.kind != FaultKind::Conflict => return Err(fault),
+                Err(fault) if fault.kind != FaultKind::Conflict => {
+                    tracing::error!(file = file.id, %fault, "an old file of batches cannot be removed");
+                }
                 _ => {}
             }
         }
@@ -300,7 +328,10 @@ impl Shelf {
     }
 
     /// The folders of all tenants' files or batches.
-    async fn folders(&self, kind: &str) -> Result<Vec<String>, Fault> {
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) async fn folders(&self, kind: &str) -> Result<Vec<String>, Fault> {
         let mut all = Vec::new();
         for tenant in self.blobs.list(Some(&path(kind)?)).await? {
             let below = format!("{kind}/{}", tenant.name);

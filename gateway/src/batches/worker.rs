@@ -4,19 +4,18 @@
 
 use super::batch::{Batch, Counts, LineFault, Status};
 use super::file::{File, Purpose};
-use super::line::{self, Line, Lines, Look};
+use super::input::Input;
+use super::line::{self, Line, Look};
 use super::progress::{Came, Progress};
 use super::shelf::Shelf;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::mount::Frames;
 use tidegate_core::{Fault, FaultKind};
 use tidegate_server::errand::{Brought, Errand};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// How often what came of lines is written down at least.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -28,6 +27,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long is waited where the store cannot be written.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How many bytes the bodies of lines take that are under way, of all batches together.
+const HELD: usize = 64 << 20;
 
 /// Who asks the models.
 pub(crate) trait Asks: Send + Sync + std::fmt::Debug {
@@ -44,6 +45,8 @@ pub(crate) struct Worker {
     shelf: Arc<Shelf>,
     asks: Arc<dyn Asks>,
     room: Arc<Semaphore>,
+    /// What of [`HELD`] is left.
+    held: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -64,7 +67,7 @@ impl From<Fault> for Halt {
 impl Worker {
     pub(crate) fn new(shelf: Arc<Shelf>, asks: Arc<dyn Asks>, stop: watch::Receiver<bool>) -> Self {
         let room = Arc::new(Semaphore::new(shelf.spec.parallel));
-        Self { shelf, asks, room, stop }
+        Self { shelf, asks, room, held: Arc::new(Semaphore::new(HELD)), stop }
     }
 
     /// Works a batch off; a store that does not do is asked again.
@@ -74,10 +77,8 @@ impl Worker {
                 Ok(()) | Err(Halt::Stopped) => return,
                 Err(Halt::Failed(fault)) => {
                     tracing::error!(batch = batch.id, %fault, "a batch cannot go on now; it is tried again");
-                    let mut stop = self.stop.clone();
-                    tokio::select! {
-                        () = tokio::time::sleep(PAUSE) => {}
-                        _ = stop.wait_for(|stop| *stop) => return,
+                    if !self.pauses().await {
+                        return;
                     }
                 }
             }
@@ -86,7 +87,8 @@ impl Worker {
 
     /// What is to be done, from wherever it stands.
     async fn steps(&self, of: &Batch) -> Result<(), Halt> {
-        let Some(mut batch) = self.shelf.batch(&of.tenant, &of.id) else { return Ok(()) };
+        let batch = self.shelf.batch(&of.tenant, &of.id).filter(|batch| !batch.status.is_final());
+        let Some(mut batch) = batch else { return Ok(()) };
         let now = || self.shelf.now();
         if batch.status == Status::Validating {
             batch = match self.look(&batch).await? {
@@ -109,6 +111,8 @@ impl Worker {
             };
         }
         let mut progress = Progress::read(&self.shelf, &batch).await?;
+        // The state was written before the last parts were.
+        self.shelf.count(&batch, progress.counts(batch.counts.total)).await;
         if batch.status == Status::InProgress {
             self.lines(&batch, &mut progress).await?;
             let is_late = progress.counted() < batch.counts.total;
@@ -146,12 +150,7 @@ impl Worker {
     async fn input(&self, batch: &Batch) -> Result<Input, Fault> {
         let file = self.shelf.file(&batch.tenant, &batch.input);
         let file = file.ok_or_else(|| super::shelf::none("file", &batch.input))?;
-        Ok(Input {
-            frames: self.shelf.content(&file).await?.frames,
-            lines: Lines::default(),
-            number: 0,
-            is_over: false,
-        })
+        Ok(Input::of(self.shelf.content(&file).await?.frames))
     }
 
     /// Asks the lines that came to nothing yet, until all are asked, the batch is cancelled, or its time is over.
@@ -161,28 +160,37 @@ impl Worker {
         let mut under_way = FuturesUnordered::new();
         let mut ticks = tokio::time::interval(FLUSH);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut takes, mut grace) = (true, None);
+        let (mut takes, mut grace, mut next, mut broken) = (true, None, None, None);
         loop {
             while takes && under_way.len() < self.shelf.spec.parallel && self.goes_on(batch) && !progress.is_full() {
-                let Some((number, line)) = input.next().await? else {
-                    takes = false;
-                    break;
+                let wanted = match next.take() {
+                    Some(wanted) => Ok(Some(wanted)),
+                    None => input.wanted(batch, progress).await,
                 };
-                if line.trim_ascii().is_empty() || progress.has(number) {
-                    continue;
+                match wanted {
+                    Ok(Some((number, line))) => match self.holds(&line) {
+                        Some(held) => under_way.push(self.line(batch, number, line, held)),
+                        // Others hold too much: it is tried again at the next tick.
+                        None => {
+                            next = Some((number, line));
+                            break;
+                        }
+                    },
+                    Ok(None) => takes = false,
+                    // What is under way was asked and ends first.
+                    Err(fault) => (takes, broken) = (false, Some(fault)),
                 }
-                // It was looked at before.
-                let Ok(line) = line::read(&line, batch.api) else { continue };
-                under_way.push(self.line(batch, number, line));
             }
-            if !self.goes_on(batch) {
-                takes = false;
-            }
+            takes = takes && self.goes_on(batch);
             if under_way.is_empty() && !takes {
                 break;
             }
             tokio::select! {
-                Some(came) = under_way.next(), if !under_way.is_empty() => progress.add(came),
+                Some(came) = under_way.next(), if !under_way.is_empty() => {
+                    if let Some(came) = came {
+                        progress.add(came);
+                    }
+                }
                 _ = ticks.tick() => {}
                 _ = told.changed() => {}
                 _ = stop.wait_for(|stop| *stop), if grace.is_none() => {
@@ -197,14 +205,59 @@ impl Worker {
                 }
             }
         }
-        progress.flush(&self.shelf, batch).await?;
-        if self.stops() { Err(Halt::Stopped) } else { Ok(()) }
+        drop(under_way);
+        self.flush(batch, progress).await?;
+        match broken {
+            _ if self.stops() => Err(Halt::Stopped),
+            Some(fault) => Err(fault.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes down what came, as often as it takes: lines whose answers are lost would be asked, and paid, again.
+    async fn flush(&self, batch: &Batch, progress: &mut Progress) -> Result<(), Fault> {
+        while let Err(fault) = progress.flush(&self.shelf, batch).await {
+            tracing::error!(batch = batch.id, %fault, "what came of a batch's lines cannot be written down now");
+            if !self.pauses().await {
+                return Err(fault);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until it is time to try the store again; false where the gateway stops.
+    async fn pauses(&self) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => false,
+            () = tokio::time::sleep(PAUSE) => true,
+        }
+    }
+
+    /// Room for the body of a line, where there is any now.
+    fn holds(&self, line: &Line) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(line.body.len()).ok()?;
+        Arc::clone(&self.held).try_acquire_many_owned(bytes).ok()
     }
 
     /// Whether further lines are asked.
     fn goes_on(&self, batch: &Batch) -> bool {
-        let is_asked = self.shelf.batch(&batch.tenant, &batch.id).is_some_and(|now| now.status == Status::InProgress);
+        let is_asked = self.shelf.status(batch) == Some(Status::InProgress);
         is_asked && self.shelf.now() < batch.moments.expires && !self.stops()
+    }
+
+    /// Waits until no further line is asked.
+    async fn over(&self, batch: &Batch) {
+        let (mut told, mut stop) = (self.shelf.told.subscribe(), self.stop.clone());
+        while self.goes_on(batch) {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                _ = told.changed() => {}
+                // Nobody tells that its time is over.
+                () = tokio::time::sleep(FLUSH) => {}
+            }
+        }
     }
 
     /// Whether the gateway stops.
@@ -212,47 +265,52 @@ impl Worker {
         *self.stop.borrow() || self.asks.is_stopping()
     }
 
-    /// Asks one line, again where a limit or a full queue refuses it.
-    async fn line(&self, batch: &Batch, number: u64, line: Line) -> Came {
-        if is_stream(&line.body) {
+    /// Asks one line, again where a limit or a full queue refuses it. Nothing comes of one that was not asked, or was
+    /// refused, when the batch did not go on any more: a restart asks it again.
+    async fn line(&self, batch: &Batch, number: u64, line: Line, held: OwnedSemaphorePermit) -> Option<Came> {
+        // As long as its body.
+        let _held = held;
+        if line::is_stream(&line.body) {
             let body = r#"{"error":{"message":"a batch has no streams: leave `stream` out","type":"invalid_request_error","param":"stream","code":null}}"#;
             let name = format!("{}{number:08x}", batch.id.trim_start_matches("batch_"));
             let line = line::answered(&name, &line.custom_id, 400, body.as_bytes());
-            return Came { number, is_good: false, line };
+            return Some(Came { number, is_good: false, line });
         }
         let errand = Errand {
             key: batch.key.clone(),
+            tenant: batch.tenant.clone(),
             api: batch.api,
             body: line.body.into(),
             name: line.custom_id.clone(),
             group: batch.id.clone(),
         };
-        let mut tried = 0;
-        loop {
+        for tried in 1.. {
             let brought = {
                 // It is never closed.
-                let _room = self.room.acquire().await;
+                let _room = tokio::select! {
+                    room = self.room.acquire() => room,
+                    () = self.over(batch) => return None,
+                };
+                if !self.goes_on(batch) {
+                    return None;
+                }
                 self.asks.ask(errand.clone()).await
             };
-            tried += 1;
-            let wait = brought.retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_WAIT);
-            if !matches!(brought.status, 429 | 503) || tried >= TRIES || !self.goes_on(batch) {
-                let line = line::answered(&brought.id, &line.custom_id, brought.status, &brought.body);
-                return Came { number, is_good: brought.status == 200, line };
+            let is_refused = matches!(brought.status, 429 | 503);
+            if is_refused && !self.goes_on(batch) {
+                return None;
             }
-            let (mut told, mut stop) = (self.shelf.told.subscribe(), self.stop.clone());
-            let over = async {
-                // Whatever is told, what counts is whether it goes on.
-                while self.goes_on(batch) {
-                    drop(told.changed().await);
-                }
-            };
+            if !is_refused || tried >= TRIES {
+                let line = line::answered(&brought.id, &line.custom_id, brought.status, &brought.body);
+                return Some(Came { number, is_good: brought.status == 200, line });
+            }
+            let wait = brought.retry_after.unwrap_or(Duration::from_secs(1)).min(LONGEST_WAIT);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = over => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+                () = self.over(batch) => return None,
             }
         }
+        None
     }
 
     /// Writes the files. Lines that were not asked, since time was over, are errors.
@@ -266,10 +324,10 @@ impl Worker {
                 let line = line::unasked(&name, &line.custom_id, "batch_expired", says);
                 progress.add(Came { number, is_good: false, line });
                 if progress.is_full() {
-                    progress.flush(&self.shelf, batch).await?;
+                    self.flush(batch, progress).await?;
                 }
             }
-            progress.flush(&self.shelf, batch).await?;
+            self.flush(batch, progress).await?;
         }
         let counts = progress.counts(batch.counts.total);
         let output = self.file(batch, true, counts).await?;
@@ -320,39 +378,6 @@ fn gone(batch: &Batch) -> LineFault {
         message: format!("The input file '{}' is no longer there.", batch.input),
         param: Some("input_file_id".to_owned()),
         line: None,
-    }
-}
-
-/// Whether a body asks for a stream.
-fn is_stream(body: &str) -> bool {
-    body.contains("\"stream\"")
-        && serde_json::from_str::<Value>(body).is_ok_and(|body| body["stream"] == Value::Bool(true))
-}
-
-/// The lines of an input with their numbers, from 1.
-struct Input {
-    frames: Frames,
-    lines: Lines,
-    number: u64,
-    is_over: bool,
-}
-
-impl Input {
-    async fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, Fault> {
-        loop {
-            let line = if self.is_over { self.lines.last() } else { self.lines.next() };
-            if let Some(line) = line {
-                self.number += 1;
-                return Ok(Some((self.number, line)));
-            }
-            if self.is_over {
-                return Ok(None);
-            }
-            match std::future::poll_fn(|cx| self.frames.as_mut().poll_next(cx)).await {
-                Some(frame) => self.lines.add(&frame?),
-                None => self.is_over = true,
-            }
-        }
     }
 }
 
