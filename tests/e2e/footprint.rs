@@ -1,7 +1,7 @@
 //! What a gateway with a real model has in memory beside the model's weights and its cache, after a load of long prompts.
 //!
 //! What counts: anonymous memory, which is all that a model and its calls make the process take. Weights are read into it,
-//! repacked, and no file of theirs is mapped; so the pages of files that the process has are its own program's (30 MB of the
+//! repacked, and no file of theirs is mapped; so the pages of files that the process has are its own program's (29 MB of the
 //! release), which it shares with all others that run it and which the figure shows apart.
 
 use crate::harness::events::Counts;

@@ -39,8 +39,9 @@ pub(in crate::kernel) fn quantize(x: &[f32], to: QuantRow<'_>) {
             unsafe { _mm_storeu_si128(half.as_mut_ptr().cast(), _mm_packs_epi16(words(n[0]), words(n[1]))) };
         }
         to.d[b] = largest / 127.0;
-        to.s[b] = to.d[b] * (sums[0] + sums[1]) as f32;
-        to.n[b] = [sums[0] * -8, sums[1] * -8];
+        // Of what is no number the sums are anything, and only must not stop the program.
+        to.s[b] = to.d[b] * sums[0].wrapping_add(sums[1]) as f32;
+        to.n[b] = sums.map(|sum| sum.wrapping_mul(-8));
     }
 }
 
