@@ -1,7 +1,7 @@
 //! Work that gives way: done on a thread to which the system gives little where others want the processor, while who wants
 //! it waits. Owns that thread, how far behind it stands (`allowance`), and what something took of the processor; what is worth
-//! a thread is its callers': it costs some microseconds, and is meant for what takes milliseconds. A thread that serves could not do it itself: it may step back, but only privileged programs may come forward
-//! again.
+//! a thread is its callers': it costs some microseconds, and is meant for what takes milliseconds. A thread that serves
+//! could not do it itself: it may step back, but only privileged programs may come forward again.
 
 mod allowance;
 
@@ -9,7 +9,7 @@ pub(crate) use allowance::Allowance;
 
 use std::panic::resume_unwind;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How far behind others, of 19: about a tenth of the processor is left to it where all of it is wanted. In the last place
 /// windows would wait as long as the gateway is busy, and filters that are slow but good would all be late.
@@ -73,24 +73,25 @@ fn idle() -> Result<(), rustix::io::Errno> {
     rustix::process::nice(19).map(drop)
 }
 
-/// What something took of the processor: a thread that had to wait was not slow. Where the system does not tell, it is the
-/// time that passed.
+/// What something took of the processor: a thread that had to wait was not slow. By the thread's own clock, which is exact
+/// at any moment: what `/proc` tells of a thread that runs is as old as the last tick, and of two milliseconds it mostly
+/// knows nothing.
 pub(crate) fn measured<T>(does: impl FnOnce() -> T) -> (T, Duration) {
-    let (began, before) = (Instant::now(), of_processor());
+    let before = of_processor();
     let done = does();
-    let took = before.zip(of_processor()).map(|(before, after)| after.saturating_sub(before));
-    (done, took.unwrap_or_else(|| began.elapsed()))
+    (done, of_processor().saturating_sub(before))
 }
 
 /// What this thread has had of the processor.
-fn of_processor() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    Some(Duration::from_nanos(told.split(' ').next()?.parse().ok()?))
+fn of_processor() -> Duration {
+    let has = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(has).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     fn place() -> i32 {
         rustix::process::nice(0).unwrap()
@@ -115,6 +116,22 @@ mod tests {
         assert_eq!(giving_way(Place::Last, || thread_schedule_policy().unwrap()), idle);
         assert_eq!(giving_way(Place::Behind, || thread_schedule_policy().unwrap()), before);
         assert_eq!(thread_schedule_policy().unwrap(), before);
+    }
+
+    /// A tick is up to ten milliseconds: what is shorter counts as well, and so does every part of it.
+    #[test]
+    fn what_is_shorter_than_a_tick_is_measured() {
+        let busy = |time: Duration| {
+            let until = Instant::now() + time;
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+        };
+        for _ in 0..20 {
+            let began = Instant::now();
+            let ((), took) = measured(|| busy(Duration::from_micros(200)));
+            assert!(took > Duration::ZERO && took <= began.elapsed());
+        }
     }
 
     #[test]
