@@ -213,7 +213,8 @@ fn outputs(value: f64) -> Act {
     Act::Answer(200, vec![], body.to_string().into())
 }
 
-fn provider(name: &str, kind: &str, upstream: &Upstream) -> String {
+/// A provider of this kind, behind a comma.
+pub(crate) fn provider(name: &str, kind: &str, upstream: &Upstream) -> String {
     format!(", {name}: {{{kind}: {{endpoints: [{{url: \"{}\"}}]}}}}", upstream.url().trim_end_matches("/v1"))
 }
 
