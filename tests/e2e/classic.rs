@@ -333,7 +333,7 @@ async fn shadows_compare_numbers_of_classic_answers() {
     second.always(outputs(120.0));
     served.infer("r", &x([1, 3], &ROW)).await;
     let seen = eventually("compared again", async || entries().get(1).cloned()).await;
-    assert!(seen.to_string().contains("/0/data/0"), "{seen}");
+    assert!(seen.to_string().contains("/y/data/0"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -70,6 +70,7 @@ mod footprint;
 mod governance;
 #[cfg(test)]
 mod graphs;
+mod graphs_beside;
 mod graphs_explained;
 #[cfg(test)]
 mod hedging;
