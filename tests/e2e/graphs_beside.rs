@@ -3,7 +3,7 @@
 
 #[cfg(feature = "host")]
 use crate::classic::provider;
-use crate::classic::{ROW, Served, another, model_of, output, x};
+use crate::classic::{ROW, Served, another, output, x};
 use crate::graphs::{DOUBTFUL, FRAUD, beside};
 use crate::harness::events::Counts;
 use crate::harness::eventually;

@@ -70,7 +70,9 @@ mod footprint;
 mod governance;
 #[cfg(test)]
 mod graphs;
+#[cfg(test)]
 mod graphs_beside;
+#[cfg(test)]
 mod graphs_explained;
 #[cfg(test)]
 mod hedging;

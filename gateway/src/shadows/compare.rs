@@ -133,7 +133,7 @@ mod tests {
         let differ = |shadow: &[(&str, &str)], primary: &[(&str, &str)]| {
             let (own, theirs) = outputs(&answer(shadow), &answer(primary));
             let paths = compare(&own, &theirs, 0.01).fields.unwrap();
-            paths.iter().map(|path| path.to_string()).collect::<Vec<_>>()
+            paths.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let all = [("label", "1"), ("p", "0.5")];
         assert!(differ(&all, &[("p", "0.501")]).is_empty());
