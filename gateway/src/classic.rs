@@ -16,6 +16,7 @@ use tidegate_core::port::backend::{Answer, Backend, Call, Frames, PoolReport, Pr
 use tidegate_core::spec::{ModelSpec, PoolSpec};
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Clock, Fault, FaultKind, PredictAnswer, PredictRequest, Tensor, TensorMeta};
+pub(crate) use why::is_asked as is_explained;
 
 /// A classic model in this process.
 #[derive(Debug)]

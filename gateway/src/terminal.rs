@@ -124,7 +124,7 @@ struct Bar(ProgressBar);
 pub(crate) fn counted(what: &str, total: u64) -> Box<dyn Meter> {
     if !io::stderr().is_terminal() {
         let out: Out = Arc::new(Mutex::new(Box::new(io::stderr())));
-        return Box::new(Tenths { out, what: what.to_owned(), total, next: total.div_ceil(10) });
+        return Box::new(Tenths::new(out, what, total, Tenths::rows));
     }
     let bar = ProgressBar::new(total);
     let template = "{msg:.bold} {bar:28.cyan/dim} {human_pos:>10} of {human_len} rows, {per_sec}, {eta} left";
@@ -135,31 +135,6 @@ pub(crate) fn counted(what: &str, total: u64) -> Box<dyn Meter> {
     bar.set_message(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     Box::new(Bar(bar))
-}
-
-struct Tenths {
-    out: Out,
-    what: String,
-    total: u64,
-    next: u64,
-}
-
-impl fmt::Debug for Tenths {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tenths").field(&self.what).finish()
-    }
-}
-
-impl Meter for Tenths {
-    fn at(&mut self, done: u64) {
-        if done < self.next {
-            return;
-        }
-        let (what, total) = (&self.what, self.total);
-        say(&self.out, &format!("{what}: {} % ({done} of {total} rows)", done * 100 / total.max(1)));
-        let step = total.div_ceil(10).max(1);
-        self.next = (done / step + 1) * step;
-    }
 }
 
 impl Progress for Bars {
@@ -262,9 +237,7 @@ impl Progress for Lines {
     }
 
     fn steps(&self, what: &str, total: u64) -> Box<dyn Meter> {
-        let tenth = total.div_ceil(10).max(1);
-        let (out, what, beside) = (Arc::clone(&self.0), what.to_owned(), String::new());
-        Box::new(StepLine { out, what, beside, total, tenth, next: tenth })
+        Box::new(Tenths::new(Arc::clone(&self.0), what, total, Tenths::steps))
     }
 
     fn note(&self, text: &str) {
@@ -301,29 +274,49 @@ impl Meter for Line {
     }
 }
 
-/// Steps as lines: one for each tenth, and the last.
-struct StepLine {
+/// What is counted as lines: one for each tenth, and the last.
+struct Tenths {
     out: Out,
     what: String,
     beside: String,
     total: u64,
-    tenth: u64,
     next: u64,
+    says: fn(&Self, u64) -> String,
 }
 
-impl fmt::Debug for StepLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StepLine").field(&self.what).finish()
+impl Tenths {
+    fn new(out: Out, what: &str, total: u64, says: fn(&Self, u64) -> String) -> Self {
+        let next = Self::tenth(total);
+        Self { out, what: what.to_owned(), beside: String::new(), total, next, says }
+    }
+
+    fn tenth(total: u64) -> u64 {
+        total.div_ceil(10).max(1)
+    }
+
+    fn rows(&self, done: u64) -> String {
+        format!("{}: {} % ({done} of {} rows)", self.what, done * 100 / self.total.max(1), self.total)
+    }
+
+    fn steps(&self, done: u64) -> String {
+        format!("{}: {done} of {} steps, {}", self.what, self.total, self.beside)
     }
 }
 
-impl Meter for StepLine {
+impl fmt::Debug for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenths").field(&self.what).finish()
+    }
+}
+
+impl Meter for Tenths {
     fn at(&mut self, done: u64) {
         if done < self.next {
             return;
         }
-        say(&self.out, &format!("{}: {done} of {} steps, {}", self.what, self.total, self.beside));
-        self.next = if done >= self.total { u64::MAX } else { ((done / self.tenth + 1) * self.tenth).min(self.total) };
+        say(&self.out, &(self.says)(self, done));
+        let tenth = Self::tenth(self.total);
+        self.next = if done >= self.total { u64::MAX } else { ((done / tenth + 1) * tenth).min(self.total) };
     }
 
     fn beside(&mut self, text: &str) {

@@ -213,7 +213,8 @@ fn outputs(value: f64) -> Act {
     Act::Answer(200, vec![], body.to_string().into())
 }
 
-fn provider(name: &str, kind: &str, upstream: &Upstream) -> String {
+/// A provider of this kind, behind a comma.
+pub(crate) fn provider(name: &str, kind: &str, upstream: &Upstream) -> String {
     format!(", {name}: {{{kind}: {{endpoints: [{{url: \"{}\"}}]}}}}", upstream.url().trim_end_matches("/v1"))
 }
 
@@ -332,7 +333,7 @@ async fn shadows_compare_numbers_of_classic_answers() {
     second.always(outputs(120.0));
     served.infer("r", &x([1, 3], &ROW)).await;
     let seen = eventually("compared again", async || entries().get(1).cloned()).await;
-    assert!(seen.to_string().contains("/0/data/0"), "{seen}");
+    assert!(seen.to_string().contains("/y/data/0"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -150,7 +150,7 @@ async fn a_shadows_numbers_are_compared_within_what_is_tolerated() {
     for (id, differs) in wanted {
         let entry = entries.iter().find(|entry| entry["id"] == *id).expect("an entry");
         let paths = entry["compared"]["fields"].as_array().expect("both are JSON");
-        let is_score = |path: &&Value| path.as_str() == Some("/0/data/0");
+        let is_score = |path: &&Value| path.as_str() == Some("/predict/data/0");
         assert_eq!(paths.iter().any(|path| is_score(&path)), differs, "{entry}");
         assert!(paths.iter().all(|path| is_score(&path)), "only numbers differ: {entry}");
     }

@@ -71,6 +71,10 @@ mod governance;
 #[cfg(test)]
 mod graphs;
 #[cfg(test)]
+mod graphs_beside;
+#[cfg(test)]
+mod graphs_explained;
+#[cfg(test)]
 mod hedging;
 #[cfg(test)]
 #[cfg(feature = "host")]

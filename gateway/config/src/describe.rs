@@ -478,7 +478,10 @@ fn shadow(spec: &ShadowSpec) -> Value {
     let by = |model: &Option<_>| model.as_ref().map(|model| json!({"model": model}));
     json!({
         "name": variant.name,
-        "variant": {"model": variant.model, "prompt": variant.prompt.as_ref().map(ToString::to_string)},
+        "variant": {
+            "model": variant.model, "prompt": variant.prompt.as_ref().map(ToString::to_string),
+            "graph": variant.graph.as_deref().map(graph::graph),
+        },
         "share": share,
         "compare": {"embedding": by(embedding), "judge": by(judge), "numeric_tolerance": numeric_tolerance},
         "budget": usd_a_day.map(|usd| json!({"usd": usd, "every": "calendar_day"})),

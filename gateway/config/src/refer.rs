@@ -180,7 +180,8 @@ fn models_of_routes(raw: &ConfigFile) -> Vec<&At<ModelName>> {
 /// The graphs of a route.
 fn graphs(route: &RouteFile) -> impl Iterator<Item = &GraphFile> {
     let variants = route.variants.iter().flat_map(|variants| &variants.0).filter_map(|item| item.value.as_ref());
-    route.graph.iter().chain(variants.filter_map(|variant| variant.graph.as_ref()))
+    let shadows = route.shadow.iter().flatten().filter_map(ShadowFile::graph);
+    route.graph.iter().chain(variants.filter_map(|variant| variant.graph.as_ref())).chain(shadows)
 }
 
 /// The cascade that is a route's policy.

@@ -6,7 +6,7 @@ pub mod half;
 mod predict;
 
 pub use datatype::{Datatype, UnknownDatatype};
-pub use predict::{ModelMeta, Parameters, PredictAnswer, PredictRequest, TensorMeta};
+pub use predict::{EXPLANATION, ModelMeta, Parameters, PredictAnswer, PredictRequest, TensorMeta};
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -6,6 +6,7 @@ mod bind;
 mod cell;
 mod csv;
 mod data;
+mod explain;
 pub mod grpc;
 mod loose;
 mod mlflow;
@@ -19,6 +20,7 @@ mod torchserve;
 mod wrong;
 
 pub use bind::bind;
+pub use explain::{explain_path, read_explained, write_explain};
 pub use outgoing::{metadata_path, read_answer, read_metadata, request_path, wants_raw, write_request};
 pub use served::{Served, Wire};
 pub use sheet::Sheet;

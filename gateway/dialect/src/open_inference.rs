@@ -70,7 +70,7 @@ pub(crate) fn read_request(body: &Bytes, header_length: Option<&[u8]>) -> Result
     };
     let outputs = top.wanted(&mut wish)?;
     let id = top.text("id")?;
-    Ok((PredictRequest { id, inputs: tensors, outputs, parameters, is_loose: false }, wish))
+    Ok((PredictRequest { id, inputs: tensors, outputs, parameters, ..PredictRequest::default() }, wish))
 }
 
 /// Reads what was answered.

@@ -47,7 +47,10 @@ fn first(tensor: &Tensor, is_so: fn(f64) -> bool) -> Option<usize> {
 
 /// JSON has no infinite numbers. As null, which NaN is sent as, they would be missing ones, and a model that takes those would
 /// answer something else.
-fn check_finite(tensor: &Tensor) -> Result<(), Wrong> {
+///
+/// # Errors
+/// It has one.
+pub(crate) fn check_finite(tensor: &Tensor) -> Result<(), Wrong> {
     let Some(nth) = first(tensor, f64::is_infinite) else { return Ok(()) };
     let name = shown(tensor.name());
     let says = format!(

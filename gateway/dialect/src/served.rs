@@ -2,7 +2,7 @@
 
 use crate::sheet::Sheet;
 use crate::wrong::Wrong;
-use crate::{grpc, mlflow, open_inference, seldon, tf_serving};
+use crate::{explain, grpc, mlflow, open_inference, seldon, tf_serving};
 use bytes::Bytes;
 use serde_json::Value;
 use tidegate_core::tensor::ModelMeta;
@@ -15,6 +15,8 @@ pub enum Wire {
     OpenInference,
     /// `/v1/models/…:predict`.
     TfServing,
+    /// `/v1/models/…:explain`, which is KServe's.
+    Explain,
     /// `/invocations`.
     Mlflow,
     /// `/api/v1.0/predictions`.
@@ -30,6 +32,7 @@ enum Form {
     OpenInference(open_inference::Wish),
     Message(grpc::Wish),
     TfServing(tf_serving::Form),
+    Explain,
     Mlflow,
     Seldon(seldon::Form),
 }
@@ -54,6 +57,7 @@ impl Served {
             Wire::OpenInference => open_inference::read_request(body, header_length)
                 .map(|(request, wish)| (request, Form::OpenInference(wish))),
             Wire::TfServing => tf_serving::read_request(body).map(|(request, form)| (request, Form::TfServing(form))),
+            Wire::Explain => explain::read_request(body).map(|request| (request, Form::Explain)),
             Wire::Mlflow => mlflow::read_request(body, is_csv).map(|request| (request, Form::Mlflow)),
             Wire::Seldon => seldon::read_request(body).map(|(request, form)| (request, Form::Seldon(form))),
         }
@@ -78,6 +82,7 @@ impl Served {
                 Ok(Sheet { body, header_length: None })
             }
             Form::TfServing(form) => tf_serving::write_answer(answer, *form),
+            Form::Explain => explain::write_answer(answer),
             Form::Mlflow => mlflow::write_answer(answer),
             Form::Seldon(form) => seldon::write_answer(model, call, answer, *form),
         }

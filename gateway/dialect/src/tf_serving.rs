@@ -148,7 +148,10 @@ pub(crate) fn write_rows(tensors: &[Tensor], out: &mut Vec<u8>) -> Result<(), Wr
 }
 
 /// The rows of a tensor, each as JSON.
-fn rows_of(tensor: &Tensor) -> Result<Vec<Box<RawValue>>, Wrong> {
+///
+/// # Errors
+/// JSON cannot have one.
+pub(crate) fn rows_of(tensor: &Tensor) -> Result<Vec<Box<RawValue>>, Wrong> {
     let mut json = Vec::new();
     write_nested(tensor, tensor.shape(), &mut json)?;
     serde_json::from_slice(&json).map_err(|fault| Wrong::new("outputs", fault.to_string()))

@@ -1,14 +1,17 @@
 //! What the nodes of a graph of classic models make of tensors: pure. [`combine`] makes one answer of several,
-//! [`branch`] says which way a switch goes, [`part`] which way a splitter does, and [`feed`] gives a step its inputs.
+//! [`branch`] says which way a switch goes, [`part`] which way a splitter does, [`feed`] gives a step its inputs, and [`Why`]
+//! is why it all comes out so.
 //! Who asks the models is the program's.
 
 mod branch;
 mod combine;
 mod feed;
+mod reason;
 
 pub use branch::branch;
 pub use combine::combine;
 pub use feed::feed;
+pub use reason::{Source, Why, passes};
 
 use crate::share;
 use tidegate_core::dice::{mix, unit};

@@ -174,7 +174,7 @@ impl Server {
                 }
                 None => error::plain(&Fault::new(
                     FaultKind::NotFound,
-                    "there is nothing to POST at this path: ask models at /v2/models/NAME/infer or /v1/models/NAME:predict",
+                    "there is nothing to POST at this path: ask models at /v2/models/NAME/infer, /v1/models/NAME:predict or /v1/models/NAME:explain",
                 )),
             },
             Found::Endpoint(endpoint, role, rest) => {

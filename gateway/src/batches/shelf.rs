@@ -34,6 +34,8 @@ const LONGEST: usize = 1 << 20;
 pub(crate) struct Shelf {
     pub(super) spec: BatchesSpec,
     pub(super) clock: Arc<dyn Clock>,
+    /// The most files that a tenant may have, and the most batches: [`MOST_FILES`], less where a test says so.
+    pub(super) most: usize,
     blobs: Arc<dyn Blobs>,
     dice: Arc<dyn Dice>,
     known: Mutex<Known>,
@@ -65,7 +67,8 @@ impl Shelf {
     ) -> Result<Self, Fault> {
         let told = watch::Sender::new(0);
         let (taking, changing) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        let shelf = Self { spec, clock, blobs, dice, known: Mutex::default(), taking, changing, told };
+        let known = Mutex::default();
+        let shelf = Self { spec, clock, most: MOST_FILES, blobs, dice, known, taking, changing, told };
         let mut known = Known::default();
         for folder in shelf.folders("files").await? {
             match shelf.read::<File>(&format!("{folder}/about")).await {
@@ -133,8 +136,8 @@ impl Shelf {
         let known = self.known();
         let own = known.files.values().filter(|known| known.tenant == file.tenant && known.id != file.id);
         let (count, bytes) = own.fold((0, file.bytes), |(count, sum), one| (count + 1, one.bytes.saturating_add(sum)));
-        let says = if count >= MOST_FILES {
-            format!("there are {MOST_FILES} files already: delete some")
+        let says = if count >= self.most {
+            format!("there are {} files already: delete some", self.most)
         } else if bytes > self.spec.max_stored {
             format!("files take at most {} bytes together: delete some", self.spec.max_stored)
         } else {
@@ -221,8 +224,8 @@ impl Shelf {
             let says = format!("{MOST_OPEN} batches have not ended yet: come again when one has");
             return Err(Fault::new(FaultKind::RateLimited, says).after(Duration::from_secs(60)));
         }
-        if self.known().batches.keys().filter(|(tenant, _)| *tenant == batch.tenant).count() >= MOST_FILES {
-            let says = format!("there are {MOST_FILES} batches already: the oldest go when their `retention` is over");
+        if self.known().batches.keys().filter(|(tenant, _)| *tenant == batch.tenant).count() >= self.most {
+            let says = format!("there are {} batches already: the oldest go when their `retention` is over", self.most);
             return Err(Fault::new(FaultKind::RateLimited, says).after(Duration::from_secs(3600)));
         }
         self.keep(batch).await?;

@@ -5,23 +5,26 @@ use std::sync::Arc;
 use tidegate_classic::{Explaining, Explanation};
 use tidegate_core::reasons::{AllReasons, Reasons};
 use tidegate_core::spec::ExplainSpec;
+use tidegate_core::tensor::EXPLANATION;
 use tidegate_core::{Fault, PredictRequest, Tensor};
 
 /// What a caller asks it by.
 const EXPLAIN: &str = "explain";
-/// What the names of its tensors begin with.
-const PREFIX: &str = "explanation.";
 
 /// Whether the caller asks why.
 ///
 /// # Errors
 /// He says it wrongly, or speaks a protocol that cannot say the answer.
-pub(super) fn is_asked(request: &PredictRequest) -> Result<bool, Fault> {
+pub(crate) fn is_asked(request: &PredictRequest) -> Result<bool, Fault> {
+    if request.explains {
+        return Ok(true);
+    }
     let field = "parameters.explain";
     match request.parameters.get(EXPLAIN) {
         None | Some(Value::Null | Value::Bool(false)) => Ok(false),
         Some(Value::Bool(true)) if request.is_loose => {
-            let says = "this protocol has no place for explanations: ask at /v2/models/NAME/infer";
+            let says =
+                "this protocol has no place for explanations: ask at /v2/models/NAME/infer or /v1/models/NAME:explain";
             Err(Fault::field(field, says))
         }
         Some(Value::Bool(true)) => Ok(true),
@@ -46,7 +49,7 @@ pub(super) fn tensors(explanation: &Explanation) -> Result<Vec<Tensor>, Fault> {
     all.push(Tensor::of_texts("features", names, &explanation.features).map_err(Fault::internal)?);
     let method = json!({"method": explanation.method.name()});
     let said = |tensor: Tensor| {
-        let name = format!("{PREFIX}{}", tensor.name());
+        let name = format!("{EXPLANATION}{}", tensor.name());
         let parameters = method.as_object().cloned().unwrap_or_default();
         tensor.named(name).with_parameters(parameters)
     };
@@ -83,6 +86,8 @@ mod tests {
         assert_eq!(is_asked(&PredictRequest::default()).ok(), Some(false));
         assert_eq!(asked(json!(false), true), Ok(false));
         assert_eq!(asked(json!(true), false), Ok(true));
+        let by_protocol = PredictRequest { explains: true, is_loose: true, ..PredictRequest::default() };
+        assert_eq!(is_asked(&by_protocol).ok(), Some(true));
         assert!(asked(json!("yes"), false).unwrap_err().contains("true or false"));
         assert!(asked(json!(true), true).unwrap_err().contains("/v2/models/NAME/infer"));
     }

@@ -1,18 +1,25 @@
 //! A call on its way through a graph. Owns the order in which models are asked, the time that each has, and what the
-//! call's record has of it; every fault names the node that it is of.
+//! call's record has of it; every fault names the node that it is of. Why it is answered so is [`reasoned`]'s.
 
-use super::{Graph, shown};
+mod reasoned;
+
+use super::{Graph, Member, shown};
+use crate::classic::is_explained;
+use reasoned::{Reasoned, Said};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::port::BoxFuture;
 use tidegate_core::port::backend::{Call, Deadlines, Predict};
 use tidegate_core::port::filter::Seen;
-use tidegate_core::spec::graph::{EnsembleSpec, NodeSpec, NodeWork, StepSpec, SwitchSpec, Target};
+use tidegate_core::spec::graph::{Combine, EnsembleSpec, NodeSpec, NodeWork, StepSpec, SwitchSpec, Target};
+use tidegate_core::tensor::Parameters;
 use tidegate_core::{
     Api, Fault, FaultKind, InferenceId, ModelName, PluginName, PredictAnswer, PredictRequest, Tensor, Visit,
 };
-use tidegate_route::graph::{branch, combine, feed, part};
+use tidegate_dialect::{Wrong, bind};
+use tidegate_route::graph::{Source, branch, combine, feed, part, passes};
 
 /// A call on its way.
 pub(super) struct Walk<'a> {
@@ -23,6 +30,10 @@ pub(super) struct Walk<'a> {
     began: Instant,
     /// How many rules of their contracts the models found broken, where they have any.
     violations: Mutex<Option<u32>>,
+    /// Which nodes may answer what they were given; nothing where nobody asks why.
+    passes: Vec<bool>,
+    /// The number of what is given next.
+    next: AtomicU32,
 }
 
 /// Tensors on their way.
@@ -31,6 +42,12 @@ struct Given {
     tensors: Arc<[Tensor]>,
     /// Whether they are what the caller sent.
     is_own: bool,
+    /// Their number; what the caller sent is 0.
+    number: u32,
+    /// Whether why is asked of whoever they are given to.
+    explains: bool,
+    /// Why whoever answered them did, where he was asked.
+    why: Option<Reasoned>,
 }
 
 impl<'a> Walk<'a> {
@@ -43,19 +60,17 @@ impl<'a> Walk<'a> {
             let says = "this is a graph of classic models: ask it at /v2/models/NAME/infer";
             return Err(Fault::new(FaultKind::InvalidRequest, says));
         };
-        if !matches!(request.parameters.get("explain"), None | Some(Value::Null | Value::Bool(false))) {
-            let says = "a graph is not explained: ask one of its models by a route of its own, or leave `explain` out";
-            return Err(Fault::field("parameters.explain", says));
-        }
+        let passes = if is_explained(request)? { passes(&graph.spec) } else { Vec::new() };
         let id = call.aside.as_ref().and_then(|aside| aside.call).unwrap_or_else(|| InferenceId::from_u128(0));
         let (asked, began) = (Arc::clone(request), graph.clock.now());
-        Ok(Self { graph, call, asked, id, began, violations: Mutex::new(None) })
+        Ok(Self { graph, call, asked, id, began, violations: Mutex::new(None), passes, next: AtomicU32::new(1) })
     }
 
     /// All of it.
     pub(super) async fn whole(&self) -> Result<PredictAnswer, Fault> {
         let root = self.graph.spec.root_index();
-        let mut outputs = self.node(root, self.own(), None).await?;
+        let explains = !self.passes.is_empty();
+        let Said { mut outputs, why } = self.node(root, Given { explains, ..self.own() }, None).await?;
         for wanted in &self.asked.outputs {
             if !outputs.iter().any(|output| output.name() == wanted) {
                 let has: Vec<&str> = outputs.iter().map(Tensor::name).collect();
@@ -69,15 +84,31 @@ impl<'a> Walk<'a> {
         }
         outputs.retain(|output| self.asked.wants(output.name()));
         let violations = *self.violations.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(PredictAnswer { outputs, violations, ..PredictAnswer::default() })
+        let answer = PredictAnswer { outputs, violations, ..PredictAnswer::default() };
+        if explains { reasoned::with(answer, why) } else { Ok(answer) }
     }
 
     /// What the caller sent.
     fn own(&self) -> Given {
-        Given { tensors: self.asked.inputs.as_slice().into(), is_own: true }
+        let tensors = self.asked.inputs.as_slice().into();
+        Given { tensors, is_own: true, number: 0, explains: false, why: None }
     }
 
-    fn node(&self, at: usize, given: Given, within: Option<u32>) -> BoxFuture<'_, Result<Vec<Tensor>, Fault>> {
+    /// What is given next.
+    fn made(&self, tensors: Vec<Tensor>, explains: bool, why: Option<Reasoned>) -> Given {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Given { tensors: tensors.into(), is_own: false, number, explains, why }
+    }
+
+    /// Whether a step may answer what it was given.
+    fn may_pass(&self, step: &StepSpec) -> bool {
+        match step.target {
+            Target::Node(node) => !step.takes_request && self.passes.get(node).is_some_and(|passes| *passes),
+            Target::Model(_) | Target::Plugin(_) => false,
+        }
+    }
+
+    fn node(&self, at: usize, given: Given, within: Option<u32>) -> BoxFuture<'_, Result<Said, Fault>> {
         Box::pin(async move {
             let node = &self.graph.spec.nodes()[at];
             let visit = self.begin(Visit { node: Some(node.name.clone()), ..Visit::begun(within, self.us()) });
@@ -99,12 +130,15 @@ impl<'a> Walk<'a> {
         steps: &[StepSpec],
         mut given: Given,
         visit: Option<u32>,
-    ) -> Result<Vec<Tensor>, Fault> {
-        for step in steps {
-            let answer = self.step(node, step, given, visit).await?;
-            given = Given { tensors: answer.into(), is_own: false };
+    ) -> Result<Said, Fault> {
+        let explains = given.explains;
+        for (at, step) in steps.iter().enumerate() {
+            // Why is asked of the step that answers, and of those whose answer the others may pass on.
+            given.explains = explains && steps[at + 1..].iter().all(|later| self.may_pass(later));
+            let Said { outputs, why } = self.step(node, step, given, visit).await?;
+            given = self.made(outputs, false, why);
         }
-        Ok(given.tensors.to_vec())
+        Ok(Said { outputs: given.tensors.to_vec(), why: given.why })
     }
 
     /// All members at the same time; where one fails, the others are given up.
@@ -114,13 +148,16 @@ impl<'a> Walk<'a> {
         ensemble: &EnsembleSpec,
         given: &Given,
         visit: Option<u32>,
-    ) -> Result<Vec<Tensor>, Fault> {
-        let members = ensemble.members.iter().map(|(_, step)| self.step(node, step, given.clone(), visit));
-        let answers = futures_util::future::try_join_all(members).await?;
-        let answers: Vec<&[Tensor]> = answers.iter().map(Vec::as_slice).collect();
+    ) -> Result<Said, Fault> {
+        let asked = Given { explains: given.explains && ensemble.combine != Combine::Vote, ..given.clone() };
+        let members = ensemble.members.iter().map(|(_, step)| self.step(node, step, asked.clone(), visit));
+        let mut said = futures_util::future::try_join_all(members).await?;
+        let why = given.explains.then(|| reasoned::together(ensemble, &mut said, |fault| at_node(node, fault)));
+        let answers: Vec<&[Tensor]> = said.iter().map(|said| said.outputs.as_slice()).collect();
         // What the members answered is not the caller's doing.
         let wrong = |misfit: String| at_node(node, Fault::new(FaultKind::UpstreamFailed, misfit));
-        combine(ensemble, &answers).map_err(|misfit| wrong(misfit.to_string()))
+        let outputs = combine(ensemble, &answers).map_err(|misfit| wrong(misfit.to_string()))?;
+        Ok(Said { outputs, why })
     }
 
     async fn switch(
@@ -129,7 +166,7 @@ impl<'a> Walk<'a> {
         switch: &SwitchSpec,
         given: Given,
         visit: Option<u32>,
-    ) -> Result<Vec<Tensor>, Fault> {
+    ) -> Result<Said, Fault> {
         let cases = switch.cases.iter().map(|(case, _)| case);
         let way = branch(cases, &given.tensors);
         let way = way.map_err(|misfit| at_node(node, Fault::field("inputs", misfit.to_string())))?;
@@ -141,7 +178,7 @@ impl<'a> Walk<'a> {
                 let says = "no case of the switch holds, and there is no other branch";
                 Err(at_node(node, Fault::field("inputs", says)))
             }
-            None => Ok(given.tensors.to_vec()),
+            None => Ok(Said { outputs: given.tensors.to_vec(), why: given.why }),
         }
     }
 
@@ -151,7 +188,7 @@ impl<'a> Walk<'a> {
         parts: &[(f64, StepSpec)],
         given: Given,
         visit: Option<u32>,
-    ) -> Result<Vec<Tensor>, Fault> {
+    ) -> Result<Said, Fault> {
         let shares: Vec<f64> = parts.iter().map(|(share, _)| *share).collect();
         let (drawn, draw) = part(&shares, self.id.as_u128(), node.name.as_str());
         self.write(visit, |visit| (visit.branch, visit.draw) = (u32::try_from(drawn).ok(), Some(draw)));
@@ -159,21 +196,15 @@ impl<'a> Walk<'a> {
         self.step(node, step, given, visit).await
     }
 
-    async fn step(
-        &self,
-        node: &NodeSpec,
-        step: &StepSpec,
-        given: Given,
-        within: Option<u32>,
-    ) -> Result<Vec<Tensor>, Fault> {
-        let given = if step.takes_request { self.own() } else { given };
+    async fn step(&self, node: &NodeSpec, step: &StepSpec, given: Given, within: Option<u32>) -> Result<Said, Fault> {
+        let given = if step.takes_request { Given { explains: given.explains, ..self.own() } } else { given };
         let began = self.graph.clock.now();
         let begun = Visit::begun(within, self.us());
         match &step.target {
             Target::Node(inner) => {
                 let given = match step.inputs.is_empty() {
                     true => given,
-                    false => Given { tensors: self.fed(node, step, &given, &[])?.into(), is_own: false },
+                    false => self.made(self.fed(node, step, &given, &[])?, given.explains, given.why),
                 };
                 self.node(*inner, given, within).await
             }
@@ -189,19 +220,16 @@ impl<'a> Walk<'a> {
                 let visit = self.begin(Visit { plugin: Some(name.clone()), ..begun });
                 let done = self.plugin(node, step, name, &given);
                 let done = done.map_err(|fault| within_step(node, "plugin", name.as_str(), fault));
+                let none = || within_step(node, "plugin", name.as_str(), reasoned::none("what a plugin gives"));
+                let why = given.explains.then(|| Err(none()));
+                let done = done.map(|outputs| Said { outputs, why });
                 self.end(visit, began, &done);
                 done
             }
         }
     }
 
-    async fn model(
-        &self,
-        node: &NodeSpec,
-        step: &StepSpec,
-        name: &ModelName,
-        given: &Given,
-    ) -> Result<Vec<Tensor>, Fault> {
+    async fn model(&self, node: &NodeSpec, step: &StepSpec, name: &ModelName, given: &Given) -> Result<Said, Fault> {
         let member = self.graph.models.get(name).ok_or_else(|| Fault::internal(format!("no model `{name}`")))?;
         let left = self.call.deadlines.total.saturating_sub(self.spent());
         let late = |_| {
@@ -226,7 +254,8 @@ impl<'a> Walk<'a> {
             let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
             *violations = Some(violations.unwrap_or(0).saturating_add(more));
         }
-        Ok(Arc::unwrap_or_clone(said).outputs)
+        let source = given.explains.then(|| Source { given: given.number, inputs: step.inputs.clone() });
+        Ok(Said::by(Arc::unwrap_or_clone(said), source, |fault| within_step(node, "model", name.as_str(), fault)))
     }
 
     /// What a model is asked. What the caller sent goes on as it came, with names and datatypes that are guesses where
@@ -235,27 +264,41 @@ impl<'a> Walk<'a> {
         &self,
         node: &NodeSpec,
         step: &StepSpec,
-        member: &super::Member,
+        member: &Member,
         given: &Given,
     ) -> Result<PredictRequest, Fault> {
-        let is_as_sent = given.is_own && step.inputs.is_empty();
-        if is_as_sent && !self.asked.is_loose {
-            return Ok(PredictRequest { outputs: Vec::new(), ..(*self.asked).clone() });
+        let mut parameters = self.asked.parameters.clone();
+        parameters.remove("explain");
+        if given.explains {
+            parameters.insert("explain".to_owned(), Value::Bool(true));
         }
-        // Without its names a loose call cannot be answered whole, nor bound by place.
+        if given.is_own && step.inputs.is_empty() {
+            let request = PredictRequest { outputs: Vec::new(), parameters, explains: false, ..(*self.asked).clone() };
+            return if self.asked.is_loose { self.named(request, member, given).await } else { Ok(request) };
+        }
         let meta = member.described().await?;
-        if is_as_sent {
-            // All outputs, by their names: without any, a loose request gets one alone.
-            let outputs = meta.outputs.into_iter().map(|output| output.name).collect();
-            return Ok(PredictRequest { outputs, ..(*self.asked).clone() });
-        }
         let takes: Vec<&str> = meta.inputs.iter().map(|input| input.name.as_str()).collect();
         let inputs = self.fed(node, step, given, &takes)?;
-        let request = PredictRequest { inputs, ..PredictRequest::default() };
+        let parameters = if given.explains { parameters } else { Parameters::new() };
+        let request = PredictRequest { inputs, parameters, ..PredictRequest::default() };
         if meta.inputs.is_empty() {
             return Ok(request);
         }
-        tidegate_dialect::bind(&request, &meta).map_err(tidegate_dialect::Wrong::of_caller)
+        bind(&request, &meta).map_err(Wrong::of_caller)
+    }
+
+    /// What a model is asked by a caller whose protocol has no names: without those of its outputs the call cannot be
+    /// answered whole.
+    async fn named(&self, request: PredictRequest, member: &Member, given: &Given) -> Result<PredictRequest, Fault> {
+        let meta = member.described().await?;
+        let outputs = meta.outputs.iter().map(|output| output.name.clone()).collect();
+        let request = PredictRequest { outputs, ..request };
+        // A model here may know columns by its contract alone; others say why in the protocol of tensors.
+        let is_here = member.backend.pool().is_some();
+        match given.explains && !is_here && !meta.inputs.is_empty() {
+            true => bind(&request, &meta).map_err(Wrong::of_caller),
+            false => Ok(PredictRequest { explains: given.explains && is_here, ..request }),
+        }
     }
 
     fn fed(&self, node: &NodeSpec, step: &StepSpec, given: &Given, takes: &[&str]) -> Result<Vec<Tensor>, Fault> {

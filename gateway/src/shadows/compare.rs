@@ -1,7 +1,8 @@
 //! How two texts differ, without asking anybody: to the byte, but for how they are written, and field by field where both
 //! are JSON.
 
-use serde_json::Value;
+use bytes::Bytes;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_storage::shadows::Compared;
@@ -27,6 +28,35 @@ pub(super) fn compare(shadow: &str, primary: &str, tolerance: f64) -> Compared {
         similarity: None,
         judged: None,
     }
+}
+
+/// The outputs of the answers of two classic models, as JSON that tells them by their names: what the caller got, and the
+/// same of the shadow. What a shadow answers beside that says nothing, since a graph may answer less than its models do;
+/// outputs without a name in common stand for each other by their places.
+pub(super) fn outputs(shadow: &[Bytes], primary: &[Bytes]) -> (String, String) {
+    let (shadow, primary) = (named(shadow), named(primary));
+    let has_any = shadow.iter().any(|(name, _)| primary.iter().any(|(other, _)| other == name));
+    let by_place = !has_any && shadow.len() == primary.len();
+    let own = primary.iter().enumerate().filter_map(|(place, (name, _))| {
+        let found =
+            shadow.iter().enumerate().find(|(at, (other, _))| if by_place { *at == place } else { other == name });
+        found.map(|(_, (_, output))| (name.clone(), output.clone()))
+    });
+    let own: Map<String, Value> = own.collect();
+    (Value::Object(own).to_string(), Value::Object(primary.into_iter().collect()).to_string())
+}
+
+/// The outputs of an answer, each with its name.
+fn named(parts: &[Bytes]) -> Vec<(String, Value)> {
+    let answer: Value = serde_json::from_slice(&parts.concat()).unwrap_or_default();
+    let Some(Value::Array(outputs)) = answer.get("outputs") else { return Vec::new() };
+    let one = |output: &Value| {
+        let name = output.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let told =
+            ["datatype", "shape", "data"].map(|part| (part.to_owned(), output.get(part).cloned().unwrap_or_default()));
+        (name, Value::Object(told.into_iter().collect()))
+    };
+    outputs.iter().map(one).collect()
 }
 
 /// In lower case, words with one space between, without punctuation around them.
@@ -89,6 +119,29 @@ mod tests {
         assert_eq!(is("yes", "no"), (false, false));
         assert_eq!(is("C++", "C"), (false, true), "punctuation around words counts for nothing");
         assert!(compare("yes", "no", 0.0).fields.is_none());
+    }
+
+    #[test]
+    fn outputs_are_told_by_their_names_and_what_nobody_got_says_nothing() {
+        let answer = |outputs: &[(&str, &str)]| {
+            let one = |(name, data): &(&str, &str)| {
+                format!(r#"{{"name": "{name}", "datatype": "FP32", "shape": [1], "data": [{data}]}}"#)
+            };
+            let outputs: Vec<String> = outputs.iter().map(one).collect();
+            vec![Bytes::from(format!(r#"{{"outputs": [{}]}}"#, outputs.join(",")))]
+        };
+        let differ = |shadow: &[(&str, &str)], primary: &[(&str, &str)]| {
+            let (own, theirs) = outputs(&answer(shadow), &answer(primary));
+            let paths = compare(&own, &theirs, 0.01).fields.unwrap();
+            paths.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let all = [("label", "1"), ("p", "0.5")];
+        assert!(differ(&all, &[("p", "0.501")]).is_empty());
+        assert_eq!(differ(&all, &[("p", "0.6"), ("label", "1")]), ["/p/data/0"]);
+        assert_eq!(differ(&[("p", "0.5")], &all), ["/label"]);
+        assert!(differ(&[("y", "2")], &[("p", "2")]).is_empty());
+        assert_eq!(differ(&[("y", "2")], &[("p", "3")]), ["/p/data/0"]);
+        assert_eq!(differ(&[("y", "2")], &all), ["/label", "/p"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! under way and waiting as the configuration says, and no more.
 
 use super::account::{Account, Accounts};
-use super::compare::compare;
+use super::compare::{compare, outputs};
 use crate::second::Second;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -62,12 +62,6 @@ impl Taker {
             accounts: Arc::clone(accounts),
         }))
     }
-}
-
-/// The outputs of a classic model's answer, as JSON.
-fn outputs(parts: &[Bytes]) -> String {
-    let answer: serde_json::Value = serde_json::from_slice(&parts.concat()).unwrap_or_default();
-    answer["outputs"].to_string()
 }
 
 impl Shadow for Taker {
@@ -131,7 +125,7 @@ impl Inner {
                 let (own, theirs) = match predict {
                     None => (said.first(), got.first()),
                     // All of what a classic model says is its answer.
-                    Some(_) => (outputs(&parts), outputs(&primary.answer)),
+                    Some(_) => outputs(&parts, &primary.answer),
                 };
                 let mut compared = compare(&own, &theirs, self.spec.compare.numeric_tolerance);
                 (compared.similarity, compared.judged) = self.second(&request, &own, &theirs).await;

@@ -16,7 +16,10 @@ use tidegate_core::spec::provider::{ClassicSpec, Dialect};
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Api, Clock, Dice, EndpointName, Fault, FaultKind, PredictAnswer, PredictRequest, ProviderName};
 use tidegate_dialect::grpc::write_named;
-use tidegate_dialect::{bind, metadata_path, read_answer, read_metadata, request_path, wants_raw, write_request};
+use tidegate_dialect::{
+    bind, explain_path, metadata_path, read_answer, read_explained, read_metadata, request_path, wants_raw,
+    write_explain, write_request,
+};
 
 /// Tensors of fewer bytes than this go as JSON where it can say them: it is not worth asking whether raw ones are taken.
 const WORTH_RAW: usize = 1024;
@@ -62,6 +65,9 @@ impl ClassicBackend {
             let says = "this provider serves classic models, and no language models";
             return Err(Fault::new(FaultKind::InvalidRequest, says));
         };
+        if request.explains {
+            return self.explained(&call, request, model).await;
+        }
         let bound = if request.is_loose && self.dialect == Dialect::OpenInference {
             let meta = self.known(model).await;
             Some(bind(request, &meta).map_err(tidegate_dialect::Wrong::of_caller)?)
@@ -94,6 +100,29 @@ impl ClassicBackend {
             return Ok(given(request, answered));
         }
         Ok(whole(answered))
+    }
+
+    /// Asks why, where KServe has that beside its predictions.
+    async fn explained(&self, call: &Call, request: &PredictRequest, model: &str) -> Result<Answer, Fault> {
+        let Some(path) = explain_path(self.dialect, model).filter(|_| !self.is_grpc) else {
+            let says =
+                "the provider of this model is asked by a protocol that has no explanations: ask for predictions";
+            return Err(Fault::field("explain", says));
+        };
+        let sheet = write_explain(request).map_err(tidegate_dialect::Wrong::of_caller)?;
+        let ask = Ask { method: Method::POST, path, body: sheet.body, form: Form::Json };
+        let read = |_: &HeaderMap, body: Bytes| read_explained(&body).map_err(tidegate_dialect::Wrong::of_provider);
+        let answered = self.inner.ask(call, &ask, read).await;
+        answered.map(whole).map_err(|fault| match fault.upstream_status {
+            Some(status @ (404 | 405 | 501)) => {
+                let says = format!(
+                    "the provider of this model explains nothing: it answered {status} at {}; ask for predictions",
+                    ask.path
+                );
+                Fault::field("explain", says).with_upstream_status(status)
+            }
+            _ => fault,
+        })
     }
 
     /// Whether the provider takes raw tensors: it says so where it says which extensions it has. Asked once; where it cannot be

@@ -133,6 +133,8 @@ fn verdict(fault: &Fault) -> Option<Verdict> {
     match fault.kind {
         FaultKind::Unreachable => bad(EjectReason::Connect),
         FaultKind::UpstreamTimeout => bad(EjectReason::Timeout),
+        // What it has not it cannot have failed at, and callers decide what it is asked.
+        FaultKind::UpstreamFailed if fault.upstream_status == Some(501) => Some(Verdict::Good),
         FaultKind::UpstreamFailed | FaultKind::StreamCut => {
             bad(if fault.upstream_status.is_some() { EjectReason::Status } else { EjectReason::Broken })
         }

@@ -459,7 +459,7 @@ fn check_asked(raw: &VariantFile, at: &Place, notes: &mut Notes) {
 }
 
 /// The variant of a graph.
-fn of_graph(name: &str, graph: Arc<GraphSpec>, notes: &mut Notes, at: &Place) -> Option<VariantSpec> {
+pub(crate) fn of_graph(name: &str, graph: Arc<GraphSpec>, notes: &mut Notes, at: &Place) -> Option<VariantSpec> {
     let (Ok(model), Ok(name)) = (format!("graph:{name}").parse(), name.parse()) else {
         notes.fault(at, "the name of a variant with a graph is at most 122 characters long").remedy("rename it");
         return None;

@@ -73,6 +73,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn pool(&self) -> Option<PoolReport> {
         None
     }
+
+    /// The same of each model of a graph.
+    fn pools(&self) -> Vec<(ModelName, PoolReport)> {
+        Vec::new()
+    }
 }
 
 /// How the queue of a classic model stands, and what came by since the model was loaded.

@@ -2,11 +2,15 @@
 
 use super::{Datatype, Tensor};
 use crate::Reasons;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// What a wire says beside the tensors.
 pub type Parameters = Map<String, Value>;
+
+/// What the names of tensors begin with that say why, beside the outputs that they are about.
+pub const EXPLANATION: &str = "explanation.";
 
 /// What a classic model is asked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +25,8 @@ pub struct PredictRequest {
     pub parameters: Parameters,
     /// Whether names and datatypes are guesses, since the wire says none: whoever runs the model binds them to its inputs.
     pub is_loose: bool,
+    /// Whether why is asked for by a protocol that has a place of its own for it.
+    pub explains: bool,
 }
 
 /// What a classic model answers.
@@ -32,6 +38,8 @@ pub struct PredictAnswer {
     pub outputs: Vec<Tensor>,
     /// What is said beside.
     pub parameters: Parameters,
+    /// Why, in the words of a provider that was asked for it: the whole of its JSON, an object.
+    pub explanation: Option<Bytes>,
     /// Why, where that goes into the record of the call.
     pub reasons: Option<Arc<Reasons>>,
     /// How many rules of its contract the inputs break, where the model has one.

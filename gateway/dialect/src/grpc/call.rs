@@ -64,7 +64,7 @@ impl Message {
         Ok(Self {
             model: model.to_owned(),
             version: some(version),
-            request: PredictRequest { id: some(id), inputs, outputs, parameters, is_loose: false },
+            request: PredictRequest { id: some(id), inputs, outputs, parameters, ..PredictRequest::default() },
             served: Served::of_message(wish),
         })
     }

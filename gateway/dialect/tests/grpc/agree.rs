@@ -142,7 +142,7 @@ proptest! {
         }).collect();
         let parameters: serde_json::Map<String, Value> = said.iter().cloned().collect();
         let request = PredictRequest { id: Some("i".to_owned()), inputs: tensors.clone(), outputs: vec!["y".to_owned()],
-            parameters: parameters.clone(), is_loose: false };
+            parameters: parameters.clone(), ..PredictRequest::default() };
         // Asked: raw, and read again as it was.
         let body = grpc::write_request("m", &request);
         let message = grpc::only(&body).unwrap();

@@ -1,7 +1,8 @@
 //! Answers of several models made one, value by value. Owns which outputs belong together and the arithmetic.
 
 use super::{Misfit, listed};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use std::collections::HashMap;
 use tidegate_core::spec::graph::{Combine, EnsembleSpec};
 use tidegate_core::{Datatype, Tensor};
 
@@ -90,34 +91,71 @@ fn vote(name: &str, parts: &[Tensor]) -> Result<Tensor, Misfit> {
             other.datatype()
         )));
     }
-    let split: Vec<Vec<Bytes>> = parts.iter().map(values).collect();
+    let mut ballots: Vec<Ballots<'_>> =
+        parts.iter().map(|part| Ballots { width: datatype.width(), rest: part.data() }).collect();
     let mut data = BytesMut::with_capacity(first.data().len());
-    for element in 0..first.elements() {
-        let votes = || split.iter().filter_map(move |values| values.get(element));
-        let count = |value: &Bytes| votes().filter(|other| *other == value).count();
-        // The first of those with the most: `max_by_key` has the last.
-        let most = votes().map(count).max().unwrap_or(0);
-        if let Some(won) = votes().find(|value| count(value) == most) {
-            data.extend_from_slice(won);
-        }
+    let mut tally = Tally::default();
+    for _ in 0..first.elements() {
+        data.extend_from_slice(tally.won(ballots.iter_mut().filter_map(Iterator::next)));
     }
     Tensor::new(first.name(), datatype, first.shape().to_vec(), data.freeze())
         .map_err(|fault| Misfit(fault.to_string()))
 }
 
-/// The bytes of each element; of byte strings with their lengths.
-fn values(tensor: &Tensor) -> Vec<Bytes> {
-    let mut rest = tensor.data().clone();
-    let mut all = Vec::with_capacity(tensor.elements());
-    while !rest.is_empty() {
-        let length = tensor.datatype().width().unwrap_or_else(|| {
-            let said = rest.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+/// The bytes of each element of a tensor; of byte strings with their lengths.
+struct Ballots<'a> {
+    width: Option<usize>,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Ballots<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let length = self.width.unwrap_or_else(|| {
+            let said = self.rest.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
             usize::try_from(said).unwrap_or(usize::MAX).saturating_add(4)
         });
         // Checked when the tensor was made.
-        all.push(rest.split_to(length.min(rest.len())));
+        let (ballot, rest) = self.rest.split_at_checked(length).filter(|_| !self.rest.is_empty())?;
+        self.rest = rest;
+        Some(ballot)
     }
-    all
+}
+
+/// How many votes each value of one element has; kept from one element to the next for its room alone.
+#[derive(Default)]
+struct Tally<'a> {
+    /// The values with their votes, in the order in which they came.
+    values: Vec<(&'a [u8], usize)>,
+    /// Where those stand that are too many to be looked through.
+    places: HashMap<&'a [u8], usize>,
+}
+
+/// Of so many values it is quicker to look at each than to look one up.
+const FEW: usize = 8;
+
+impl<'a> Tally<'a> {
+    /// The value with the most votes; of several the first. Each vote costs as much, however many there are.
+    fn won(&mut self, ballots: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
+        self.values.clear();
+        self.places.clear();
+        for ballot in ballots {
+            let among_few = self.values.iter().take(FEW).position(|(value, _)| *value == ballot);
+            let place = among_few.or_else(|| self.places.get(ballot).copied());
+            match place.and_then(|place| self.values.get_mut(place)) {
+                Some((_, votes)) => *votes += 1,
+                None => {
+                    if self.values.len() >= FEW {
+                        self.places.insert(ballot, self.values.len());
+                    }
+                    self.values.push((ballot, 1));
+                }
+            }
+        }
+        let most = self.values.iter().map(|(_, votes)| *votes).max().unwrap_or(0);
+        self.values.iter().find(|(_, votes)| *votes == most).map_or(&[], |(value, _)| *value)
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +217,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_of_those_with_the_most_votes_wins_however_many_vote(
+            votes in prop::collection::vec(prop::collection::vec(0i64..20, 3), 2..64),
+        ) {
+            let answers: Vec<[Tensor; 1]> =
+                votes.iter().map(|row| [Tensor::of_i64("p", vec![3], row).unwrap()]).collect();
+            let answers: Vec<&[Tensor]> = answers.iter().map(|one| &one[..]).collect();
+            let voted = combine(&spec(Combine::Vote, &vec![1.0; votes.len()], &[]), &answers).unwrap();
+            let wanted: Vec<i64> = (0..3)
+                .map(|at| {
+                    let count = |value: i64| votes.iter().filter(|row| row[at] == value).count();
+                    let most = votes.iter().map(|row| count(row[at])).max().unwrap();
+                    votes.iter().map(|row| row[at]).find(|value| count(*value) == most).unwrap()
+                })
+                .collect();
+            prop_assert_eq!(&voted[0], &Tensor::of_i64("p", vec![3], &wanted).unwrap());
+        }
+
         #[test]
         fn a_mean_lies_between_and_a_vote_is_one_of_them(
             rows in prop::collection::vec((-1e3f32..1e3, -1e3f32..1e3, -1e3f32..1e3), 1..8),

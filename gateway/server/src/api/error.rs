@@ -63,7 +63,7 @@ pub(crate) fn is_classic(path: &str) -> bool {
     below("/v2")
         || below("/api/v1.0")
         || matches!(path, "/invocations" | "/ping" | "/version")
-        || (below("/v1/models") && path.ends_with(":predict"))
+        || (below("/v1/models") && (path.ends_with(":predict") || path.ends_with(":explain")))
 }
 
 /// The response of a fault to a caller at `path`.

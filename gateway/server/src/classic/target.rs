@@ -55,8 +55,14 @@ impl Target {
             let (route, pick) = picked(rest.strip_suffix("/infer")?)?;
             return Some(Self { wire: Wire::OpenInference, route: Some(route), pick });
         }
-        let (route, pick) = picked(path.strip_prefix("/v1/models/")?.strip_suffix(":predict")?)?;
-        Some(Self { wire: Wire::TfServing, route: Some(route), pick })
+        let (rest, verb) = path.strip_prefix("/v1/models/")?.rsplit_once(':')?;
+        let wire = match verb {
+            "predict" => Wire::TfServing,
+            "explain" => Wire::Explain,
+            _ => return None,
+        };
+        let (route, pick) = picked(rest)?;
+        Some(Self { wire, route: Some(route), pick })
     }
 }
 
@@ -114,6 +120,8 @@ mod tests {
             ("/v1/models/a%20b:predict", Some((Wire::TfServing, named("a b"), None))),
             ("/v1/models/m/versions/2:predict", Some((Wire::TfServing, named("m"), version("2")))),
             ("/v1/models/m/labels/new:predict", Some((Wire::TfServing, named("m"), Some(Pick::Label("new".into()))))),
+            ("/v1/models/m:explain", Some((Wire::Explain, named("m"), None))),
+            ("/v1/models/m/versions/2:explain", Some((Wire::Explain, named("m"), version("2")))),
             ("/invocations", Some((Wire::Mlflow, None, None))),
             ("/api/v1.0/predictions", Some((Wire::Seldon, None, None))),
             ("/v2/models/m", None),

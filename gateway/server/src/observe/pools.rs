@@ -1,8 +1,8 @@
 //! How the queues of classic models in this process stand, and what broke their contracts, as metrics. Owns their names there;
-//! the figures are the models' own, asked when somebody looks. Only models that a route leads to are shown.
+//! the figures are the models' own, asked when somebody looks. Only models that a route leads to are shown, be it through a graph or as a shadow.
 
 use super::exposition::Exposition;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Arm, Snapshot};
 use std::collections::BTreeMap;
 use tidegate_core::ModelName;
 use tidegate_core::port::backend::PoolReport;
@@ -23,13 +23,17 @@ const COUNTERS: [Plain; 2] = [
 /// The families of metrics about classic models; nothing where there is none.
 #[must_use]
 pub(crate) fn render(snapshot: &Snapshot) -> String {
-    let arms = snapshot.routes.values().flat_map(|route| &route.arms);
-    let all: BTreeMap<&ModelName, PoolReport> =
-        arms.filter_map(|arm| Some((&arm.model, arm.backend.pool()?))).collect();
-    page(&all)
+    let routes = || snapshot.routes.values();
+    let shadows = routes().flat_map(|route| &route.shadows).map(|shadow| &shadow.arm);
+    let arms = routes().flat_map(|route| &route.arms).chain(shadows);
+    let of = |arm: &Arm| {
+        let own = arm.backend.pool().map(|report| (arm.model.clone(), report));
+        own.into_iter().chain(arm.backend.pools())
+    };
+    page(&arms.flat_map(of).collect())
 }
 
-fn page(all: &BTreeMap<&ModelName, PoolReport>) -> String {
+fn page(all: &BTreeMap<ModelName, PoolReport>) -> String {
     if all.is_empty() {
         return String::new();
     }
@@ -83,7 +87,7 @@ mod tests {
         let model: ModelName = "fraud".parse().unwrap();
         let violations = vec![("age".to_owned(), "between", 3)];
         let report = PoolReport { sizes: vec![5, 1, 2], rows: 40, refused: 7, violations, ..PoolReport::default() };
-        let page = page(&BTreeMap::from([(&model, report)]));
+        let page = page(&BTreeMap::from([(model, report)]));
         for line in [
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"1\"} 5",
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"2\"} 6",

@@ -279,6 +279,34 @@ async fn what_is_too_old_is_removed() {
 }
 
 #[tokio::test]
+async fn a_tenant_has_so_many_files_and_batches_and_more_when_old_ones_went() {
+    let stage = Stage::new().await;
+    for _ in 0..2 {
+        let batch = stage.begun(1).await;
+        assert_eq!(stage.worked(&batch, Told::default()).await.0.status, Status::Completed);
+    }
+    // Two batches, and each has the file that it was made of and the one that came of it.
+    let mut shelf = stage.again().await;
+    let next = |shelf: &Shelf| Batch { id: shelf.id("batch_"), ..batch() };
+    shelf.most = 2;
+    let refused = shelf.begin(&next(&shelf)).await.unwrap_err();
+    assert_eq!((refused.kind, refused.retry_after), (FaultKind::RateLimited, Some(Duration::from_secs(3600))));
+    assert!(refused.says.starts_with("there are 2 batches already"), "{refused}");
+    let other = Batch { tenant: "other".parse().unwrap(), ..next(&shelf) };
+    shelf.begin(&other).await.unwrap();
+    shelf.most = 4;
+    let (file, frames) = stage.file(request(0));
+    let refused = shelf.take(file, frames, 4 << 20).await.unwrap_err();
+    assert_eq!((refused.kind, &*refused.says), (FaultKind::TooLarge, "there are 4 files already: delete some"));
+    stage.clock.advance(Duration::from_secs(41 * 86400));
+    shelf.sweep().await.unwrap();
+    shelf.most = 2;
+    shelf.begin(&next(&shelf)).await.unwrap();
+    let (file, frames) = stage.file(request(0));
+    shelf.take(file, frames, 4 << 20).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_line_that_is_no_request_ends_no_later_start() {
     let stage = Stage::new().await;
     let batch = stage.begun_with(format!("\"{}\"\n", "x".repeat(2 << 20))).await;

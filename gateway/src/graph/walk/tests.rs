@@ -244,6 +244,7 @@ async fn callers_get_the_outputs_that_they_name_and_those_without_names_the_firs
     let explained = serde_json::json!({"explain": true}).as_object().unwrap().clone();
     let why = of(PredictRequest { parameters: explained, ..PredictRequest::default() }).await.unwrap_err();
     assert_eq!(why.param.as_deref(), Some("parameters.explain"));
+    assert!(why.says.contains("the node `n0`, model `ten`: what it answers has no explanation"), "{why}");
     let graph = row();
     let meta = graph.describe("v").await.unwrap();
     assert_eq!((&*meta.inputs[0].name, meta.outputs.len(), graph.ready()), ("x", 2, true));

@@ -34,7 +34,8 @@ impl Uses {
             _ => false,
         };
         let has = |route: &&RouteSpec| {
-            let mut graphs = route.variants.iter().filter_map(|variant| variant.graph.as_ref());
+            let shadows = route.shadows.iter().map(|shadow| &shadow.variant);
+            let mut graphs = route.variants.iter().chain(shadows).filter_map(|variant| variant.graph.as_ref());
             graphs.any(|graph| graph.plugins().any(|plugin| plugin == name))
         };
         Self {
