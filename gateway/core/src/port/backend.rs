@@ -73,6 +73,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn pool(&self) -> Option<PoolReport> {
         None
     }
+
+    /// Inputs that broke what was agreed of a classic model's field, by the field and the kind of rule.
+    fn violations(&self) -> Vec<(String, &'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// How the queue of a classic model stands, and what came by since the model was loaded.
@@ -90,8 +95,6 @@ pub struct PoolReport {
     pub at_once: u64,
     /// Calls that were refused since too many waited.
     pub refused: u64,
-    /// Inputs that broke what was agreed of a field, by the field and the kind of rule.
-    pub violations: Vec<(String, &'static str, u64)>,
 }
 
 /// How an engine stands, and what it did since its model was loaded.

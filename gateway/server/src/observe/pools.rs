@@ -23,10 +23,29 @@ const COUNTERS: [Plain; 2] = [
 /// The families of metrics about classic models; nothing where there is none.
 #[must_use]
 pub(crate) fn render(snapshot: &Snapshot) -> String {
-    let arms = snapshot.routes.values().flat_map(|route| &route.arms);
+    let arms = || snapshot.routes.values().flat_map(|route| &route.arms);
     let all: BTreeMap<&ModelName, PoolReport> =
-        arms.filter_map(|arm| Some((&arm.model, arm.backend.pool()?))).collect();
-    page(&all)
+        arms().filter_map(|arm| Some((&arm.model, arm.backend.pool()?))).collect();
+    let broken: BTreeMap<&ModelName, Broken> =
+        arms().filter(|arm| arm.backend.is_classic()).map(|arm| (&arm.model, arm.backend.violations())).collect();
+    page(&all) + &contracts(&broken)
+}
+
+/// What broke a contract, by the field and the kind of rule.
+type Broken = Vec<(String, &'static str, u64)>;
+
+fn contracts(all: &BTreeMap<&ModelName, Broken>) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut page = Exposition::new();
+    page.counter("tidegate_contract_violations_total", "Inputs that broke what was agreed of a classic model's field.");
+    for (model, broken) in all {
+        for (field, rule, count) in broken {
+            page.series(&[("model", model.as_str()), ("field", field), ("rule", rule)], count);
+        }
+    }
+    page.finish()
 }
 
 fn page(all: &BTreeMap<&ModelName, PoolReport>) -> String {
@@ -49,12 +68,6 @@ fn page(all: &BTreeMap<&ModelName, PoolReport>) -> String {
     page.histogram("tidegate_classic_batch_rows", "Rows that a classic model ran together.");
     for (model, report) in all {
         sizes(&mut page, model, report);
-    }
-    page.counter("tidegate_contract_violations_total", "Inputs that broke what was agreed of a classic model's field.");
-    for (model, report) in all {
-        for (field, rule, count) in &report.violations {
-            page.series(&[("model", model.as_str()), ("field", field), ("rule", rule)], count);
-        }
     }
     page.finish()
 }
@@ -81,9 +94,9 @@ mod tests {
     #[test]
     fn sizes_of_batches_are_a_histogram() {
         let model: ModelName = "fraud".parse().unwrap();
-        let violations = vec![("age".to_owned(), "between", 3)];
-        let report = PoolReport { sizes: vec![5, 1, 2], rows: 40, refused: 7, violations, ..PoolReport::default() };
-        let page = page(&BTreeMap::from([(&model, report)]));
+        let report = PoolReport { sizes: vec![5, 1, 2], rows: 40, refused: 7, ..PoolReport::default() };
+        let broken = vec![("age".to_owned(), "between", 3)];
+        let page = page(&BTreeMap::from([(&model, report)])) + &contracts(&BTreeMap::from([(&model, broken)]));
         for line in [
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"1\"} 5",
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"2\"} 6",
