@@ -46,6 +46,7 @@ mod classic_watched;
 mod commands;
 #[cfg(test)]
 mod contextual;
+#[cfg(test)]
 mod contracts_elsewhere;
 #[cfg(test)]
 mod drain;
