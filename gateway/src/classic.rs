@@ -1,10 +1,9 @@
 //! A classic model in this process, as a backend. Owns which tensors of a call are the model's, and what its queue says to
 //! callers; what it predicts, and when, is `tidegate-classic`'s.
 
-mod agreed;
 mod why;
 
-use agreed::Agreed;
+use crate::agreed::Agreed;
 use bytes::Bytes;
 use serde_json::Value;
 use std::path::Path;
@@ -201,7 +200,10 @@ impl Backend for LocalClassic {
             rows: state.rows,
             at_once: state.at_once,
             refused: state.busy,
-            violations: self.agreed.as_ref().map(Agreed::broken).unwrap_or_default(),
         })
+    }
+
+    fn violations(&self) -> Vec<(String, &'static str, u64)> {
+        self.agreed.as_ref().map(Agreed::broken).unwrap_or_default()
     }
 }

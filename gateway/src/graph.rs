@@ -8,7 +8,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::backend::{Answer, Backend, Call, Frames, PoolReport};
+use tidegate_core::port::backend::{Answer, Backend, Call, Frames};
 use tidegate_core::port::filter::Filter;
 use tidegate_core::spec::graph::{GraphSpec, Target};
 use tidegate_core::tensor::ModelMeta;
@@ -118,9 +118,8 @@ impl Backend for Graph {
         true
     }
 
-    fn pools(&self) -> Vec<(ModelName, PoolReport)> {
-        let reported = self.models.iter().map(|(name, model)| Some((name.clone(), model.backend.pool()?)));
-        reported.flatten().collect()
+    fn members(&self) -> Vec<(&ModelName, &dyn Backend)> {
+        self.models.iter().map(|(name, model)| (name, &*model.backend)).collect()
     }
 
     fn describe<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<ModelMeta, Fault>> {

@@ -1,6 +1,7 @@
 //! The program `tidegate`: reads its arguments and does what they say. What it can do is in `cli`, how it serves in
 //! `serve`, and how organs are built from the configuration in `wire`.
 
+mod agreed;
 mod alerts;
 mod batches;
 #[cfg(feature = "engine")]

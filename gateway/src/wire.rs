@@ -17,6 +17,7 @@ mod following;
 pub(crate) mod gateway;
 #[cfg(feature = "host")]
 mod granting;
+mod holds;
 mod limiter;
 #[cfg(feature = "engine")]
 pub(crate) mod local;

@@ -47,6 +47,8 @@ mod commands;
 #[cfg(test)]
 mod contextual;
 #[cfg(test)]
+mod contracts_elsewhere;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod errors;

@@ -18,7 +18,7 @@ use tidegate_core::spec::{
     Goal, GovernanceSpec, HedgeAfter, HedgeSpec, LearnedSpec, LimitSpec, ListenerSpec, Measure, ModelSpec, OnFailure,
     OpenAiSpec, OutlierSpec, ParameterSpec, PluginLimits, PluginSpec, PolicySpec, PoolSpec, Precision, ProviderKind,
     ProxySpec, Rate, Requirement, RewardKind, RewardLevel, RewardSpec, RolloutKind, RolloutSpec, RouteSpec, RuleSpec,
-    S3Spec, ShadowSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, Timing,
+    S3Spec, ShadowSpec, SignatureSpec, Source, SourceUri, Speculation, StickyBy, SubjectSpec, SuiteSpec, Timing,
 };
 
 /// What stands for a secret.
@@ -324,6 +324,10 @@ fn pool(spec: &PoolSpec) -> Value {
 fn contract(spec: &ContractSpec) -> Value {
     json!({
         "signature": spec.signature,
+        "of": spec.of.as_ref().map(|of| match of {
+            SignatureSpec::Registry(reference) => json!(reference.to_string()),
+            SignatureSpec::File(SuiteSpec { file, sha256 }) => json!({"file": file, "sha256": sha256}),
+        }),
         "suite": spec.suite.as_ref().map(|suite| json!({"file": suite.file, "sha256": suite.sha256})),
         "on_violation": if spec.notes_only { "note" } else { "refuse" },
     })

@@ -1,6 +1,7 @@
 //! References and possibilities across entries: whether what one names another has, and whether it can be used so.
 
 mod adapter;
+mod contract;
 mod views;
 
 use crate::place::Place;
@@ -259,6 +260,7 @@ fn check_model(
                     .fault(at, "a model of a local provider needs a source")
                     .remedy("add `source: smollm2`, or `source: {uris: […], sha256: …}`");
             }
+            contract::local(model.contract.as_ref(), desk.notes);
             let is_one = |text: &str| text.parse::<ModelRef>().is_ok();
             let from_registry = matches!(&model.source, Some(SourceFile::Name(given)) if is_one(&given.value.0));
             if from_registry && !has_registry {
@@ -296,14 +298,17 @@ fn check_model(
                 .fault(at, format!("this model has `{field}`, and its provider `{name}` is not local"))
                 .remedy(format!("leave `{field}` out, or name a local provider"));
         }
-        Some(_) => {
+        Some(other) => {
             if let Some(input) = &model.input {
                 desk.notes
                     .fault(&input.at, "only a model that runs in this process is told what its input is called")
                     .remedy("leave `input` out");
             }
-            for field in ["batch", "instances", "warm_up", "explain", "contract"].into_iter().filter(|field| has(field))
-            {
+            if let Some(contract) = &model.contract {
+                let is_classic = !matches!(other, ProviderFile::OpenAi(_));
+                contract::check(contract, (&provider.value, is_classic), has_registry, at, desk.notes);
+            }
+            for field in ["batch", "instances", "warm_up", "explain"].into_iter().filter(|field| has(field)) {
                 desk.notes
                     .fault(at, format!("this model has `{field}`, and its provider `{}` is not local", provider.value))
                     .remedy(format!("leave `{field}` out, or name a local provider"));

@@ -5,7 +5,7 @@ pub(crate) mod alert;
 pub(crate) mod artifacts;
 pub(crate) mod batches;
 pub(crate) mod cascade;
-mod classic;
+pub(crate) mod classic;
 pub(crate) mod feature;
 pub(crate) mod filter;
 pub(crate) mod governance;

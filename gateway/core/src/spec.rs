@@ -35,7 +35,7 @@ pub use advised::AdvisedSpec;
 pub use alert::{AlertSpec, AlertTo, RunSpec, Runner};
 pub use batches::BatchesSpec;
 pub use cascade::{CascadeSpec, JudgeSpec, Weakness};
-pub use classic::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
+pub use classic::{ContractSpec, ExplainSpec, PoolSpec, SignatureSpec, SuiteSpec};
 pub use component::{ComponentAt, ComponentAuth, ComponentFault, is_this_machine};
 pub use events::{ContentPolicy, Durability, EventsSpec, SubjectSpec};
 pub use feature::{FeatureSpec, Language, MOST_FEATURES};

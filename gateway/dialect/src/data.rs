@@ -157,6 +157,23 @@ pub(crate) fn write_nested(tensor: &Tensor, shape: &[u64], out: &mut Vec<u8>) ->
     Ok(())
 }
 
+/// The same, with the words that TF Serving has for numbers that JSON has not: `NaN`, `Infinity`, `-Infinity`.
+///
+/// # Errors
+/// As before.
+pub(crate) fn write_nested_in_words(tensor: &Tensor, shape: &[u64], out: &mut Vec<u8>) -> Result<(), Wrong> {
+    let Some(numbers) = tensor.numbers().filter(|_| tensor.datatype().is_float()) else {
+        return write_nested(tensor, shape, out);
+    };
+    let in_words = |(item, number): (_, f64)| match number {
+        number if number.is_nan() => Item::Word("NaN"),
+        number if number.is_infinite() => Item::Word(if number > 0.0 { "Infinity" } else { "-Infinity" }),
+        _ => item,
+    };
+    nest(shape, &mut items(tensor)?.zip(numbers).map(in_words), out);
+    Ok(())
+}
+
 fn nest<'a>(shape: &[u64], items: &mut dyn Iterator<Item = Item<'a>>, out: &mut Vec<u8>) {
     let Some((size, inner)) = shape.split_first() else {
         match items.next() {
@@ -178,6 +195,8 @@ fn nest<'a>(shape: &[u64], items: &mut dyn Iterator<Item = Item<'a>>, out: &mut 
 /// One element.
 pub(crate) enum Item<'a> {
     Text(&'a str),
+    /// As it stands.
+    Word(&'static str),
     Element(Datatype, &'a [u8]),
 }
 
@@ -189,6 +208,7 @@ impl Item<'_> {
         // Writing into memory does not fail.
         let written = match *self {
             Self::Text(text) => serde_json::to_writer(&mut *out, text).map_err(Into::into),
+            Self::Word(word) => out.write_all(word.as_bytes()),
             Self::Element(datatype, bytes) => match datatype {
                 Datatype::Bool => out.write_all(if bytes == [0] { b"false" } else { b"true" }),
                 Datatype::Uint8 => write!(out, "{}", u8::from_le_bytes(of(bytes))),

@@ -9,21 +9,31 @@ use tidegate_core::spec::Dialect;
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Datatype, PredictAnswer, PredictRequest, Tensor};
 
-/// The path below the base address at which `model` is asked.
+/// The path below the base address at which `model` is asked. TF Serving's and TorchServe's names have no slash, so a version or a
+/// label may stand behind one as in their own paths: `half/versions/3`, `half/labels/stable`; `half/2.0`.
 #[must_use]
-pub fn request_path(dialect: Dialect, model: &str, version: Option<&str>) -> String {
-    let (model, version) = (segment(model), version.map(segment));
-    match (dialect, version) {
-        (Dialect::OpenInference, None) => format!("/v2/models/{model}/infer"),
-        (Dialect::OpenInference, Some(version)) => format!("/v2/models/{model}/versions/{version}/infer"),
-        (Dialect::TfServing, None) => format!("/v1/models/{model}:predict"),
-        (Dialect::TfServing, Some(version)) => format!("/v1/models/{model}/versions/{version}:predict"),
-        (Dialect::Mlflow, _) => "/invocations".to_owned(),
-        (Dialect::Seldon, _) => "/api/v1.0/predictions".to_owned(),
-        (Dialect::BentoMl, _) => format!("/{model}"),
-        (Dialect::TorchServe, None) => format!("/predictions/{model}"),
-        (Dialect::TorchServe, Some(version)) => format!("/predictions/{model}/{version}"),
+pub fn request_path(dialect: Dialect, model: &str) -> String {
+    let named = segment(model);
+    match dialect {
+        Dialect::OpenInference => format!("/v2/models/{named}/infer"),
+        Dialect::TfServing => match versioned(model) {
+            Some((name, kind, version)) => format!("/v1/models/{}{kind}{}:predict", segment(name), segment(version)),
+            None => format!("/v1/models/{named}:predict"),
+        },
+        Dialect::Mlflow => "/invocations".to_owned(),
+        Dialect::Seldon => "/api/v1.0/predictions".to_owned(),
+        Dialect::BentoMl => format!("/{named}"),
+        Dialect::TorchServe => match model.rsplit_once('/') {
+            Some((name, version)) => format!("/predictions/{}/{}", segment(name), segment(version)),
+            None => format!("/predictions/{named}"),
+        },
     }
+}
+
+/// TF Serving's name of a model, and which of its versions or labels is meant.
+fn versioned(model: &str) -> Option<(&str, &'static str, &str)> {
+    let split = |kind: &'static str| model.rsplit_once(kind).map(|(name, version)| (name, kind, version));
+    split("/versions/").or_else(|| split("/labels/"))
 }
 
 /// The path at which a model says what it takes, where the protocol has that in a form that we read.
@@ -64,7 +74,8 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<(), Wrong> {
 /// # Errors
 /// The protocol cannot say it.
 pub fn write_request(dialect: Dialect, request: &PredictRequest, is_binary: bool) -> Result<Sheet, Wrong> {
-    if !is_binary {
+    // TF Serving alone reads such numbers in JSON.
+    if !is_binary && dialect != Dialect::TfServing {
         request.inputs.iter().try_for_each(check_finite)?;
     }
     match dialect {

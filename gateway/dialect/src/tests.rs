@@ -155,15 +155,15 @@ fn others_are_asked_and_read_as_their_contracts_say() {
     for (dialect, path, asked, answered, name) in [
         (
             Dialect::OpenInference,
-            "/v2/models/half/versions/2/infer",
+            "/v2/models/half/infer",
             r#"{"inputs":[{"name":"x","datatype":"FP32","shape":[2,2],"data":[1.0,2.0,5.0,0.5]}]}"#,
             r#"{"model_name":"half","model_version":"2","outputs":[{"name":"y","shape":[2],"datatype":"FP64","data":[2.5,4.5]}]}"#,
             "y",
         ),
         (
             Dialect::TfServing,
-            "/v1/models/half/versions/2:predict",
-            r#"{"inputs":{"x":[[1.0,2.0],[5.0,0.5]]}}"#,
+            "/v1/models/half:predict",
+            r#"{"inputs":[[1.0,2.0],[5.0,0.5]]}"#,
             r#"{"outputs":[2.5,4.5]}"#,
             "outputs",
         ),
@@ -184,13 +184,13 @@ fn others_are_asked_and_read_as_their_contracts_say() {
         (Dialect::BentoMl, "/half", r#"{"x":[[1.0,2.0],[5.0,0.5]]}"#, "[2.5,4.5]", "output"),
         (
             Dialect::TorchServe,
-            "/predictions/half/2",
+            "/predictions/half",
             r#"{"instances":[[1.0,2.0],[5.0,0.5]]}"#,
             r#"{"predictions":[2.5,4.5]}"#,
             "predictions",
         ),
     ] {
-        assert_eq!(request_path(dialect, "half", Some("2")), path);
+        assert_eq!(request_path(dialect, "half"), path);
         assert_eq!(text(&write_request(dialect, &request, false).unwrap()), asked);
         let read = read_answer(dialect, &Bytes::from_static(answered.as_bytes()), None).unwrap();
         assert_eq!(read.outputs, [Tensor::of_f64(name, vec![2], &[2.5, 4.5]).unwrap()], "{dialect:?}");
@@ -219,7 +219,7 @@ fn what_json_cannot_say_goes_raw_or_not_at_all() {
         inputs: vec![Tensor::of_f64("x", vec![2], &[1.0, number]).unwrap()],
         ..PredictRequest::default()
     };
-    for dialect in [Dialect::OpenInference, Dialect::TfServing, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
+    for dialect in [Dialect::OpenInference, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
         assert!(write_request(dialect, &of(2.0), false).is_ok());
         assert!(text(&write_request(dialect, &of(f64::NAN), false).unwrap()).contains("1.0,null"));
         let wrong = write_request(dialect, &of(f64::NEG_INFINITY), false).unwrap_err();

@@ -2,7 +2,7 @@
 
 use crate::loose::is_object;
 use crate::sheet::Sheet;
-use crate::tf_serving::{json, read_answer as read_envelope, read_outputs, write_rows};
+use crate::tf_serving::{json, read_answer as read_envelope, read_outputs, without_words, write_rows};
 use crate::wrong::Wrong;
 use bytes::Bytes;
 use tidegate_core::{PredictAnswer, PredictRequest};
@@ -23,9 +23,10 @@ pub(crate) fn write_request(request: &PredictRequest) -> Result<Sheet, Wrong> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read_answer(body: &Bytes) -> Result<PredictAnswer, Wrong> {
-    let json = json(body)?;
+    let body = without_words(body)?;
+    let json = json(&body)?;
     if is_object(json)
-        && let Ok(answer) = read_envelope(body)
+        && let Ok(answer) = read_envelope(&body)
     {
         return Ok(answer);
     }

@@ -4,6 +4,7 @@
 use super::announcer::Announcer;
 use super::deciders::Deciders;
 use super::following::Local;
+use super::holds::Holds;
 use super::limiter::{Leases, Limiter};
 use super::plugins::{Depot, Plugins, Rack, Workshop};
 use super::rooms::Rooms;
@@ -94,13 +95,15 @@ fn classic(name: &ProviderName, spec: &ClassicSpec, tools: &Tools) -> anyhow::Re
 }
 
 /// A backend and what it was built from.
-type Built<Spec> = (Spec, Arc<dyn Backend>);
+pub(super) type Built<Spec> = (Spec, Arc<dyn Backend>);
 
 /// The parts in use, each with the spec that it was built from.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     openai: BTreeMap<ProviderName, Built<OpenAiSpec>>,
     classic: BTreeMap<ProviderName, Built<ClassicSpec>>,
+    /// Models of those whose inputs are held to something.
+    held: Holds,
     local: BTreeMap<ModelName, Local>,
     limits: Option<(Vec<LimitSpec>, Limiter)>,
     plugins: Plugins,
@@ -152,6 +155,7 @@ impl Parts {
                 next.classic.insert(name.clone(), ((**spec).clone(), backend));
             }
         }
+        next.held = self.held.renewed(spec, &next.classic, tools).await?;
         next.views = self.views.renewed(spec, tools).await?;
         // Before the models, which take longer.
         next.plugins = self.plugins.renewed(spec, &tools.workshop, &tools.depot).await?;
@@ -184,7 +188,7 @@ impl Parts {
     /// What runs `model`.
     #[must_use]
     pub(crate) fn backend(&self, model: &ModelSpec) -> Option<Arc<dyn Backend>> {
-        let remote = self.openai.get(&model.provider).map(|(_, backend)| backend);
+        let remote = self.held.of(&model.name).or_else(|| self.openai.get(&model.provider).map(|(_, backend)| backend));
         let remote = remote.or_else(|| self.classic.get(&model.provider).map(|(_, backend)| backend));
         remote.or_else(|| self.local.get(&model.name).map(|local| &local.backend)).map(Arc::clone)
     }

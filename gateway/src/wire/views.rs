@@ -13,8 +13,9 @@ use tidegate_core::{Clock, ViewName};
 use tidegate_storage::features::MemoryFeatures;
 use tidegate_upstream::features::{FeastFeatures, Means, TectonFeatures};
 
+/// Connections by the digest of their address, which may have a password in it.
 #[cfg(feature = "redis")]
-type Wires = BTreeMap<String, Arc<tidegate_state::RedisWire>>;
+type Wires = BTreeMap<Digest, Arc<tidegate_state::RedisWire>>;
 /// Without Redis there are no connections to it.
 #[cfg(not(feature = "redis"))]
 type Wires = ();
@@ -69,7 +70,7 @@ impl Views {
                     let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
                     let changed = "changed while it was read: reload";
                     ensure!(Digest::of(&bytes) == sha256, "{} {changed}", file.display());
-                    MemoryFeatures::read(&file, &view, timestamp.as_deref())
+                    MemoryFeatures::read(&file, bytes.into(), &view, timestamp.as_deref())
                         .map_err(|fault| anyhow::anyhow!(fault.says))
                 });
                 let table = read.await.context("a thread that reads features panicked")??;
@@ -83,11 +84,12 @@ impl Views {
     fn redis(&self, view: &ViewSpec, wires: &mut Wires) -> anyhow::Result<Arc<dyn Features>> {
         let StoreSpec::Redis { url, project, view: of } = &view.store else { anyhow::bail!("it is in no Redis") };
         self.keep_wire(view, wires);
-        let wire = match wires.get(url.expose()) {
+        let address = Digest::of(url.expose().as_bytes());
+        let wire = match wires.get(&address) {
             Some(wire) => Arc::clone(wire),
             None => {
                 let wire = tidegate_state::RedisWire::at(url)?;
-                wires.insert(url.expose().to_owned(), Arc::clone(&wire));
+                wires.insert(address, Arc::clone(&wire));
                 wire
             }
         };
@@ -102,10 +104,10 @@ impl Views {
     /// The connection that views of this Redis had goes on.
     #[cfg(feature = "redis")]
     fn keep_wire(&self, view: &ViewSpec, wires: &mut Wires) {
-        if let StoreSpec::Redis { url, .. } = &view.store
-            && let Some(wire) = self.wires.get(url.expose())
-        {
-            wires.entry(url.expose().to_owned()).or_insert_with(|| Arc::clone(wire));
+        let StoreSpec::Redis { url, .. } = &view.store else { return };
+        let address = Digest::of(url.expose().as_bytes());
+        if let Some(wire) = self.wires.get(&address) {
+            wires.entry(address).or_insert_with(|| Arc::clone(wire));
         }
     }
 

@@ -5,9 +5,10 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMillisecondType};
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tidegate_core::{Datatype, Fault, FaultKind};
 
 /// Rows decoded at a time.
 const BATCH: usize = 4096;
+/// So many entities may be pushed beyond those of the file; a row has keys of a kibibyte at most.
+const MOST_PUSHED: usize = 1 << 18;
 
 /// Features in memory.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct MemoryFeatures {
     /// How many values a row has.
     columns: usize,
     rows: RwLock<HashMap<FeatureKey, Row>>,
+    /// So many entities it has at most.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -34,13 +39,13 @@ struct Row {
 }
 
 impl MemoryFeatures {
-    /// Reads what `view` declares from the Parquet file at `path`; `timestamp` is the column that says since when a row is so.
+    /// Reads what `view` declares from a Parquet file that holds `bytes` and lies at `path`; `timestamp` is the column that says
+    /// since when a row is so.
     ///
     /// # Errors
     /// The file cannot be read, lacks a column, or a column is of another type; in words that name it.
-    pub fn read(path: &Path, view: &ViewSpec, timestamp: Option<&str>) -> Result<Self, Fault> {
-        let file = std::fs::File::open(path).map_err(|e| refused(path, e))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refused(path, e))?;
+    pub fn read(path: &Path, bytes: Bytes, view: &ViewSpec, timestamp: Option<&str>) -> Result<Self, Fault> {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| refused(path, e))?;
         let wanted = Wanted::of(view, timestamp);
         let places = wanted.names.iter().map(|(name, _)| {
             let (place, _) = builder.schema().column_with_name(name)?;
@@ -57,7 +62,8 @@ impl MemoryFeatures {
             let batch = batch.map_err(|e| refused(path, e))?;
             wanted.take(&batch, view, &mut rows).map_err(|why| refused(path, why))?;
         }
-        Ok(Self { columns: view.columns.len(), rows: RwLock::new(rows) })
+        let most = rows.len() + MOST_PUSHED;
+        Ok(Self { columns: view.columns.len(), rows: RwLock::new(rows), most })
     }
 
     /// How many entities it has.
@@ -197,7 +203,22 @@ impl Features for MemoryFeatures {
     }
 
     fn push<'a>(&'a self, pushed: &'a [PushedRow]) -> BoxFuture<'a, Result<usize, Fault>> {
+        Box::pin(async move { self.pushed(pushed) })
+    }
+}
+
+impl MemoryFeatures {
+    fn pushed(&self, pushed: &[PushedRow]) -> Result<usize, Fault> {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let unknown: HashSet<&FeatureKey> =
+            pushed.iter().map(|row| &row.key).filter(|key| !rows.contains_key(*key)).collect();
+        if rows.len() + unknown.len() > self.most {
+            let says = format!(
+                "these features are held in memory, and have room for {MOST_PUSHED} entities beyond those of their file: \
+                 a store such as Redis takes more"
+            );
+            return Err(Fault::field("df", says));
+        }
         let mut taken = 0;
         for row in pushed {
             let known = rows.get_mut(&row.key);
@@ -212,7 +233,7 @@ impl Features for MemoryFeatures {
             let values = row.values.iter().enumerate().map(|(at, value)| fresh(before.get(at), value)).collect();
             rows.insert(row.key.clone(), Row { at: Some(row.at), values });
         }
-        Box::pin(async move { Ok(taken) })
+        Ok(taken)
     }
 }
 

@@ -86,7 +86,7 @@ impl ClassicBackend {
         let sheet = write_request(self.dialect, request, is_raw).map_err(tidegate_dialect::Wrong::of_caller)?;
         let ask = Ask {
             method: Method::POST,
-            path: request_path(self.dialect, model, None),
+            path: request_path(self.dialect, model),
             body: sheet.body,
             form: sheet.header_length.map_or(Form::Json, Form::Raw),
         };

@@ -8,6 +8,8 @@ use tidegate_core::{Fault, FaultKind};
 
 /// The most bytes of a provider's message that go on to a caller or the log.
 const MESSAGE_CAP: usize = 1 << 10;
+/// What stands for the middle of a message that is longer.
+const GAP: &str = " \u{2026} ";
 /// The most fields of which a message tells.
 const MOST_FIELDS: usize = 8;
 
@@ -176,20 +178,29 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// A foreign text made fit for a message: no control characters, not too long.
+/// A foreign text made fit for a message: no control characters, not too long. What is cut is the middle: some begin with all that
+/// they were sent, and say at the end what was wrong with it.
 pub(crate) fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(MESSAGE_CAP));
-    for c in text.chars() {
-        if out.len() + c.len_utf8() > MESSAGE_CAP {
-            break;
-        }
-        match c {
-            '\n' | '\t' => out.push(' '),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
+    let is_kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    let plain = |c| if matches!(c, '\n' | '\t') { ' ' } else { c };
+    let mut begin = String::with_capacity(text.len().min(MESSAGE_CAP));
+    let mut chars = text.trim().chars().filter(is_kept).map(plain);
+    let mut size = 0;
+    // What may be the whole is read first, and is cut only where more comes.
+    while size <= MESSAGE_CAP {
+        let Some(c) = chars.next() else { return begin };
+        size += c.len_utf8();
+        begin.push(c);
     }
-    out.trim().to_owned()
+    let cut = |cap: usize, chars: &mut dyn Iterator<Item = char>| -> Vec<char> {
+        let mut left = cap;
+        let fits = |c: &char| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some();
+        chars.take_while(fits).collect()
+    };
+    let first = cut(MESSAGE_CAP / 2, &mut begin.chars());
+    let last =
+        cut(MESSAGE_CAP - MESSAGE_CAP / 2 - GAP.len(), &mut text.trim().chars().rev().filter(is_kept).map(plain));
+    first.into_iter().chain(GAP.chars()).chain(last.into_iter().rev()).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 # Provider: its protocol and the peer's server behind it. Route: its provider and the peer's name of the model. `triton`: the routes
 # that tritonclient asks; `short`: what a row that is too short is there, by HTTP and by gRPC.
+TWO = "saved_model_half_plus_two_2_versions"
 PEERS = {
     "mlflow": {
         "providers": {"plain": ("mlflow", "plain"), "columns": ("mlflow", "columns")},
@@ -20,6 +21,21 @@ PEERS = {
             "scores-grpc": ("message", "scores"), "nothing-grpc": ("message", "nothing"),
         },
         "triton": ["scores", "scores-grpc"], "short": ("400", "INVALID_ARGUMENT"),
+    },
+    "torchserve": {
+        "providers": {"torch": ("torchserve", "server")},
+        "routes": {
+            "scores": ("torch", "scores"), "first": ("torch", "scores/1.0"), "ninth": ("torch", "scores/9.0"), "nothing": ("torch", "nothing"),
+        },
+        "triton": ["scores"], "short": ("503", "UNAVAILABLE"),
+    },
+    # As its documentation and its tests have it: there is no server of it to install.
+    "tf_serving": {
+        "providers": {"tf": ("tf_serving", "server")},
+        "routes": {
+            "three": ("tf", "saved_model_half_plus_three"), "default": ("tf", "default"), "two": ("tf", TWO), "nothing": ("tf", "half"),
+            "versioned": ("tf", f"{TWO}/versions/123"), "labelled": ("tf", f"{TWO}/labels/Version_Label"),
+        },
     },
 }
 
@@ -132,8 +148,42 @@ def kserve(columns, rows):
     first = "/v1/models/first:predict"
     yield call("the first protocol by rows", first, {"instances": rows}, ["predictions"])
     yield call("the first protocol by columns", first, {"inputs": rows}, ["outputs"])
+    yield call("the first protocol, asked with the input's name", "/v2/models/first/infer", {"inputs": [tensor("rows", rows)]},
+               ["outputs", 0, "data"])
     yield call("the first protocol, asked as MLflow", "/invocations", {"inputs": rows}, ["predictions"], route="first")
     yield call("the first protocol, too short a row", first, {"instances": [rows[0][:3]]}, status=400, says="a row has 10 values, not 3")
 
 
-CALLS = {"mlflow": mlflow, "bentoml": bentoml, "kserve": kserve}
+def torchserve(columns, rows):
+    yield from served("scores", rows, None)
+    infer, split = "/v2/models/scores/infer", {"columns": columns, "data": rows}
+    records = [dict(zip(columns, row)) for row in rows]
+    yield call("rows of names are objects, which the handler does not know", "/invocations", {"dataframe_split": split}, status=503,
+               route="scores")
+    yield call("and so are instances of names", "/v1/models/scores:predict", {"instances": records}, status=503)
+    yield call("a version stands behind the name", "/v1/models/first:predict", {"instances": rows}, ["predictions"])
+    yield call("a version that is not there is a matter of the operator", "/v1/models/ninth:predict", {"instances": rows}, status=502)
+    yield call("a model that is not there, too", "/v1/models/nothing:predict", {"instances": rows}, status=502)
+    yield call("a row that is too short is a failure of the handler", infer, {"inputs": [tensor("rows", [rows[0][:3]])]}, status=503,
+               says="Prediction failed")
+
+
+def tf_serving(columns, rows):
+    def predict(name, route, body, scores, reads="predictions", **more):
+        return call(name, f"/v1/models/{route}:predict", body, [reads], scores=scores, **more)
+
+    yield predict("by rows", "three", {"instances": [1.0, 2.0, 5.0]}, [3.5, 4.0, 5.5])
+    yield predict("by columns", "default", {"inputs": [2.0, 3.0, 4.0]}, [3.0, 3.5, 4.0], "outputs")
+    two = {"name": "x", "shape": [2, 2], "datatype": "FP64", "data": [1.0, 2.0, 3.0, 4.0]}
+    yield call("Open Inference, whatever the input's name", "/v2/models/two/infer", {"inputs": [two]}, ["outputs", 0, "data"],
+               scores=[2.5, 3.0, 3.5, 4.0])
+    yield predict("a version", "versioned", {"instances": [1.0, 2.0]}, [2.5, 3.0])
+    yield predict("a label", "labelled", {"instances": [1.0, 2.0]}, [2.5, 3.0])
+    named = {"signature_name": "serving_default", "inputs": [3.0, 4.0]}
+    yield predict("a signature by its name", "versioned", named, [3.5, 4.0], "outputs")
+    yield predict("what is refused is refused in its words", "two", {"instances": ["x", "y"]}, None, status=400,
+                  says="not of expected type: float")
+    yield predict("a model that is not there is a matter of the operator", "nothing", {"instances": [1.0, 5.0]}, None, status=502)
+
+
+CALLS = {"mlflow": mlflow, "bentoml": bentoml, "kserve": kserve, "torchserve": torchserve, "tf_serving": tf_serving}

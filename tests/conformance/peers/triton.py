@@ -65,4 +65,4 @@ def refused(check, name, kind, client, asked):
         shown = asked().get_response()
         check(name, False, shown)
     except client.InferenceServerException as fault:
-        check(name, kind in fault.status() and len(fault.message()) > 20, (fault.status(), fault.message()))
+        check(name, kind in fault.status() and len(fault.message()) > 10, (fault.status(), fault.message()))

@@ -11,6 +11,7 @@ use tidegate_core::spec::{
 };
 
 mod alerts;
+mod contracts;
 mod monitors;
 mod plugins;
 mod policies;

@@ -1,12 +1,13 @@
-//! What is said of a classic model in this process: how its calls are put together, how it is explained, and what its inputs
-//! are held to.
+//! What is said of a classic model: how its calls are put together and how it is explained, where it runs in this process, and what
+//! its inputs are held to, wherever it runs.
 
 use super::Desk;
 use crate::report::Notes;
 use crate::scalar::{At, Count, Number, Span, Text};
 use crate::shape::{choice, record};
 use std::time::Duration;
-use tidegate_core::spec::{ContractSpec, ExplainSpec, PoolSpec, SuiteSpec};
+use tidegate_core::model_ref::ModelRef;
+use tidegate_core::spec::{ContractSpec, ExplainSpec, PoolSpec, SignatureSpec, SuiteSpec};
 
 /// More rows are never put together, and no more calls wait.
 const MOST: usize = 1 << 20;
@@ -51,6 +52,9 @@ record! {
             /// Whether the signature of the registered version counts. Where nothing is said it does as far as there is one
             /// that can be checked; with `true` a version without one does not serve.
             signature: At<bool>,
+            /// Of a model that runs elsewhere: where its signature stands. Either a version of the registry
+            /// (`models:/fraud@champion`) or a file of JSON as MLflow writes it: `{"inputs": [{"name": "age", "type": "long"}]}`.
+            of: At<Text>,
             /// A suite of Great Expectations, a JSON file: `{"expectations": [{"type", "kwargs"}]}`.
             suite: At<Text>,
             /// What becomes of a call that breaks it; `refuse` by default.
@@ -75,19 +79,37 @@ choice! {
 pub(super) fn contract(raw: ContractFile, desk: &mut Desk<'_>) -> ContractSpec {
     ContractSpec {
         signature: raw.signature.map(|given| given.value),
+        of: raw.of.and_then(|given| signature(&given, desk)),
         suite: raw.suite.and_then(|given| suite(&given, desk)),
         notes_only: matches!(raw.on_violation, Some(OnViolationFile::Note)),
     }
 }
 
-/// A suite is read for its digest: other expectations are another configuration.
+fn signature(given: &At<Text>, desk: &mut Desk<'_>) -> Option<SignatureSpec> {
+    if !given.value.0.starts_with("models:") {
+        return attached(given, "signature", desk).map(SignatureSpec::File);
+    }
+    match given.value.0.parse::<ModelRef>() {
+        Ok(reference) => Some(SignatureSpec::Registry(reference)),
+        Err(why) => {
+            desk.notes.fault(&given.at, "this is no model of the registry").remedy(why.to_string());
+            None
+        }
+    }
+}
+
 fn suite(given: &At<Text>, desk: &mut Desk<'_>) -> Option<SuiteSpec> {
+    attached(given, "suite", desk)
+}
+
+/// A file is read for its digest: other rules are another configuration.
+fn attached(given: &At<Text>, what: &str, desk: &mut Desk<'_>) -> Option<SuiteSpec> {
     let file = desk.path(&given.value);
     match desk.attach(&file) {
         Ok(sha256) => Some(SuiteSpec { file, sha256 }),
         Err(why) => {
             desk.notes
-                .fault(&given.at, format!("the suite {} cannot be read: {why}", file.display()))
+                .fault(&given.at, format!("the {what} {} cannot be read: {why}", file.display()))
                 .remedy("a path is relative to the folder of the configuration");
             None
         }

@@ -123,7 +123,7 @@ fn the_reference_says_what_the_defaults_are() {
 #[test]
 fn every_bad_file_has_its_report() {
     let bad = files(&configs().join("bad"));
-    assert_eq!(bad.len(), 42);
+    assert_eq!(bad.len(), 43);
     for path in bad {
         let report = report_of(&path);
         let expected = fs::read_to_string(path.with_extension("expected")).unwrap();

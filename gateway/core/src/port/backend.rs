@@ -74,8 +74,13 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// The same of each model of a graph.
-    fn pools(&self) -> Vec<(ModelName, PoolReport)> {
+    /// The models of a graph, by their names.
+    fn members(&self) -> Vec<(&ModelName, &dyn Backend)> {
+        Vec::new()
+    }
+
+    /// Inputs that broke what was agreed of a classic model's field, by the field and the kind of rule.
+    fn violations(&self) -> Vec<(String, &'static str, u64)> {
         Vec::new()
     }
 }
@@ -95,8 +100,6 @@ pub struct PoolReport {
     pub at_once: u64,
     /// Calls that were refused since too many waited.
     pub refused: u64,
-    /// Inputs that broke what was agreed of a field, by the field and the kind of rule.
-    pub violations: Vec<(String, &'static str, u64)>,
 }
 
 /// How an engine stands, and what it did since its model was loaded.

@@ -1,6 +1,7 @@
 //! Classic models in this process.
 
 use crate::digest::Digest;
+use crate::model_ref::ModelRef;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,15 +41,26 @@ impl Default for ExplainSpec {
     }
 }
 
-/// What inputs of a classic model in this process are held to.
+/// What inputs of a classic model are held to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ContractSpec {
     /// Whether the registered signature counts; where not given, it does as far as the version has one that can be checked.
     pub signature: Option<bool>,
+    /// Where the signature of a model that runs elsewhere stands.
+    pub of: Option<SignatureSpec>,
     /// A suite of expectations.
     pub suite: Option<SuiteSpec>,
     /// Whether calls that break it are answered all the same.
     pub notes_only: bool,
+}
+
+/// Where a signature stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignatureSpec {
+    /// With a version of the registry.
+    Registry(ModelRef),
+    /// In a file of JSON, as MLflow writes it: `{"inputs": [{"name": "age", "type": "long"}]}`.
+    File(SuiteSpec),
 }
 
 /// A suite of expectations, as Great Expectations writes it.

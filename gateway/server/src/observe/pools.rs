@@ -5,7 +5,7 @@ use super::exposition::Exposition;
 use crate::snapshot::{Arm, Snapshot};
 use std::collections::BTreeMap;
 use tidegate_core::ModelName;
-use tidegate_core::port::backend::PoolReport;
+use tidegate_core::port::backend::{Backend, PoolReport};
 
 /// One family without other labels than the model.
 type Plain = (&'static str, &'static str, fn(&PoolReport) -> u64);
@@ -26,14 +26,37 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     let routes = || snapshot.routes.values();
     let shadows = routes().flat_map(|route| &route.shadows).map(|shadow| &shadow.arm);
     let arms = routes().flat_map(|route| &route.arms).chain(shadows);
-    let of = |arm: &Arm| {
-        let own = arm.backend.pool().map(|report| (arm.model.clone(), report));
-        own.into_iter().chain(arm.backend.pools())
-    };
-    page(&arms.flat_map(of).collect())
+    let models: BTreeMap<&ModelName, &dyn Backend> = arms.flat_map(models_of).collect();
+    let pools = models.iter().filter_map(|(name, model)| Some((*name, model.pool()?))).collect();
+    let classic = models.iter().filter(|(_, model)| model.is_classic());
+    let broken = classic.map(|(name, model)| (*name, model.violations())).collect();
+    page(&pools) + &contracts(&broken)
 }
 
-fn page(all: &BTreeMap<ModelName, PoolReport>) -> String {
+/// What an arm leads to: its model, and those of its graph.
+fn models_of(arm: &Arm) -> impl Iterator<Item = (&ModelName, &dyn Backend)> {
+    let own: (&ModelName, &dyn Backend) = (&arm.model, &*arm.backend);
+    arm.backend.members().into_iter().chain([own])
+}
+
+/// What broke a contract, by the field and the kind of rule.
+type Broken = Vec<(String, &'static str, u64)>;
+
+fn contracts(all: &BTreeMap<&ModelName, Broken>) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut page = Exposition::new();
+    page.counter("tidegate_contract_violations_total", "Inputs that broke what was agreed of a classic model's field.");
+    for (model, broken) in all {
+        for (field, rule, count) in broken {
+            page.series(&[("model", model.as_str()), ("field", field), ("rule", rule)], count);
+        }
+    }
+    page.finish()
+}
+
+fn page(all: &BTreeMap<&ModelName, PoolReport>) -> String {
     if all.is_empty() {
         return String::new();
     }
@@ -53,12 +76,6 @@ fn page(all: &BTreeMap<ModelName, PoolReport>) -> String {
     page.histogram("tidegate_classic_batch_rows", "Rows that a classic model ran together.");
     for (model, report) in all {
         sizes(&mut page, model, report);
-    }
-    page.counter("tidegate_contract_violations_total", "Inputs that broke what was agreed of a classic model's field.");
-    for (model, report) in all {
-        for (field, rule, count) in &report.violations {
-            page.series(&[("model", model.as_str()), ("field", field), ("rule", rule)], count);
-        }
     }
     page.finish()
 }
@@ -85,9 +102,9 @@ mod tests {
     #[test]
     fn sizes_of_batches_are_a_histogram() {
         let model: ModelName = "fraud".parse().unwrap();
-        let violations = vec![("age".to_owned(), "between", 3)];
-        let report = PoolReport { sizes: vec![5, 1, 2], rows: 40, refused: 7, violations, ..PoolReport::default() };
-        let page = page(&BTreeMap::from([(model, report)]));
+        let report = PoolReport { sizes: vec![5, 1, 2], rows: 40, refused: 7, ..PoolReport::default() };
+        let broken = vec![("age".to_owned(), "between", 3)];
+        let page = page(&BTreeMap::from([(&model, report)])) + &contracts(&BTreeMap::from([(&model, broken)]));
         for line in [
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"1\"} 5",
             "tidegate_classic_batch_rows_bucket{model=\"fraud\",le=\"2\"} 6",

@@ -31,6 +31,7 @@ pub(super) struct Labels {
     of_calls: HashMap<InferenceId, Vec<Said>>,
     of_episodes: HashMap<Arc<str>, Vec<Said>>,
     calls: HashMap<Arc<str>, Vec<Event>>,
+    unclear: usize,
 }
 
 impl Labels {
@@ -46,20 +47,29 @@ impl Labels {
         all
     }
 
-    /// The rows of a call, where they are known by now: what is said of its episode may be about a later one.
+    /// How much was said so far of calls of several rows, of which nobody knows which is meant. It stands beside none.
+    pub(super) const fn unclear(&self) -> usize {
+        self.unclear
+    }
+
+    /// The row of a call, where it is known by now: what is said of its episode may be about a later one.
     pub(super) fn take(&mut self, event: Event) -> Vec<Map<String, Value>> {
         if let Some(episode) = event.episode.as_ref().filter(|episode| self.of_episodes.contains_key(*episode)) {
             self.calls.entry(Arc::clone(episode)).or_default().push(event);
             return Vec::new();
         }
         match self.of_calls.get(&event.id) {
-            Some(said) => rows(&event, &[], &said.iter().collect::<Vec<_>>()),
+            Some(said) if has_several(&event) => {
+                self.unclear += said.len();
+                Vec::new()
+            }
+            Some(said) => vec![row(&event, &[], &said.iter().collect::<Vec<_>>())],
             None => Vec::new(),
         }
     }
 
     /// The rows of all calls of episodes that something is said of, in the order of time.
-    pub(super) fn rest(mut self) -> Vec<Map<String, Value>> {
+    pub(super) fn rest(&mut self) -> Vec<Map<String, Value>> {
         let mut found = Vec::new();
         for (episode, mut calls) in std::mem::take(&mut self.calls) {
             calls.sort_by_key(|event| (event.unix_ms, event.id));
@@ -79,14 +89,21 @@ impl Labels {
             }
             for (place, said) in about {
                 let (before, rest) = calls.split_at(place);
-                if let Some(event) = rest.first() {
-                    found.push((event.unix_ms, event.id, rows(event, before, &said)));
+                match rest.first() {
+                    Some(event) if has_several(event) => self.unclear += said.len(),
+                    Some(event) => found.push((event.unix_ms, event.id, row(event, before, &said))),
+                    None => {}
                 }
             }
         }
         found.sort_by_key(|(at, id, _)| (*at, *id));
-        found.into_iter().flat_map(|(.., rows)| rows).collect()
+        found.into_iter().map(|(.., row)| row).collect()
     }
+}
+
+/// Whether a call was about several rows.
+fn has_several(event: &Event) -> bool {
+    event.features.iter().any(|view| view.rows > 1 || view.served.len() > 1)
 }
 
 fn is_of(said: Option<&Tenant>, called: Option<&Tenant>) -> bool {
@@ -96,38 +113,30 @@ fn is_of(said: Option<&Tenant>, called: Option<&Tenant>) -> bool {
     }
 }
 
-/// The rows of a call about which this was said; `before` are the earlier calls of its episode.
-fn rows(event: &Event, before: &[Event], said: &[&Said]) -> Vec<Map<String, Value>> {
+/// The row of a call about which this was said; `before` are the earlier calls of its episode.
+fn row(event: &Event, before: &[Event], said: &[&Said]) -> Map<String, Value> {
     let mut said: Vec<&&Said> = said.iter().collect();
     // Of two that say of the same, the later one counts.
     said.sort_by_key(|one| one.at);
-    let count = event.features.iter().map(|view| view.served.len()).max().unwrap_or(0).max(1);
-    (0..count)
-        .map(|row| {
-            let mut out = about(event, row);
-            for one in &said {
-                out.insert(one.column.clone(), one.value.clone());
-                out.insert(format!("{}__at", one.column), json!(one.at));
-            }
-            for view in &event.features {
-                if let Some(served) = view.served.get(row) {
-                    for (name, feature) in &served.features {
-                        put(&mut out, &column(view, name), feature, event.unix_ms);
-                    }
-                }
-            }
-            fill(&mut out, before, event);
-            out
-        })
-        .collect()
+    let mut out = about(event);
+    for one in &said {
+        out.insert(one.column.clone(), one.value.clone());
+        out.insert(format!("{}__at", one.column), json!(one.at));
+    }
+    for view in &event.features {
+        for (name, feature) in view.served.first().into_iter().flat_map(|served| &served.features) {
+            put(&mut out, &column(view, name), feature, event.unix_ms);
+        }
+    }
+    fill(&mut out, before, event);
+    out
 }
 
 /// What a row says of its call.
-fn about(event: &Event, row: usize) -> Map<String, Value> {
+fn about(event: &Event) -> Map<String, Value> {
     let text = |name: Option<&dyn std::fmt::Display>| name.map_or(Value::Null, |name| json!(name.to_string()));
     let mut out = Map::new();
     out.insert("id".to_owned(), json!(event.id));
-    out.insert("row".to_owned(), json!(row));
     out.insert("unix_ms".to_owned(), json!(event.unix_ms));
     out.insert("route".to_owned(), text(event.route.as_ref().map(|name| name as _)));
     out.insert("variant".to_owned(), text(event.variant.as_ref().map(|name| name as _)));
@@ -223,6 +232,19 @@ mod tests {
             (&row["v__b"], &row["v__b__at"], &row["v__b__lacks"]),
             (&Value::Null, &Value::Null, &json!("newer"))
         );
+    }
+
+    #[test]
+    fn a_label_of_a_call_of_several_rows_stands_beside_none() {
+        let mut several = event(1, 100, None, &[("a", 7, 90)]);
+        several.features[0].rows = 3;
+        let mut of_episode = event(2, 200, Some("e"), &[("a", 9, 150)]);
+        of_episode.features[0].rows = 2;
+        let said = [label(500, Some(several.id), None, 0), label(500, None, Some("e"), 1)];
+        let mut labels = Labels::new(said);
+        assert!(labels.take(several).is_empty() && labels.take(of_episode).is_empty());
+        assert!(labels.rest().is_empty());
+        assert_eq!(labels.unclear(), 2);
     }
 
     #[test]

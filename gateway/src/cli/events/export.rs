@@ -50,12 +50,16 @@ impl ExportArguments {
         ensure!(self.with_features, "nothing else is exported: give --with-features");
         let mut labels = Labels::new(said(&self.store.folder()?)?);
         let beside = beside(&self.out);
-        let written = self.write(&mut labels, &beside).and_then(|()| finish(labels, &beside));
+        let written = self.write(&mut labels, &beside).and_then(|()| finish(&mut labels, &beside));
         let table = written
             .and_then(|()| write_table(&beside, 0, form, &self.out).map_err(|fault| anyhow::anyhow!(fault.says)));
         // Whatever came of it, the rows are of no use any more; where it cannot be removed, its name says what it is.
         drop(std::fs::remove_file(&beside));
-        print(&format!("{} rows are in {}\n", table?, self.out.display()))
+        let unclear = match labels.unclear() {
+            0 => String::new(),
+            n => format!("; {n} labels or rewards are of calls of several rows, and stand beside none of them"),
+        };
+        print(&format!("{} rows are in {}{unclear}\n", table?, self.out.display()))
     }
 
     /// Writes the rows of calls that are known as they are read.
@@ -70,7 +74,7 @@ impl ExportArguments {
 }
 
 /// Writes the rows that only the end of the records tells.
-fn finish(labels: Labels, beside: &Path) -> anyhow::Result<()> {
+fn finish(labels: &mut Labels, beside: &Path) -> anyhow::Result<()> {
     let file = File::options().append(true).open(beside);
     let mut out = BufWriter::new(file.with_context(|| format!("{} cannot be opened", beside.display()))?);
     lines(&mut out, &labels.rest())?;

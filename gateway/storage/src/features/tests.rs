@@ -50,6 +50,10 @@ fn file(folder: &Path) -> std::path::PathBuf {
     path
 }
 
+fn read(path: &Path, view: &ViewSpec, timestamp: Option<&str>) -> Result<MemoryFeatures, Fault> {
+    MemoryFeatures::read(path, std::fs::read(path).unwrap().into(), view, timestamp)
+}
+
 fn key(id: i64, shop: &str) -> FeatureKey {
     FeatureKey([KeyValue::Integer(id), KeyValue::Text(shop.into())].into())
 }
@@ -62,7 +66,7 @@ fn number(value: f64, at: Option<u64>) -> Found {
 async fn of_an_entity_the_newest_row_counts() {
     let folder = tempfile::tempdir().unwrap();
     let columns = [("rate", Datatype::Fp32), ("count", Datatype::Int64), ("vip", Datatype::Bool)];
-    let table = MemoryFeatures::read(&file(folder.path()), &view(&columns), Some("at")).unwrap();
+    let table = read(&file(folder.path()), &view(&columns), Some("at")).unwrap();
     assert_eq!(table.len(), 2, "a row without a key is nobody's");
     let found = table.look_up(&[key(1, "b"), key(9, "a"), key(1, "a")], Duration::ZERO).await.unwrap();
     let at = Some(2000);
@@ -76,7 +80,7 @@ async fn of_an_entity_the_newest_row_counts() {
 async fn fresh_rows_replace_older_ones_and_keep_what_they_do_not_tell() {
     let folder = tempfile::tempdir().unwrap();
     let columns = [("rate", Datatype::Fp32), ("count", Datatype::Int64)];
-    let table = MemoryFeatures::read(&file(folder.path()), &view(&columns), Some("at")).unwrap();
+    let table = read(&file(folder.path()), &view(&columns), Some("at")).unwrap();
     let push = async |at, rate: Option<Option<f64>>| {
         let values = vec![rate.map(|rate| rate.map(FeatureValue::Number)), None].into();
         table.push(&[PushedRow { key: key(1, "a"), at, values }]).await.unwrap()
@@ -100,9 +104,25 @@ fn what_the_file_lacks_is_named() {
         (("rate", Datatype::Fp32), Some("since"), "has no column `since`"),
         (("shop", Datatype::Fp32), None, "column `shop` cannot be read as Float64"),
     ] {
-        let fault = MemoryFeatures::read(&path, &view(&[columns]), timestamp).unwrap_err();
+        let fault = read(&path, &view(&[columns]), timestamp).unwrap_err();
         assert!(fault.says.contains(says), "{fault}");
     }
     std::fs::write(&path, "PAR1 and nothing else").unwrap();
-    assert!(MemoryFeatures::read(&path, &view(&[("rate", Datatype::Fp32)]), None).is_err());
+    assert!(read(&path, &view(&[("rate", Datatype::Fp32)]), None).is_err());
+}
+
+#[tokio::test]
+async fn no_more_entities_are_pushed_than_there_is_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut table = read(&file(folder.path()), &view(&[("rate", Datatype::Fp32)]), Some("at")).unwrap();
+    table.most = 3;
+    let row =
+        |id| PushedRow { key: key(id, "a"), at: 9000, values: vec![Some(Some(FeatureValue::Number(0.5)))].into() };
+    let fault = table.push(&[row(1), row(7), row(8)]).await.unwrap_err();
+    assert!(fault.says.contains("have room for"), "{fault}");
+    assert_eq!(table.len(), 2, "a push is taken whole or not at all");
+    assert_eq!(table.push(&[row(1), row(7), row(7)]).await.unwrap(), 2);
+    assert!(table.push(&[row(9)]).await.is_err());
+    let newer = PushedRow { at: 9001, ..row(7) };
+    assert_eq!((table.push(&[newer]).await.unwrap(), table.len()), (1, 3));
 }

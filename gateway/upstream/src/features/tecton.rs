@@ -1,5 +1,6 @@
 //! Tecton's HTTP API: `get-features` for one entity, `get-features-batch` for up to ten. Owns the bodies and the answers, as
-//! Tecton documents them (docs.tecton.ai/http-api): integers come as texts, names as `view.feature`.
+//! Tecton documents them (docs.tecton.ai/http-api) and its clients have them (tests/golden/peers/tecton.json): integers come as texts,
+//! names as `view.feature`.
 
 use super::{Means, Server, found, json, senseless};
 use crate::BuildFault;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::port::BoxFuture;
-use tidegate_core::port::features::{FeatureKey, Features, FoundRow, PushedRow};
+use tidegate_core::port::features::{FeatureKey, Features, Found, FoundRow, PushedRow};
 use tidegate_core::spec::{OpenAiSpec, ViewSpec};
 use tidegate_core::{Fault, FaultKind};
 
@@ -62,7 +63,9 @@ impl TectonFeatures {
         let mut params = json!({
             "workspaceName": *self.workspace,
             "featureServiceName": *self.service,
-            "metadataOptions": {"includeNames": true, "includeEffectiveTimes": true, "includeServingStatus": true},
+            "metadataOptions": {
+                "includeNames": true, "includeDataTypes": true, "includeEffectiveTimes": true, "includeServingStatus": true,
+            },
         });
         if let [one] = keys {
             params["joinKeyMap"] = Value::Object(join(one));
@@ -97,7 +100,7 @@ impl TectonFeatures {
             let values = vector["features"].as_array().filter(|values| values.len() == metas.len());
             let values =
                 values.ok_or_else(|| senseless("a vector has another number of values than there are names"))?;
-            Ok(places.iter().map(|place| found(values.get(*place), metas[*place].get("effectiveTime"))).collect())
+            Ok(places.iter().map(|place| typed(values.get(*place), &metas[*place])).collect())
         };
         vectors.into_iter().map(row).collect()
     }
@@ -118,6 +121,14 @@ impl TectonFeatures {
         let path = if part.len() == 1 { ONE } else { SEVERAL };
         self.server.ask(path, &self.asked(part), within, |body| self.read(&body, part.len())).await
     }
+}
+
+/// A value by what its feature is said to be: texts are how Tecton writes whole numbers of 64 bits.
+fn typed(value: Option<&Value>, meta: &Value) -> Found {
+    let is_whole = meta["dataType"]["type"] == "int64";
+    let whole = value.filter(|_| is_whole).and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
+    let whole = whole.map(Value::from);
+    found(whole.as_ref().or(value), meta.get("effectiveTime"))
 }
 
 impl Features for TectonFeatures {

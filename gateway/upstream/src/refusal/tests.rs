@@ -49,7 +49,17 @@ fn the_providers_words_param_and_code_are_kept() {
     assert!(fault.detail.unwrap().contains("code \"x\""));
 
     let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "ü".repeat(2_000));
-    assert_eq!(of(400, &long).says.len(), MESSAGE_CAP);
+    assert!((MESSAGE_CAP - 4..=MESSAGE_CAP).contains(&of(400, &long).says.len()));
+}
+
+#[test]
+fn a_long_message_keeps_its_beginning_and_its_end() {
+    let exact = "x".repeat(MESSAGE_CAP);
+    assert_eq!(clean(&exact), exact);
+    let long = format!("Failed to predict data {} Error: column `age` is missing\n", "1.0, ".repeat(3_000));
+    let kept = clean(&long);
+    assert!(kept.starts_with("Failed to predict data 1.0") && kept.len() <= MESSAGE_CAP, "{kept}");
+    assert!(kept.contains(GAP) && kept.ends_with("Error: column `age` is missing"), "{kept}");
 }
 
 #[test]
@@ -146,4 +156,30 @@ fn errors_in_a_success_are_found_and_answers_are_not() {
         let fault = from_success(body.as_bytes()).unwrap();
         assert_eq!((fault.kind, &*fault.says), (kind, "m"), "{body}");
     }
+}
+
+/// What TF Serving, TorchServe and Tecton say where they refuse, each as recorded with its source.
+#[test]
+fn refusals_of_recorded_peers_are_read() {
+    let mut seen = 0;
+    for peer in ["tf_serving", "torchserve", "tecton"] {
+        let path = format!("{}/../../tests/golden/peers/{peer}.json", env!("CARGO_MANIFEST_DIR"));
+        let recorded: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for one in recorded["exchanges"]["server"].as_array().unwrap() {
+            let answered = &one["answered"];
+            let status = u16::try_from(answered["status"].as_u64().unwrap()).unwrap();
+            if status < 400 {
+                continue;
+            }
+            seen += 1;
+            let fault = of(status, &answered["body"].to_string());
+            let kind = kind_of(StatusCode::from_u16(status).unwrap());
+            let body = &answered["body"];
+            let words = body.get("message").or(body.get("error")).and_then(Value::as_str).unwrap();
+            let told =
+                if kind == FaultKind::UpstreamMisconfigured { plain_words(kind).to_owned() } else { clean(words) };
+            assert_eq!((fault.kind, &*fault.says), (kind, &*told), "{peer}");
+        }
+    }
+    assert!(seen >= 10, "{seen} refusals are recorded");
 }

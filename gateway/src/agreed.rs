@@ -1,6 +1,10 @@
 //! What inputs of a classic model are held to: the signature of its version and a suite of expectations. Owns which of them
 //! count, what a caller is told who breaks them, and how often each rule is broken.
 
+mod held;
+
+pub(crate) use held::Held;
+
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,7 +21,7 @@ const OTHER: &str = "other";
 
 /// What was agreed.
 #[derive(Debug)]
-pub(super) struct Agreed {
+pub(crate) struct Agreed {
     contracts: Vec<Contract>,
     /// The names of a row's values.
     features: Vec<String>,
@@ -34,7 +38,7 @@ impl Agreed {
     ///
     /// # Errors
     /// What the configuration asks for is not there, or cannot be checked.
-    pub(super) fn of(
+    pub(crate) fn of(
         spec: &ContractSpec,
         signature: Option<&Value>,
         features: &[String],
@@ -50,13 +54,32 @@ impl Agreed {
         Ok(is_any.then_some(Self { contracts, features: names, is_renamed, notes_only: spec.notes_only, broken }))
     }
 
+    /// What calls of a model elsewhere are held to: a signature that must be one that can be checked, where one is given, and a
+    /// suite. Its columns name the values of rows, since nobody else says what those are called.
+    ///
+    /// # Errors
+    /// What the configuration asks for cannot be checked.
+    pub(crate) fn elsewhere(spec: &ContractSpec, signature: Option<&Value>) -> anyhow::Result<Option<Self>> {
+        let spec = ContractSpec { signature: signature.map(|_| true), ..spec.clone() };
+        let columns = signature.and_then(|signature| signature["inputs"].as_array()).map(Vec::len);
+        Self::of(&spec, signature, &[], columns)
+    }
+
     /// Whether the signature names one of a row's values so.
-    pub(super) fn names(&self, name: &str) -> bool {
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "only a model in this process takes rows as its file has them")
+    )]
+    pub(crate) fn names(&self, name: &str) -> bool {
         self.is_renamed && self.features.iter().any(|feature| feature == name)
     }
 
     /// The columns of a call in the order of the signature, where it alone names them.
-    pub(super) fn in_order(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+    #[cfg_attr(
+        not(feature = "engine"),
+        expect(dead_code, reason = "only a model in this process takes rows as its file has them")
+    )]
+    pub(crate) fn in_order(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         if !self.is_renamed || inputs.len() != self.features.len() {
             return None;
         }
@@ -68,7 +91,7 @@ impl Agreed {
     ///
     /// # Errors
     /// They break one, and such calls are refused.
-    pub(super) fn hold(&self, request: &PredictRequest) -> Result<u16, Fault> {
+    pub(crate) fn hold(&self, request: &PredictRequest) -> Result<u16, Fault> {
         let found: Vec<Violation> = self.contracts.iter().flat_map(|contract| self.check(contract, request)).collect();
         if found.is_empty() {
             return Ok(0);
@@ -106,7 +129,7 @@ impl Agreed {
     }
 
     /// How often inputs broke it, by the field and the kind of rule.
-    pub(super) fn broken(&self) -> Vec<(String, &'static str, u64)> {
+    pub(crate) fn broken(&self) -> Vec<(String, &'static str, u64)> {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.iter().map(|((field, rule), count)| (field.clone(), *rule, *count)).collect()
     }
@@ -144,11 +167,20 @@ fn named(signature: Option<&Contract>, features: &[String], width: Option<usize>
     features.to_vec()
 }
 
+/// The JSON of a file of which the digest is known.
+///
+/// # Errors
+/// It cannot be read, is another by now, or no JSON.
+pub(crate) fn json(spec: &SuiteSpec, what: &str) -> anyhow::Result<Value> {
+    let file = spec.file.display();
+    let bytes = std::fs::read(&spec.file).with_context(|| format!("the {what} {file} cannot be read"))?;
+    ensure!(Digest::of(&bytes) == spec.sha256, "the {what} {file} changed while it was read: reload");
+    serde_json::from_slice(&bytes).with_context(|| format!("the {what} {file} is no JSON"))
+}
+
 fn suite(spec: &SuiteSpec) -> anyhow::Result<Contract> {
     let file = spec.file.display();
-    let bytes = std::fs::read(&spec.file).with_context(|| format!("the suite {file} cannot be read"))?;
-    ensure!(Digest::of(&bytes) == spec.sha256, "the suite {file} changed while it was read: reload");
-    let json: Value = serde_json::from_slice(&bytes).with_context(|| format!("the suite {file} is no JSON"))?;
+    let json = json(spec, "suite")?;
     let read = Suite::read(&json).with_context(|| format!("the suite {file}"))?;
     if !read.unchecked.is_empty() {
         let unchecked = read.unchecked.join(", ");
