@@ -293,7 +293,8 @@ fn call(
 /// What a classic model is asked, where it is one.
 pub(crate) fn predict(arm: &Arm, arrived: &Arrived) -> Option<Predict> {
     let asked = arrived.predict.as_ref()?;
-    Some(Predict { request: Arc::clone(asked.sent()), model: arm.upstream.as_str().into() })
+    let (request, written) = (Arc::clone(asked.sent()), asked.written());
+    Some(Predict { request, model: arm.upstream.as_str().into(), written })
 }
 
 /// The tensors of an answer as JSON too, where anybody looks at it as he did at what was asked.
