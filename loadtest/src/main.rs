@@ -6,6 +6,7 @@ mod histogram;
 mod report;
 mod script;
 mod sender;
+mod tensors;
 mod upstream;
 
 use clap::{Parser, Subcommand};

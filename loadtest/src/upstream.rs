@@ -2,6 +2,7 @@
 //! which fault is asked for is `script`'s.
 
 use crate::script::{Fault, parameter};
+use crate::tensors::{HEADER_LENGTH, SERVER, Tensors};
 use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
@@ -32,7 +33,7 @@ pub(crate) struct Upstream {
     /// The port on 127.0.0.1; 0 takes a free one, which is printed
     #[arg(long, default_value_t = 9100)]
     port: u16,
-    /// Bytes of a plain answer
+    /// Bytes of a plain answer, and of the tensor of a raw one
     #[arg(long, default_value_t = 1024)]
     body: usize,
     /// Events of a stream whose caller sets no max_tokens
@@ -57,6 +58,7 @@ struct Stats {
 struct Mock {
     settings: Upstream,
     plain: Bytes,
+    tensors: Tensors,
     stats: Stats,
 }
 
@@ -85,7 +87,12 @@ impl Upstream {
     async fn serve(self) -> anyhow::Result<()> {
         let socket = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await.context("the port cannot be had")?;
         writeln!(std::io::stdout(), "listening on {}", socket.local_addr()?)?;
-        let mock = Arc::new(Mock { plain: plain(self.body), settings: self, stats: Stats::default() });
+        let mock = Arc::new(Mock {
+            plain: plain(self.body),
+            tensors: Tensors::new(self.body),
+            settings: self,
+            stats: Stats::default(),
+        });
         loop {
             let (stream, _) = socket.accept().await?;
             stream.set_nodelay(true)?;
@@ -119,6 +126,18 @@ async fn answer(mock: Arc<Mock>, request: Request<Incoming>) -> Result<Response<
         (&Method::POST, "/_reset") => {
             mock.stats.reset();
             return Ok(json(StatusCode::OK, "{}"));
+        }
+        (&Method::GET, "/v2") => return Ok(json(StatusCode::OK, SERVER)),
+        (&Method::POST, path) if path.starts_with("/v2/models/") && path.ends_with("/infer") => {
+            body.collect().await.map_err(Error::other)?;
+            mock.stats.requests.fetch_add(1, Relaxed);
+            let (answer, header) = mock.tensors.answer(&head.headers);
+            let mut response = json(StatusCode::OK, answer);
+            if let Some(length) = header {
+                response.headers_mut().insert(HEADER_LENGTH, length.into());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            }
+            return Ok(response);
         }
         (&Method::POST, "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings") => {}
         _ => {

@@ -1,7 +1,7 @@
 //! The Open Inference Protocol over gRPC, by a client that is not ours: the same models, keys, limits and records as over HTTP.
 
 use crate::classic::{FULL, ROW, Served, another};
-use crate::harness::events::event;
+use crate::harness::events::{Counts, event, newest};
 use crate::harness::grpc::about::{
     ModelMetadataResponse, ModelRequest, Nothing, RepositoryIndexResponse, RepositoryModelRequest, ServerLiveResponse,
     ServerMetadataResponse,
@@ -17,6 +17,8 @@ use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Code, Status};
 
+/// Answers that refuse a caller.
+const REFUSALS: &str = r#"tidegate_http_responses_total{status_class="4xx"}"#;
 /// What XGBoost says of [`ROW`].
 const FRAUD: f32 = 0.001_247_193_2;
 
@@ -202,6 +204,11 @@ async fn what_goes_wrong_has_the_code_of_its_kind() {
     assert!(status.code() == Code::InvalidArgument && status.message().contains("`y`"), "{status:?}");
     let id = status.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
     assert_eq!(event(&served.gateway.admin(), &id).await["status"], 400);
+    // Its status in HTTP is 200, but the counts say what it means.
+    let refusals = async || Counts::read(&served.gateway.admin()).await.series(REFUSALS);
+    let before = refusals().await;
+    refused(raw("none")).await;
+    assert_eq!(refusals().await, before + 1.0);
     // Who waits no longer is told so, and the record says it.
     let mut bytewise = Bytewise::of(served.gateway.address("public"), &served.key()).await;
     let body = framed(&raw("slow").encode_to_vec());
@@ -257,6 +264,18 @@ async fn each_call_of_a_stream_is_answered_in_its_turn_and_a_wrong_one_spoils_no
     let mut bytewise = Bytewise::of(served.gateway.address("public"), &served.key()).await;
     let came = bytewise.send("ModelStreamInfer", &[("grpc-timeout", "0m")], Vec::new()).await;
     assert_eq!(came.code, Code::DeadlineExceeded, "{came:?}");
+    // A message that is cut, or says that it is too large, ends the stream and is a call that failed.
+    let mut cut = framed(&raw("fraud").encode_to_vec());
+    cut.pop();
+    let large = vec![0, 0xFF, 0xFF, 0xFF, 0xFF, 0];
+    for (body, code, status) in [(cut, Code::InvalidArgument, 400), (large, Code::ResourceExhausted, 413)] {
+        let came = bytewise.send("ModelStreamInfer", &[], body).await;
+        assert_eq!(came.code, code, "{came:?}");
+        eventually("a record of it", async || {
+            (newest(&served.gateway.admin(), 1).await[0]["status"] == status).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

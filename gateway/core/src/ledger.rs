@@ -1,6 +1,7 @@
 //! The open account of one call. Owns that every accepted call leaves exactly one record, on whatever way it ends.
 
 use crate::event::{Attempt, Event};
+use crate::port::aside::Aside;
 use crate::port::events::{Events, Recorded};
 use crate::port::limits::{Amounts, Reservation};
 use crate::{Api, Clock, Dice, InferenceId, NanoUsd, Outcome, Price, Usage, Visit};
@@ -24,6 +25,8 @@ struct Open {
     /// What was used beside the answer that the caller gets.
     beside: Amounts,
     reservation: Option<Reservation>,
+    /// Where the try under way says what it comes by in a graph, and how many microseconds after the call it began.
+    visiting: Option<(Arc<Aside>, u64)>,
 }
 
 impl Ledger {
@@ -82,6 +85,7 @@ impl Ledger {
                 price: None,
                 beside: Amounts::default(),
                 reservation: None,
+                visiting: None,
             }),
         }
     }
@@ -116,16 +120,12 @@ impl Ledger {
         }
     }
 
-    /// Notes what a try came by in a graph, behind what those before it did; it began `after_us` microseconds after the call.
-    pub fn visited(&mut self, visits: Vec<Visit>, after_us: u64) {
+    /// A try at a graph begins now: what it comes by until the next one, or until the call ends in whatever way, is noted behind
+    /// what those before it did.
+    pub fn visiting(&mut self, aside: Arc<Aside>) {
         if let Some(open) = &mut self.open {
-            let before = u32::try_from(open.event.visits.len()).unwrap_or(u32::MAX);
-            let behind = |within: u32| within.saturating_add(before);
-            let of_call = |visit: Visit| {
-                let from_us = visit.from_us.saturating_add(after_us);
-                Visit { within: visit.within.map(behind), from_us, ..visit }
-            };
-            open.event.visits.extend(visits.into_iter().map(of_call));
+            open.visited();
+            open.visiting = Some((aside, open.elapsed_us()));
         }
     }
 
@@ -197,6 +197,18 @@ impl Open {
         u64::try_from(us).unwrap_or(u64::MAX)
     }
 
+    /// Notes what the last try came by in a graph.
+    fn visited(&mut self) {
+        let Some((aside, after_us)) = self.visiting.take() else { return };
+        let before = u32::try_from(self.event.visits.len()).unwrap_or(u32::MAX);
+        let behind = |within: u32| within.saturating_add(before);
+        let of_call = |visit: Visit| {
+            let from_us = visit.from_us.saturating_add(after_us);
+            Visit { within: visit.within.map(behind), from_us, ..visit }
+        };
+        self.event.visits.extend(aside.visits.take().into_iter().map(of_call));
+    }
+
     /// What the answer cost, and with it the tries that were of no use.
     fn cost(&self) -> Option<f64> {
         let answer = self.event.usage.and_then(|usage| Some(self.price?.cost(&usage)));
@@ -206,6 +218,7 @@ impl Open {
     }
 
     fn close(mut self, outcome: Outcome) -> Recorded {
+        self.visited();
         self.event.total_us = self.elapsed_us();
         self.event.outcome = outcome;
         self.event.cost_usd = self.cost();
@@ -288,6 +301,27 @@ mod tests {
             [Outcome::Ok, Outcome::Cancelled, Outcome::Panic]
         );
         assert_eq!(events[0].total_us, 7);
+    }
+
+    #[test]
+    fn what_a_graph_came_by_is_noted_even_where_the_call_is_dropped() {
+        let (kept, clock) = (Arc::new(Kept::default()), Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)));
+        let mut open = ledger(&kept, &clock);
+        let visit = |within: Option<u32>| -> Visit {
+            let within = within.map_or(serde_json::Value::Null, Into::into);
+            serde_json::from_value(serde_json::json!({"node": "n", "within": within, "from_us": 1})).unwrap()
+        };
+        for _ in 0..2 {
+            clock.advance(Duration::from_micros(10));
+            let aside = Arc::new(Aside::default());
+            open.visiting(Arc::clone(&aside));
+            let outer = aside.visits.begin(visit(None));
+            aside.visits.begin(visit(Some(outer)));
+        }
+        drop(open);
+        let events = kept.0.lock().unwrap();
+        let noted: Vec<_> = events[0].visits.iter().map(|visit| (visit.within, visit.from_us)).collect();
+        assert_eq!(noted, [(None, 11), (Some(0), 11), (None, 21), (Some(2), 21)]);
     }
 
     #[test]

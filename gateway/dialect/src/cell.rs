@@ -209,7 +209,7 @@ pub(crate) fn put(datatype: Datatype, cell: &Cell, into: &mut BytesMut) -> Resul
     Ok(())
 }
 
-fn put_whole(datatype: Datatype, whole: i128, into: &mut BytesMut) -> Result<(), &'static str> {
+pub(crate) fn put_whole(datatype: Datatype, whole: i128, into: &mut BytesMut) -> Result<(), &'static str> {
     fn of<T: TryFrom<i128>>(whole: i128) -> Result<T, &'static str> {
         T::try_from(whole).map_err(|_| "is out of its range")
     }
@@ -227,7 +227,7 @@ fn put_whole(datatype: Datatype, whole: i128, into: &mut BytesMut) -> Result<(),
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the nearest number is meant, and what is too large is refused")]
-fn put_number(datatype: Datatype, number: f64, into: &mut BytesMut) -> Result<(), &'static str> {
+pub(crate) fn put_number(datatype: Datatype, number: f64, into: &mut BytesMut) -> Result<(), &'static str> {
     use tidegate_core::tensor::half;
     let narrow = number as f32;
     let is_finite = match datatype {

@@ -29,7 +29,7 @@ pub(crate) fn read_request(body: &Bytes) -> Result<PredictRequest, Wrong> {
 /// There is no explanation, or JSON cannot have it.
 pub(crate) fn write_answer(answer: &PredictAnswer) -> Result<Sheet, Wrong> {
     if let Some(body) = &answer.explanation {
-        return Ok(Sheet { body: body.clone(), header_length: None });
+        return Ok(Sheet { body: body.clone(), header_length: None, behind: Vec::new() });
     }
     let (why, outputs): (Vec<Tensor>, Vec<Tensor>) =
         answer.outputs.iter().cloned().partition(|output| output.name().starts_with(EXPLANATION));

@@ -13,6 +13,7 @@ mod mlflow;
 mod open_inference;
 mod outgoing;
 mod proto;
+mod quick;
 mod seldon;
 mod sheet;
 mod tf_serving;

@@ -2,9 +2,11 @@
 
 use crate::data::{read, write_flat};
 use crate::loose::members;
+use crate::quick::{self, Read};
 use crate::sheet::Sheet;
 use crate::wrong::{Wrong, shown};
 use bytes::{Buf as _, Bytes};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -13,6 +15,8 @@ use tidegate_core::{PredictAnswer, PredictRequest, Tensor, TensorMeta};
 
 /// The parameter that says how many raw bytes a tensor has.
 const SIZE: &str = "binary_data_size";
+/// From so many bytes on, raw data stay where they are.
+const WORTH_PARTS: usize = 32 << 10;
 /// The most tensors of one body: names are compared one by one.
 const MOST_TENSORS: usize = 1024;
 
@@ -53,6 +57,14 @@ pub(crate) fn split(body: &Bytes, header_length: Option<&[u8]>) -> Result<(Bytes
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read_request(body: &Bytes, header_length: Option<&[u8]>) -> Result<(PredictRequest, Wish), Wrong> {
+    if let Some(read) = header_length.is_none().then(|| quick::read(body, "inputs")).flatten() {
+        let Read { id, tensors: inputs, parameters, .. } = read;
+        return Ok((PredictRequest { id, inputs, parameters, ..PredictRequest::default() }, Wish::default()));
+    }
+    read_request_with_care(body, header_length)
+}
+
+fn read_request_with_care(body: &Bytes, header_length: Option<&[u8]>) -> Result<(PredictRequest, Wish), Wrong> {
     let (json, mut raw) = split(body, header_length)?;
     let top = Object::top(&json)?;
     let tensors = top.tensors("inputs", &mut raw)?;
@@ -78,6 +90,14 @@ pub(crate) fn read_request(body: &Bytes, header_length: Option<&[u8]>) -> Result
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read_answer(body: &Bytes, header_length: Option<&[u8]>) -> Result<PredictAnswer, Wrong> {
+    if let Some(read) = header_length.is_none().then(|| quick::read(body, "outputs")).flatten() {
+        let Read { model_version, tensors: outputs, parameters, .. } = read;
+        return Ok(PredictAnswer { model_version, outputs, parameters, ..PredictAnswer::default() });
+    }
+    read_answer_with_care(body, header_length)
+}
+
+fn read_answer_with_care(body: &Bytes, header_length: Option<&[u8]>) -> Result<PredictAnswer, Wrong> {
     let (json, mut raw) = split(body, header_length)?;
     let top = Object::top(&json)?;
     let outputs = top.tensors("outputs", &mut raw)?;
@@ -93,17 +113,18 @@ pub(crate) fn write_request(request: &PredictRequest, is_binary: bool) -> Result
     let mut out = Vec::with_capacity(256);
     out.push(b'{');
     if let Some(id) = &request.id {
-        member(&mut out, "id", &json!(id));
+        member(&mut out, "id", id);
     }
     let mut parameters = request.parameters.clone();
     if is_binary {
         parameters.insert("binary_data_output".to_owned(), json!(true));
     }
     if !parameters.is_empty() {
-        member(&mut out, "parameters", &Value::Object(parameters));
+        member(&mut out, "parameters", &parameters);
     }
     if !request.outputs.is_empty() {
-        member(&mut out, "outputs", &request.outputs.iter().map(|name| json!({"name": name})).collect());
+        let names: Value = request.outputs.iter().map(|name| json!({"name": name})).collect();
+        member(&mut out, "outputs", &names);
     }
     finish(out, "inputs", &request.inputs, &|_| is_binary)
 }
@@ -115,24 +136,31 @@ pub(crate) fn write_request(request: &PredictRequest, is_binary: bool) -> Result
 pub(crate) fn write_answer(model: &str, id: Option<&str>, answer: &PredictAnswer, wish: &Wish) -> Result<Sheet, Wrong> {
     let mut out = Vec::with_capacity(256);
     out.push(b'{');
-    member(&mut out, "model_name", &json!(model));
+    member(&mut out, "model_name", model);
     if let Some(version) = &answer.model_version {
-        member(&mut out, "model_version", &json!(version));
+        member(&mut out, "model_version", version);
     }
     if let Some(id) = id {
-        member(&mut out, "id", &json!(id));
+        member(&mut out, "id", id);
     }
     if !answer.parameters.is_empty() {
-        member(&mut out, "parameters", &Value::Object(answer.parameters.clone()));
+        member(&mut out, "parameters", &answer.parameters);
     }
     finish(out, "outputs", &answer.outputs, &|name| wish.is_binary(name))
 }
 
-fn member(out: &mut Vec<u8>, name: &str, value: &Value) {
+fn member<T: Serialize + ?Sized>(out: &mut Vec<u8>, name: &str, value: &T) {
     if out.len() > 1 {
         out.push(b',');
     }
-    out.extend_from_slice(format!("\"{name}\":{value}").as_bytes());
+    put(out, name);
+    out.push(b':');
+    put(out, value);
+}
+
+/// Writes into memory, which does not fail.
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    drop(serde_json::to_writer(out, value));
 }
 
 /// The tensors behind all else, then their raw data.
@@ -140,20 +168,24 @@ fn finish(mut out: Vec<u8>, list: &str, tensors: &[Tensor], is_binary: &dyn Fn(&
     if out.len() > 1 {
         out.push(b',');
     }
-    out.extend_from_slice(format!("\"{list}\":[").as_bytes());
+    put(&mut out, list);
+    out.extend_from_slice(b":[");
     let mut raw: Vec<&Bytes> = Vec::new();
     for (nth, tensor) in tensors.iter().enumerate() {
-        let comma = if nth > 0 { "," } else { "" };
-        let (name, shape) = (json!(tensor.name()), json!(tensor.shape()));
-        let head = format!("{comma}{{\"name\":{name},\"datatype\":\"{}\",\"shape\":{shape}", tensor.datatype());
-        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(if nth > 0 { b",{\"name\":" } else { b"{\"name\":" });
+        put(&mut out, tensor.name());
+        out.extend_from_slice(b",\"datatype\":");
+        put(&mut out, tensor.datatype().name());
+        out.extend_from_slice(b",\"shape\":");
+        put(&mut out, tensor.shape());
         let is_raw = is_binary(tensor.name());
         if is_raw || !tensor.parameters().is_empty() {
             let mut parameters = tensor.parameters().clone();
             if is_raw {
                 parameters.insert(SIZE.to_owned(), json!(tensor.data().len()));
             }
-            out.extend_from_slice(format!(",\"parameters\":{}", Value::Object(parameters)).as_bytes());
+            out.extend_from_slice(b",\"parameters\":");
+            put(&mut out, &parameters);
         }
         if is_raw {
             raw.push(tensor.data());
@@ -168,9 +200,13 @@ fn finish(mut out: Vec<u8>, list: &str, tensors: &[Tensor], is_binary: &dyn Fn(&
         return Ok(Sheet::json(out));
     }
     let header_length = Some(out.len());
-    out.reserve_exact(raw.iter().map(|data| data.len()).sum());
+    let length = raw.iter().map(|data| data.len()).sum();
+    if length >= WORTH_PARTS {
+        return Ok(Sheet { body: out.into(), header_length, behind: raw.into_iter().cloned().collect() });
+    }
+    out.reserve_exact(length);
     raw.into_iter().for_each(|data| out.extend_from_slice(data));
-    Ok(Sheet { body: out.into(), header_length })
+    Ok(Sheet { body: out.into(), header_length, behind: Vec::new() })
 }
 
 /// An object of a body, with the field that it stands in.
@@ -390,3 +426,6 @@ pub(crate) fn read_metadata(body: &Bytes) -> Result<ModelMeta, Wrong> {
         outputs: tensors("outputs")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use crate::wrong::{Wrong, shown};
 use crate::{bentoml, mlflow, open_inference, seldon, tf_serving, torchserve};
 use bytes::Bytes;
 use tidegate_core::percent::segment;
+use tidegate_core::port::backend::Written;
 use tidegate_core::spec::Dialect;
 use tidegate_core::tensor::ModelMeta;
 use tidegate_core::{Datatype, PredictAnswer, PredictRequest, Tensor};
@@ -69,14 +70,23 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<(), Wrong> {
     Err(Wrong::new(name, says))
 }
 
-/// Writes what is asked; `is_binary` with raw tensors, where the protocol has them.
+/// Writes what is asked; `is_binary` with raw tensors, where the protocol has them. What is `written` already goes as it came.
 ///
 /// # Errors
 /// The protocol cannot say it.
-pub fn write_request(dialect: Dialect, request: &PredictRequest, is_binary: bool) -> Result<Sheet, Wrong> {
+pub fn write_request(
+    dialect: Dialect,
+    request: &PredictRequest,
+    is_binary: bool,
+    written: Option<&Written>,
+) -> Result<Sheet, Wrong> {
     // TF Serving alone reads such numbers in JSON.
     if !is_binary && dialect != Dialect::TfServing {
         request.inputs.iter().try_for_each(check_finite)?;
+    }
+    let is_fit = |written: &&Written| dialect == Dialect::OpenInference && written.header_length.is_some() == is_binary;
+    if let Some(Written { body, header_length }) = written.filter(is_fit) {
+        return Ok(Sheet { body: body.clone(), header_length: *header_length, behind: Vec::new() });
     }
     match dialect {
         Dialect::OpenInference => open_inference::write_request(request, is_binary),

@@ -64,6 +64,13 @@ impl Served {
         .map(|(request, form)| (request, Self(form)))
     }
 
+    /// Whether what was asked can go as it came to another server of this protocol, `is_raw` where raw tensors came behind the JSON:
+    /// one that takes no raw tensors must not be asked for raw outputs.
+    #[must_use]
+    pub fn is_sent_on(&self, is_raw: bool) -> bool {
+        matches!(&self.0, Form::OpenInference(wish) if is_raw || *wish == open_inference::Wish::default())
+    }
+
     /// Writes the answer to `request`, as the route `model`'s; `call` is its id here.
     ///
     /// # Errors
@@ -79,7 +86,7 @@ impl Served {
             Form::OpenInference(wish) => open_inference::write_answer(model, request.id.as_deref(), answer, wish),
             Form::Message(wish) => {
                 let body = grpc::write_answer(model, call, request, answer, *wish);
-                Ok(Sheet { body, header_length: None })
+                Ok(Sheet { body, header_length: None, behind: Vec::new() })
             }
             Form::TfServing(form) => tf_serving::write_answer(answer, *form),
             Form::Explain => explain::write_answer(answer),

@@ -3,6 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use proptest::prelude::*;
+use tidegate_core::port::backend::Written;
 use tidegate_core::spec::Dialect;
 use tidegate_core::{Datatype, PredictAnswer, PredictRequest, Tensor};
 
@@ -52,7 +53,7 @@ fn each_datatype_goes_through_json_and_raw_data_unchanged() {
         );
         assert_eq!(text(&out), wanted);
         // And raw: the same tensor comes back.
-        let sheet = write_request(Dialect::OpenInference, &request, true).unwrap();
+        let sheet = write_request(Dialect::OpenInference, &request, true, None).unwrap();
         let length = sheet.header_length.unwrap().to_string();
         let (again, served) = Served::read(Wire::OpenInference, &sheet.body, Some(length.as_bytes()), false).unwrap();
         assert_eq!(again.inputs, request.inputs, "{datatype}");
@@ -191,7 +192,7 @@ fn others_are_asked_and_read_as_their_contracts_say() {
         ),
     ] {
         assert_eq!(request_path(dialect, "half"), path);
-        assert_eq!(text(&write_request(dialect, &request, false).unwrap()), asked);
+        assert_eq!(text(&write_request(dialect, &request, false, None).unwrap()), asked);
         let read = read_answer(dialect, &Bytes::from_static(answered.as_bytes()), None).unwrap();
         assert_eq!(read.outputs, [Tensor::of_f64(name, vec![2], &[2.5, 4.5]).unwrap()], "{dialect:?}");
         for broken in ["", "[", "{}", "null", "\"x\"", "{\"outputs\":5}", "{\"predictions\":[[1],2]}"] {
@@ -208,9 +209,9 @@ fn others_are_asked_and_read_as_their_contracts_say() {
         ],
         ..PredictRequest::default()
     };
-    let sheet = write_request(Dialect::Mlflow, &columns, false).unwrap();
+    let sheet = write_request(Dialect::Mlflow, &columns, false, None).unwrap();
     assert_eq!(text(&sheet), r#"{"dataframe_records":[{"a":1,"b":"x"},{"a":2,"b":"y"}]}"#);
-    assert!(write_request(Dialect::Seldon, &columns, false).is_err());
+    assert!(write_request(Dialect::Seldon, &columns, false, None).is_err());
 }
 
 #[test]
@@ -220,15 +221,40 @@ fn what_json_cannot_say_goes_raw_or_not_at_all() {
         ..PredictRequest::default()
     };
     for dialect in [Dialect::OpenInference, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
-        assert!(write_request(dialect, &of(2.0), false).is_ok());
-        assert!(text(&write_request(dialect, &of(f64::NAN), false).unwrap()).contains("1.0,null"));
-        let wrong = write_request(dialect, &of(f64::NEG_INFINITY), false).unwrap_err();
+        assert!(write_request(dialect, &of(2.0), false, None).is_ok());
+        assert!(text(&write_request(dialect, &of(f64::NAN), false, None).unwrap()).contains("1.0,null"));
+        let wrong = write_request(dialect, &of(f64::NEG_INFINITY), false, None).unwrap_err();
         assert!(wrong.field == "x" && wrong.says.contains("element 1 of `x` is infinite"), "{wrong:?}");
     }
-    assert!(write_request(Dialect::OpenInference, &of(f64::INFINITY), true).is_ok());
+    assert!(write_request(Dialect::OpenInference, &of(f64::INFINITY), true, None).is_ok());
     assert!(wants_raw(&of(f64::INFINITY)) && wants_raw(&of(f64::NAN)) && !wants_raw(&of(2.0)));
     let half = Tensor::new("x", Datatype::Fp16, vec![1], Bytes::from_static(&[0, 0x3c])).unwrap();
     assert!(wants_raw(&PredictRequest { inputs: vec![half], ..PredictRequest::default() }));
+}
+
+#[test]
+fn a_body_goes_as_it_came_to_who_wants_that_form_alone() {
+    let json = r#"{"own":1, "inputs": [{"name":"a","shape":[2],"datatype":"FP32","data":[1,2.50]}]}"#;
+    let body = Bytes::from_static(json.as_bytes());
+    let (request, served) = Served::read(Wire::OpenInference, &body, None, false).unwrap();
+    assert!(served.is_sent_on(false));
+    let written = Written { body, header_length: None };
+    let asked = |dialect, is_raw| write_request(dialect, &request, is_raw, Some(&written)).unwrap();
+    assert_eq!(text(&asked(Dialect::OpenInference, false)), json);
+    assert!(asked(Dialect::OpenInference, true).header_length.is_some());
+    assert_ne!(text(&asked(Dialect::TfServing, false)), json);
+    // Raw outputs are asked of nobody who may not have them.
+    let wish = json.replace("\"own\":1", "\"parameters\":{\"binary_data_output\":true}");
+    assert!(!Served::read(Wire::OpenInference, &wish.into(), None, false).unwrap().1.is_sent_on(false));
+    // A large raw tensor stands behind its JSON uncopied.
+    let large = Tensor::of_f32("y", vec![10_000], &[0.5; 10_000]).unwrap();
+    let answer = PredictAnswer { outputs: vec![large.clone()], ..PredictAnswer::default() };
+    let raw = br#"{"parameters":{"binary_data_output":true},"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]}"#;
+    let (request, served) = Served::read(Wire::OpenInference, &Bytes::from_static(raw), None, false).unwrap();
+    let sheet = served.write("m", "c", &request, &answer).unwrap();
+    assert_eq!((sheet.behind.len(), sheet.behind[0].as_ptr()), (1, large.data().as_ptr()));
+    let (length, header) = (sheet.length(), sheet.header_length.unwrap());
+    assert_eq!((length, &sheet.joined()[header..]), (header + 40_000, &large.data()[..]));
 }
 
 #[test]
@@ -289,7 +315,7 @@ proptest! {
             Tensor::of_texts("b", vec![1, 2], &["x".to_owned(), "yz".to_owned()]).unwrap(),
         ];
         let request = PredictRequest { inputs, ..PredictRequest::default() };
-        let sheet = write_request(Dialect::OpenInference, &request, true).unwrap();
+        let sheet = write_request(Dialect::OpenInference, &request, true, None).unwrap();
         let length = (i64::try_from(sheet.header_length.unwrap()).unwrap() + off).to_string();
         let mut body = sheet.body.to_vec();
         for (at, byte) in changes {
@@ -315,7 +341,7 @@ proptest! {
             Tensor::of_texts("b", vec![1, texts.len() as u64], &texts).unwrap(),
         ];
         let request = PredictRequest { inputs, ..PredictRequest::default() };
-        let sheet = write_request(Dialect::OpenInference, &request, true).unwrap();
+        let sheet = write_request(Dialect::OpenInference, &request, true, None).unwrap();
         let length = sheet.header_length.unwrap().to_string();
         let (again, _) = Served::read(Wire::OpenInference, &sheet.body, Some(length.as_bytes()), false).unwrap();
         let data = |request: &PredictRequest| request.inputs.iter().map(|one| one.data().clone()).collect::<Vec<_>>();

@@ -65,7 +65,8 @@ mod tests {
             assert_eq!(request_path(Dialect::TfServing, model), path);
             let (request, _) = served(&sent).unwrap();
             let asked: Value =
-                serde_json::from_slice(&write_request(Dialect::TfServing, &request, false).unwrap().body).unwrap();
+                serde_json::from_slice(&write_request(Dialect::TfServing, &request, false, None).unwrap().body)
+                    .unwrap();
             // We ask by columns; of one input they are the rows.
             let values = sent.get("inputs").or(sent.get("instances")).unwrap();
             assert_eq!((&asked["inputs"], asked.get("signature_name")), (values, sent.get("signature_name")), "{path}");
@@ -83,7 +84,7 @@ mod tests {
         let (rows, _) = served(&forms["rows"]).unwrap();
         let (columns, _) = served(&forms["columns"]).unwrap();
         assert_eq!(rows.inputs, columns.inputs);
-        let asked = write_request(Dialect::TfServing, &rows, false).unwrap().body;
+        let asked = write_request(Dialect::TfServing, &rows, false, None).unwrap().body;
         assert_eq!(serde_json::from_slice::<Value>(&asked).unwrap(), forms["columns"]);
     }
 
@@ -92,7 +93,7 @@ mod tests {
         let values = [1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
         let inputs = vec![Tensor::of_f64("x", vec![4], &values).unwrap()];
         let asked = PredictRequest { inputs, ..PredictRequest::default() };
-        let sheet = write_request(Dialect::TfServing, &asked, false).unwrap();
+        let sheet = write_request(Dialect::TfServing, &asked, false, None).unwrap();
         assert_eq!(sheet.body, r#"{"inputs":[1.0,NaN,Infinity,-Infinity]}"#);
         let answer = |text: &'static str| read_answer(Dialect::TfServing, &Bytes::from_static(text.as_bytes()), None);
         let read = answer("{\"outputs\": {\"a\": [ 2.0, NaN ], \"b\": [\"NaN\", \"a \\\" NaN \\\\\"]}}").unwrap();

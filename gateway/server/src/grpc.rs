@@ -9,7 +9,7 @@ mod face;
 mod method;
 mod timeout;
 
-pub(crate) use face::{answered, refused, status};
+pub(crate) use face::{Meant, answered, refused, status};
 pub(crate) use timeout::timeout;
 
 use crate::listen::Peer;

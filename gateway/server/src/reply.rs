@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tidegate_core::Fault;
 use tidegate_core::port::mount::Frames;
+use tidegate_dialect::Sheet;
 
 /// A body of known length failed in its midst: the connection is cut, so that nobody takes what came for all of it.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,8 @@ pub(crate) struct Cut(Fault);
 pub(crate) enum ReplyBody {
     /// All of it at once.
     Whole(Bytes),
+    /// All of it, part by part.
+    InParts(std::vec::IntoIter<Bytes>),
     /// Server-sent events.
     Stream(Box<EventStream>),
     /// A message of gRPC, and the status behind it.
@@ -40,10 +43,22 @@ pub(crate) enum ReplyBody {
     },
 }
 
+impl ReplyBody {
+    /// An answer as it was written.
+    pub(crate) fn of(sheet: Sheet) -> Self {
+        if sheet.behind.is_empty() {
+            return Self::Whole(sheet.body);
+        }
+        let parts: Vec<Bytes> = [sheet.body].into_iter().chain(sheet.behind).filter(|part| !part.is_empty()).collect();
+        Self::InParts(parts.into_iter())
+    }
+}
+
 impl std::fmt::Debug for ReplyBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
+            Self::InParts(_) => "InParts",
             Self::Stream(_) => "Stream",
             Self::Message { .. } => "Message",
             Self::Exchange(_) => "Exchange",
@@ -60,6 +75,7 @@ impl Body for ReplyBody {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::InParts(parts) => Poll::Ready(parts.next().map(|part| Ok(Frame::data(part)))),
             Self::Stream(stream) => stream.poll_next(cx).map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
             Self::Message { message, .. } if !message.is_empty() => {
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(message)))))
@@ -75,6 +91,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
+            Self::InParts(parts) => parts.as_slice().is_empty(),
             Self::Message { message, trailers } => message.is_empty() && trailers.is_none(),
             Self::Stream(_) | Self::Exchange(_) | Self::Parts { .. } => false,
         }
@@ -83,6 +100,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::InParts(parts) => SizeHint::with_exact(parts.as_slice().iter().map(|part| part.len() as u64).sum()),
             Self::Stream(_) | Self::Message { .. } | Self::Exchange(_) => SizeHint::default(),
             Self::Parts { length, .. } => SizeHint::with_exact(*length),
         }

@@ -142,7 +142,8 @@ impl Server {
                 response.headers_mut().insert(X_REQUEST_ID, id);
             }
         }
-        self.ports.metrics.responded(response.status());
+        let meant = response.extensions().get::<grpc::Meant>().map(|meant| meant.0);
+        self.ports.metrics.responded(meant.unwrap_or(response.status()));
         response
     }
 

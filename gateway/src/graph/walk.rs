@@ -243,7 +243,7 @@ impl<'a> Walk<'a> {
             let most = |part: Duration| part.min(left);
             let deadlines =
                 Deadlines { connect: most(connect), first_token: most(first_token), idle: most(idle), total: left };
-            let predict = Some(Predict { request, model: Arc::clone(&member.upstream) });
+            let predict = Some(Predict { request, model: Arc::clone(&member.upstream), written: None });
             let (aside, avoid, taken) = (None, None, None);
             let call = Call { model: name.clone(), predict, deadlines, aside, avoid, taken, ..self.call.clone() };
             member.backend.complete(call).await

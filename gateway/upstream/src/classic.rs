@@ -61,7 +61,7 @@ impl ClassicBackend {
     }
 
     async fn predict(&self, call: Call) -> Result<Answer, Fault> {
-        let Some(Predict { request, model }) = &call.predict else {
+        let Some(Predict { request, model, written }) = &call.predict else {
             let says = "this provider serves classic models, and no language models";
             return Err(Fault::new(FaultKind::InvalidRequest, says));
         };
@@ -81,14 +81,18 @@ impl ClassicBackend {
             return Ok(given(request, answered));
         }
         let is_raw = self.dialect == Dialect::OpenInference
-            && (request.inputs.iter().any(|tensor| tensor.data().len() >= WORTH_RAW) || wants_raw(request))
+            && (request.inputs.iter().any(|tensor| tensor.data().len() >= WORTH_RAW)
+                || written.as_ref().is_some_and(|written| written.header_length.is_some())
+                || wants_raw(request))
             && self.takes_raw().await;
-        let sheet = write_request(self.dialect, request, is_raw).map_err(tidegate_dialect::Wrong::of_caller)?;
+        let written = written.as_ref().filter(|_| bound.is_none());
+        let sheet =
+            write_request(self.dialect, request, is_raw, written).map_err(tidegate_dialect::Wrong::of_caller)?;
         let ask = Ask {
             method: Method::POST,
             path: request_path(self.dialect, model),
-            body: sheet.body,
             form: sheet.header_length.map_or(Form::Json, Form::Raw),
+            body: sheet.joined(),
         };
         let dialect = self.dialect;
         let read = |headers: &HeaderMap, body: Bytes| {

@@ -253,6 +253,17 @@ pub struct Predict {
     pub request: Arc<PredictRequest>,
     /// The model's name at the provider.
     pub model: Arc<str>,
+    /// The caller's own body of the Open Inference Protocol, where it says just this: what is sent on as it came is not written anew.
+    pub written: Option<Written>,
+}
+
+/// A body as it came.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// All of it.
+    pub body: Bytes,
+    /// How many bytes of it are JSON, where raw tensors follow.
+    pub header_length: Option<usize>,
 }
 
 /// Time limits of one attempt.

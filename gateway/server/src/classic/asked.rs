@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use std::sync::{Arc, OnceLock};
-use tidegate_core::port::backend::Answer;
+use tidegate_core::port::backend::{Answer, Written};
 use tidegate_core::{Caller, Fault, FaultKind, Ledger, PredictRequest, RouteName};
 use tidegate_dialect::grpc::Message;
 use tidegate_dialect::{Served, Sheet, Wire};
@@ -32,6 +32,8 @@ pub(crate) struct Asked {
     /// The same with what was looked up for them, where the route has that.
     enriched: OnceLock<Arc<PredictRequest>>,
     served: Served,
+    /// The body, where another server of the same protocol can have it as it is.
+    written: Option<Written>,
 }
 
 /// Refuses what is of another type than the protocol's; whether it is CSV.
@@ -76,7 +78,9 @@ pub(crate) fn read(
     let length = headers.get(HEADER_LENGTH).map(HeaderValue::as_bytes);
     let (request, served) =
         Served::read(target.wire, body, length, is_csv).map_err(tidegate_dialect::Wrong::of_caller)?;
-    Ok(Asked { route, pick: target.pick, request: Arc::new(request), enriched: OnceLock::new(), served })
+    let header_length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+    let written = served.is_sent_on(length.is_some()).then(|| Written { body: body.clone(), header_length });
+    Ok(Asked { route, pick: target.pick, request: Arc::new(request), enriched: OnceLock::new(), served, written })
 }
 
 /// The route that the header names, else the only one of a classic model that the caller may call.
@@ -137,12 +141,18 @@ impl Asked {
             request: Arc::new(request),
             served,
             enriched: OnceLock::new(),
+            written: None,
         })
     }
 
     /// What models get: the caller's tensors, with what was looked up for them.
     pub(crate) fn sent(&self) -> &Arc<PredictRequest> {
         self.enriched.get().unwrap_or(&self.request)
+    }
+
+    /// The caller's body, where models get just that.
+    pub(crate) fn written(&self) -> Option<Written> {
+        self.written.clone().filter(|_| self.enriched.get().is_none())
     }
 
     /// Takes what was looked up; a call is looked up once.

@@ -61,7 +61,13 @@ impl Exchange {
         let ended = match self.message().await {
             Ok(Some(message)) => return Some((Ok(Frame::data(self.answer(message).await)), self)),
             Ok(None) => None,
-            Err(fault) => Some(fault),
+            Err(fault) => {
+                // Of a message that had begun there is a record, as of any call whose body is wrong; between two there is no call.
+                if !self.buffer.is_empty() {
+                    drop(Box::pin(path::refuse(&self.server, &fault)).await);
+                }
+                Some(fault)
+            }
         };
         self.is_over = true;
         Some((Ok(Frame::trailers(trailers(ended.as_ref()))), self))

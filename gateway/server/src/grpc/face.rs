@@ -15,6 +15,10 @@ const ENCODINGS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 /// When a client that retries by itself shall do so.
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+/// What a response means in HTTP whose status is 200 because gRPC has its own: the metrics count by that, and the record says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meant(pub(crate) StatusCode);
+
 /// How many characters of a fault are said: it goes in a header, and clients drop answers whose headers are large.
 const SAID: usize = 2048;
 
@@ -94,6 +98,7 @@ pub(crate) fn trailers(fault: Option<&Fault>) -> HeaderMap {
 /// The response to a fault: its status is in the head, and there is no more.
 pub(crate) fn refused(fault: &Fault) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Whole(Bytes::new()));
+    response.extensions_mut().insert(Meant(error::face(fault).0));
     *response.headers_mut() = trailers(Some(fault));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
@@ -153,6 +158,7 @@ mod tests {
     fn a_refusal_has_code_text_and_when_to_come_again() {
         let fault = Fault::new(FaultKind::RateLimited, "100 % \u{e9}\n").after(Duration::from_millis(1500));
         let response = refused(&fault);
+        assert_eq!(response.extensions().get(), Some(&Meant(StatusCode::TOO_MANY_REQUESTS)));
         let headers = response.headers();
         for (name, wanted) in
             [("grpc-status", "8"), ("grpc-retry-pushback-ms", "1500"), ("grpc-message", "100 %25 %C3%A9%0A")]

@@ -17,6 +17,9 @@ use tidegate_core::spec::Priority;
 use tidegate_core::{Api, Caller, Fault, FaultKind, Ledger};
 use tidegate_dialect::{Wrong, grpc};
 
+/// The most room that is made for a body on its word.
+const AHEAD: u64 = 4 << 20;
+
 /// A body that is valid for its interface.
 #[derive(Debug)]
 pub(crate) struct Arrived {
@@ -152,13 +155,13 @@ where
     if declared.is_some_and(|length| length > max) {
         return Err(too_large(max));
     }
-    match tokio::time::timeout(limit, gather(body, max)).await {
+    match tokio::time::timeout(limit, gather(body, max, declared.unwrap_or(0))).await {
         Ok(gathered) => gathered,
         Err(_) => Err(Fault::new(FaultKind::RequestTimeout, "the body did not arrive in time: send it without pauses")),
     }
 }
 
-async fn gather<B>(mut body: B, max: u64) -> Result<Bytes, Fault>
+async fn gather<B>(mut body: B, max: u64, declared: u64) -> Result<Bytes, Fault>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -179,7 +182,9 @@ where
             Some(rest) => rest.extend_from_slice(&data),
             None if first.is_empty() => first = data,
             None => {
-                let mut joined = BytesMut::with_capacity((first.len() + data.len()) * 2);
+                // What is declared has not come yet: room for all of it only where that is little.
+                let declared = usize::try_from(declared.min(AHEAD)).unwrap_or(0);
+                let mut joined = BytesMut::with_capacity(declared.max((first.len() + data.len()) * 2));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&data);
                 rest = Some(joined);

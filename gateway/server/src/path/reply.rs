@@ -22,6 +22,7 @@ use tidegate_core::port::backend::{Answer, Frames};
 use tidegate_core::port::events::Recorded;
 use tidegate_core::port::limits::{Standing, Standings};
 use tidegate_core::{Event, Fault, FaultKind, Ledger, Outcome, Usage};
+use tidegate_dialect::Sheet;
 use tidegate_route::Ride;
 
 /// The end of a stream that is whole.
@@ -52,13 +53,13 @@ pub(crate) async fn send(answered: Answered, mut ledger: Ledger, voice: &Voice) 
             };
             told.part(&answer.body);
             told.end(true, &mut ledger);
-            let (body, header_length) = sheet.map_or((answer.body, None), |sheet| (sheet.body, sheet.header_length));
-            ledger.note(|event| (event.status, event.answer_bytes) = (200, body.len() as u64));
+            let sheet = sheet.unwrap_or_else(|| Sheet::of(answer.body));
+            ledger.note(|event| (event.status, event.answer_bytes) = (200, sheet.length() as u64));
             let id = request_id(&ledger);
             if let Err(fault) = settled(ledger.close(Outcome::Ok)).await {
                 return named(voice.fault(&fault, shown(id.as_ref())), id);
             }
-            named(voice.whole(body, header_length), id)
+            named(voice.whole(sheet), id)
         }
         Sent::Stream(frames) => {
             let on_its_way = match filters {

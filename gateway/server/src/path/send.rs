@@ -182,13 +182,13 @@ impl Tries<'_> {
             }
             let call = self.call(arm, front.as_ref(), avoid.take())?;
             let front = front.as_ref().map_or(0, Front::tokens);
-            let (aside, began_us) = (call.aside.clone(), ledger.elapsed_us());
+            let aside = call.aside.clone();
+            if let Some(aside) = aside.as_ref().filter(|_| arm.backend.is_graph()) {
+                ledger.visiting(Arc::clone(aside));
+            }
             let tried = self.round.tried(arm, call, is_first, arrived.scan.prompt_tokens + front, ledger).await;
             if let Some(generation) = aside.as_ref().and_then(|aside| aside.adapter.get()) {
                 ledger.note(|event| event.adapter_generation = Some(Arc::clone(generation)));
-            }
-            if let Some(aside) = aside.as_ref().filter(|_| arm.backend.is_graph()) {
-                ledger.visited(aside.visits.take(), began_us);
             }
             let tried = shown(tried, arrived);
             let further = self.plan.escalates_to(self.round.spent());
@@ -293,7 +293,8 @@ fn call(
 /// What a classic model is asked, where it is one.
 pub(crate) fn predict(arm: &Arm, arrived: &Arrived) -> Option<Predict> {
     let asked = arrived.predict.as_ref()?;
-    Some(Predict { request: Arc::clone(asked.sent()), model: arm.upstream.as_str().into() })
+    let (request, written) = (Arc::clone(asked.sent()), asked.written());
+    Some(Predict { request, model: arm.upstream.as_str().into(), written })
 }
 
 /// The tensors of an answer as JSON too, where anybody looks at it as he did at what was asked.

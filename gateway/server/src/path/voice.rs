@@ -3,10 +3,10 @@
 use crate::api::error;
 use crate::grpc;
 use crate::reply::ReplyBody;
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use tidegate_core::Fault;
+use tidegate_dialect::Sheet;
 
 /// The form of an interface.
 #[derive(Debug)]
@@ -35,11 +35,12 @@ impl Voice {
         }
     }
 
-    /// A whole answer; of JSON alone where nothing is said of the length of that.
-    pub(crate) fn whole(&self, body: Bytes, header_length: Option<usize>) -> Response<ReplyBody> {
+    /// A whole answer.
+    pub(crate) fn whole(&self, sheet: Sheet) -> Response<ReplyBody> {
+        let header_length = sheet.header_length;
         let mut response = match self {
-            Self::Message => return grpc::answered(body),
-            Self::Streamed(_) | Self::OpenAi | Self::Plain => Response::new(ReplyBody::Whole(body)),
+            Self::Message => return grpc::answered(sheet.joined()),
+            Self::Streamed(_) | Self::OpenAi | Self::Plain => Response::new(ReplyBody::of(sheet)),
         };
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().reserve(super::reply::USUAL_HEADERS);

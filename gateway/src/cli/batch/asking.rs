@@ -116,9 +116,9 @@ impl Asking {
 
     async fn once(&self, request: &PredictRequest) -> anyhow::Result<Result<tidegate_core::PredictAnswer, Refusal>> {
         let wrong = |wrong: tidegate_dialect::Wrong| anyhow::anyhow!("{}", wrong.says);
-        let sheet = tidegate_dialect::write_request(Dialect::OpenInference, request, true).map_err(wrong)?;
+        let sheet = tidegate_dialect::write_request(Dialect::OpenInference, request, true, None).map_err(wrong)?;
         let path = tidegate_dialect::request_path(Dialect::OpenInference, &self.route);
-        let sent = self.send("POST", &path, sheet.header_length, sheet.body).await;
+        let sent = self.send("POST", &path, sheet.header_length, sheet.joined()).await;
         let (status, headers, body) = match sent {
             Ok(sent) => sent,
             Err(fault) => return Ok(Err(Refusal::Later(Duration::ZERO, format!("{fault:#}")))),

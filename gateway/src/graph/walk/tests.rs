@@ -133,7 +133,11 @@ fn call(values: &[f64], request: PredictRequest) -> Call {
         deadlines: Deadlines { connect: total, first_token: total, idle: total, total },
         avoid: None,
         taken: None,
-        predict: Some(Predict { request: Arc::new(PredictRequest { inputs, ..request }), model: "v".into() }),
+        predict: Some(Predict {
+            request: Arc::new(PredictRequest { inputs, ..request }),
+            model: "v".into(),
+            written: None,
+        }),
         aside: Some(Arc::new(Aside { call: Some(InferenceId::from_u128(7 << 64 | 9)), ..Aside::default() })),
     }
 }
