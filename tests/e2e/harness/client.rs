@@ -99,14 +99,15 @@ impl Client {
     pub(crate) async fn open(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Open {
         let mut wire = self.connect().await;
         wire.write(&self.request(method, path, headers, body)).await;
-        let head = soon("the head of an answer", wire.head()).await.expect("the gateway answers");
+        let head =
+            soon(&format!("the head of an answer to {method} {path}"), wire.head()).await.expect("the gateway answers");
         Open::new(head, wire, method == "HEAD")
     }
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let open = self.open(method, path, headers, body).await;
-        soon("the body of an answer", open.whole()).await
+        soon(&format!("the body of an answer to {method} {path}"), open.whole()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
