@@ -21,6 +21,8 @@ const PATH: &str = "/push";
 const LARGEST: usize = 8 << 20;
 /// The most rows in one body.
 const MOST: usize = 10_000;
+/// The longest text taken as a value, in bytes: each is kept in memory.
+const MOST_TEXT: usize = 64 << 10;
 /// So far ahead of this clock a moment may be, in milliseconds: one that is much later would keep true values out.
 const AHEAD: u64 = 5 * 60 * 1000;
 
@@ -169,6 +171,10 @@ impl<'a> Table<'a> {
         let name = &column.feature;
         let Some(cell) = self.cell(name, row) else { return Ok(None) };
         let given = match cell {
+            Value::String(text) if text.len() > MOST_TEXT => {
+                let says = format!("df.{name}[{row}] is longer than {MOST_TEXT} bytes");
+                return Err(Fault::field(format!("df.{name}"), says));
+            }
             Value::Null => return Ok(Some(None)),
             Value::Bool(truth) => Some(FeatureValue::Truth(*truth)),
             Value::Number(number) => {

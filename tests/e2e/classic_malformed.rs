@@ -225,6 +225,10 @@ fn cases() -> Vec<Case> {
         "classification",
     );
     all.json(
+        &json!({"inputs": good, "outputs": [{"name": "predict", "parameters": {"shared_memory_region": "r"}}]}),
+        "shared memory",
+    );
+    all.json(
         &json!({"inputs": good, "outputs": [{"name": "predict", "parameters": {"binary_data": "yes"}}]}),
         "binary_data",
     );

@@ -251,6 +251,10 @@ async fn pushes_that_are_wrong_are_refused_whole_and_by_name() {
         (json!({"push_source_name": "customers"}), "df must be an object of lists"),
         (json!({"push_source_name": "nobody", "df": {"customer_id": [1]}}), "no features hear of this push source"),
         (push(&[1001], &json!({"count": [1]})), "df.event_timestamp is missing"),
+        (
+            push(&[1001], &json!({"count": ["x".repeat(65_537)], "event_timestamp": at})),
+            "df.count[0] is longer than 65536 bytes",
+        ),
         (push(&[1001], &json!({"count": ["many"], "event_timestamp": at})), "df.count[0] is no value of INT64"),
         (push(&[1001], &json!({"count": [1, 2], "event_timestamp": at})), "df.count has 2 values"),
         (push(&[1001], &json!({"county": [1], "event_timestamp": at})), "have a column `county`"),

@@ -2,7 +2,7 @@
 //! `explanations`. Its protocol leaves open what one is; here it is an object for each row, and what an explainer says
 //! that others serve goes on as it is.
 
-use crate::outgoing::check_finite;
+use crate::outgoing::{check_finite, versioned};
 use crate::sheet::Sheet;
 use crate::tf_serving::{json, read_answer as read_predictions, rows_of, write_rows};
 use crate::wrong::Wrong;
@@ -68,7 +68,10 @@ fn features(names: &Tensor) -> Result<serde_json::Value, Wrong> {
 #[must_use]
 pub fn explain_path(dialect: Dialect, model: &str) -> Option<String> {
     let has_it = matches!(dialect, Dialect::OpenInference | Dialect::TfServing);
-    has_it.then(|| format!("/v1/models/{}:explain", segment(model)))
+    has_it.then(|| match versioned(model).filter(|_| dialect == Dialect::TfServing) {
+        Some((name, kind, version)) => format!("/v1/models/{}{kind}{}:explain", segment(name), segment(version)),
+        None => format!("/v1/models/{}:explain", segment(model)),
+    })
 }
 
 /// Writes what an explainer is asked: by rows, which all of them take.
@@ -159,6 +162,7 @@ mod tests {
             assert!(read_explained(&body(wrong)).is_err(), "{wrong}");
         }
         assert_eq!(explain_path(Dialect::OpenInference, "a b").unwrap(), "/v1/models/a%20b:explain");
+        assert_eq!(explain_path(Dialect::TfServing, "half/versions/3").unwrap(), "/v1/models/half/versions/3:explain");
         assert_eq!(explain_path(Dialect::Mlflow, "m"), None);
     }
 }

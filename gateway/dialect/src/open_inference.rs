@@ -27,6 +27,9 @@ pub(crate) struct Wish {
     all_binary: bool,
     /// The outputs of which something is said.
     binary: Vec<(String, bool)>,
+    /// Whether each server of the protocol reads what was asked as it was read here, and answers in a form that a caller may
+    /// be given; nothing else is in it.
+    pub(crate) is_plain: bool,
 }
 
 impl Wish {
@@ -59,7 +62,8 @@ pub(crate) fn split(body: &Bytes, header_length: Option<&[u8]>) -> Result<(Bytes
 pub(crate) fn read_request(body: &Bytes, header_length: Option<&[u8]>) -> Result<(PredictRequest, Wish), Wrong> {
     if let Some(read) = header_length.is_none().then(|| quick::read(body, "inputs")).flatten() {
         let Read { id, tensors: inputs, parameters, .. } = read;
-        return Ok((PredictRequest { id, inputs, parameters, ..PredictRequest::default() }, Wish::default()));
+        let wish = Wish { is_plain: true, ..Wish::default() };
+        return Ok((PredictRequest { id, inputs, parameters, ..PredictRequest::default() }, wish));
     }
     read_request_with_care(body, header_length)
 }
@@ -78,9 +82,13 @@ fn read_request_with_care(body: &Bytes, header_length: Option<&[u8]>) -> Result<
     let mut parameters = top.parameters("parameters")?;
     let mut wish = Wish {
         all_binary: flag(&mut parameters, "binary_data_output", "parameters")?.unwrap_or(false),
-        binary: Vec::new(),
+        ..Wish::default()
     };
     let outputs = top.wanted(&mut wish)?;
+    // What of a tensor is written as JSON, some servers read otherwise or not at all; and of who is not asked for raw outputs
+    // some have none to give.
+    let all_raw = wish.all_binary || (!outputs.is_empty() && outputs.iter().all(|name| wish.is_binary(name)));
+    wish.is_plain = header_length.is_some() && all_raw && top.is_plain();
     let id = top.text("id")?;
     Ok((PredictRequest { id, inputs: tensors, outputs, parameters, ..PredictRequest::default() }, wish))
 }
@@ -237,6 +245,26 @@ impl<'a> Object<'a> {
         found.filter(|json| json.get() != "null")
     }
 
+    /// Whether there is nothing in a body with raw tensors but what is read here, in the form that the protocol knows: nulls, and
+    /// members of any depth, are the reader's own to bear.
+    fn is_plain(&self) -> bool {
+        let objects = |name: &str| {
+            let list: Option<Vec<&RawValue>> = self.raw(name).and_then(|json| serde_json::from_str(json.get()).ok());
+            let all = list.unwrap_or_default().into_iter().map(|json| Object::of(json, String::new()).ok());
+            all.collect::<Option<Vec<Self>>>().unwrap_or_default()
+        };
+        let has_raw = |tensor: &Self| tensor.parameters("parameters").is_ok_and(|said| said.contains_key(SIZE));
+        self.has_only(&["id", "parameters", "inputs", "outputs"])
+            && objects("inputs")
+                .iter()
+                .all(|tensor| tensor.has_only(&["name", "shape", "datatype", "parameters"]) && has_raw(tensor))
+            && objects("outputs").iter().all(|output| output.has_only(&["name", "parameters"]))
+    }
+
+    fn has_only(&self, known: &[&str]) -> bool {
+        self.members.iter().all(|(name, json)| known.contains(&name.as_str()) && json.get() != "null")
+    }
+
     fn place(&self, name: &str) -> String {
         if self.field.is_empty() { name.to_owned() } else { format!("{}.{name}", self.field) }
     }
@@ -362,6 +390,10 @@ impl<'a> Object<'a> {
             if parameters.contains_key("classification") {
                 let place = output.place("parameters.classification");
                 return Err(Wrong::new(place.as_str(), format!("{place} is not served: leave it out")));
+            }
+            if parameters.keys().any(|name| name.starts_with("shared_memory_")) {
+                let place = output.place("parameters");
+                return Err(Wrong::new(place.as_str(), format!("{place}: shared memory is not served: leave it out")));
             }
             if let Some(is_binary) = flag(&mut parameters, "binary_data", &output.field)? {
                 wish.binary.push((name.clone(), is_binary));

@@ -32,7 +32,7 @@ pub fn request_path(dialect: Dialect, model: &str) -> String {
 }
 
 /// TF Serving's name of a model, and which of its versions or labels is meant.
-fn versioned(model: &str) -> Option<(&str, &'static str, &str)> {
+pub(crate) fn versioned(model: &str) -> Option<(&str, &'static str, &str)> {
     let split = |kind: &'static str| model.rsplit_once(kind).map(|(name, version)| (name, kind, version));
     split("/versions/").or_else(|| split("/labels/"))
 }
@@ -57,7 +57,8 @@ fn first(tensor: &Tensor, is_so: fn(f64) -> bool) -> Option<usize> {
 }
 
 /// JSON has no infinite numbers. As null, which NaN is sent as, they would be missing ones, and a model that takes those would
-/// answer something else.
+/// answer something else. TF Serving has words for them; but what it answers to them is mostly infinite too, which callers could
+/// not be told, and its endpoint would be blamed for.
 ///
 /// # Errors
 /// It has one.
@@ -80,8 +81,7 @@ pub fn write_request(
     is_binary: bool,
     written: Option<&Written>,
 ) -> Result<Sheet, Wrong> {
-    // TF Serving alone reads such numbers in JSON.
-    if !is_binary && dialect != Dialect::TfServing {
+    if !is_binary {
         request.inputs.iter().try_for_each(check_finite)?;
     }
     let is_fit = |written: &&Written| dialect == Dialect::OpenInference && written.header_length.is_some() == is_binary;

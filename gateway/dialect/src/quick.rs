@@ -1,6 +1,6 @@
-//! Bodies of the Open Inference Protocol as nearly all of them are, read in one pass: members in the usual order, plain names,
-//! numbers. What is otherwise, wrong or not, is left to the careful reader in `open_inference`, which says what is wrong; tests
-//! hold the two to the same tensors.
+//! Bodies of the Open Inference Protocol as most of them are, read in one pass: members in the usual order, plain names,
+//! numbers, and no word of outputs. What is otherwise, wrong or not, is left to the careful reader in `open_inference`, which
+//! says what is wrong; tests hold the two to the same tensors.
 
 use crate::cell::{put_number, put_whole};
 use bytes::BytesMut;
@@ -30,12 +30,16 @@ pub(crate) struct Read {
 pub(crate) fn read(json: &[u8], list: &str) -> Option<Read> {
     let mut at = Cursor { json, at: 0 };
     let (mut read, mut name) = (Read::default(), false);
+    // Who asks names the model in the path.
+    let is_answer = list == "outputs";
     let mut parameters = None;
     at.members(|at, member| {
         match member {
             "id" if read.id.is_none() => read.id = Some(at.text()?.to_owned()),
-            "model_version" if read.model_version.is_none() => read.model_version = Some(at.text()?.to_owned()),
-            "model_name" if !std::mem::replace(&mut name, true) => drop(at.text()?),
+            "model_version" if is_answer && read.model_version.is_none() => {
+                read.model_version = Some(at.text()?.to_owned());
+            }
+            "model_name" if is_answer && !std::mem::replace(&mut name, true) => drop(at.text()?),
             "parameters" if parameters.is_none() => parameters = Some(at.parameters()?),
             _ if member == list && read.tensors.is_empty() => {
                 at.list(|at| {

@@ -64,11 +64,11 @@ impl Served {
         .map(|(request, form)| (request, Self(form)))
     }
 
-    /// Whether what was asked can go as it came to another server of this protocol, `is_raw` where raw tensors came behind the JSON:
-    /// one that takes no raw tensors must not be asked for raw outputs.
+    /// Whether what was asked can go as it came to another server of this protocol: there is nothing in it but what was read, in a
+    /// form that all of them read alike.
     #[must_use]
-    pub fn is_sent_on(&self, is_raw: bool) -> bool {
-        matches!(&self.0, Form::OpenInference(wish) if is_raw || *wish == open_inference::Wish::default())
+    pub const fn is_sent_on(&self) -> bool {
+        matches!(&self.0, Form::OpenInference(wish) if wish.is_plain)
     }
 
     /// Writes the answer to `request`, as the route `model`'s; `call` is its id here.

@@ -220,9 +220,10 @@ fn what_json_cannot_say_goes_raw_or_not_at_all() {
         inputs: vec![Tensor::of_f64("x", vec![2], &[1.0, number]).unwrap()],
         ..PredictRequest::default()
     };
-    for dialect in [Dialect::OpenInference, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
+    for dialect in [Dialect::OpenInference, Dialect::TfServing, Dialect::Mlflow, Dialect::Seldon, Dialect::BentoMl] {
         assert!(write_request(dialect, &of(2.0), false, None).is_ok());
-        assert!(text(&write_request(dialect, &of(f64::NAN), false, None).unwrap()).contains("1.0,null"));
+        let missing = if dialect == Dialect::TfServing { "1.0,NaN" } else { "1.0,null" };
+        assert!(text(&write_request(dialect, &of(f64::NAN), false, None).unwrap()).contains(missing));
         let wrong = write_request(dialect, &of(f64::NEG_INFINITY), false, None).unwrap_err();
         assert!(wrong.field == "x" && wrong.says.contains("element 1 of `x` is infinite"), "{wrong:?}");
     }
@@ -234,18 +235,15 @@ fn what_json_cannot_say_goes_raw_or_not_at_all() {
 
 #[test]
 fn a_body_goes_as_it_came_to_who_wants_that_form_alone() {
-    let json = r#"{"own":1, "inputs": [{"name":"a","shape":[2],"datatype":"FP32","data":[1,2.50]}]}"#;
+    let json = r#"{"id":"7", "inputs": [{"name":"a","shape":[2],"datatype":"FP32","data":[1,2.50]}]}"#;
     let body = Bytes::from_static(json.as_bytes());
     let (request, served) = Served::read(Wire::OpenInference, &body, None, false).unwrap();
-    assert!(served.is_sent_on(false));
+    assert!(served.is_sent_on());
     let written = Written { body, header_length: None };
     let asked = |dialect, is_raw| write_request(dialect, &request, is_raw, Some(&written)).unwrap();
     assert_eq!(text(&asked(Dialect::OpenInference, false)), json);
     assert!(asked(Dialect::OpenInference, true).header_length.is_some());
     assert_ne!(text(&asked(Dialect::TfServing, false)), json);
-    // Raw outputs are asked of nobody who may not have them.
-    let wish = json.replace("\"own\":1", "\"parameters\":{\"binary_data_output\":true}");
-    assert!(!Served::read(Wire::OpenInference, &wish.into(), None, false).unwrap().1.is_sent_on(false));
     // A large raw tensor stands behind its JSON uncopied.
     let large = Tensor::of_f32("y", vec![10_000], &[0.5; 10_000]).unwrap();
     let answer = PredictAnswer { outputs: vec![large.clone()], ..PredictAnswer::default() };
@@ -255,6 +253,44 @@ fn a_body_goes_as_it_came_to_who_wants_that_form_alone() {
     assert_eq!((sheet.behind.len(), sheet.behind[0].as_ptr()), (1, large.data().as_ptr()));
     let (length, header) = (sheet.length(), sheet.header_length.unwrap());
     assert_eq!((length, &sheet.joined()[header..]), (header + 40_000, &large.data()[..]));
+}
+
+/// What others read otherwise, or should not be asked, is written anew: what is unknown here may be of any depth.
+#[test]
+fn a_body_goes_as_it_came_where_it_is_plain() {
+    let is_sent_on = |json: &str, raw: Option<&[u8]>| {
+        let body = [json.as_bytes(), raw.unwrap_or_default()].concat();
+        let length = raw.map(|_| json.len().to_string());
+        let length = length.as_ref().map(String::as_bytes);
+        Served::read(Wire::OpenInference, &body.into(), length, false).unwrap().1.is_sent_on()
+    };
+    let deep = format!(r#""own":{}{}"#, "[".repeat(5000), "]".repeat(5000));
+    let json = |more: &str| format!(r#"{{{more}"inputs":[{{"name":"a","shape":[1],"datatype":"INT64","data":[1]}}]}}"#);
+    assert!(is_sent_on(&json(""), None) && is_sent_on(&json(r#""parameters":{"x":1},"#), None));
+    for more in [&*deep, r#""id":null"#, r#""parameters":{"binary_data_output":true}"#, r#""model_name":"other""#] {
+        assert!(!is_sent_on(&json(&format!("{more},")), None), "{more:.40}");
+    }
+    assert!(!is_sent_on(&json("").replace("[1]}]", "[1.0]}]"), None));
+    let first = r#"{"name":"a","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}"#;
+    let raw = |more: &str, first: &str| is_sent_on(&format!(r#"{{{more},"inputs":[{first}]}}"#), Some(&[0; 4]));
+    let wish = r#""parameters":{"binary_data_output":true}"#;
+    let named = |of: &str| format!(r#""outputs":[{{"name":"y","parameters":{{{of}}}}}]"#);
+    assert!(raw(wish, first) && raw(&named(r#""binary_data":true"#), first));
+    let mixed = format!(r#"{first},{{"name":"b","shape":[1],"datatype":"FP16","data":[1]}}"#);
+    for (more, first) in [
+        (r#""parameters":{"x":1}"#, first),
+        (&*named(r#""binary_data":false"#), first),
+        (&*named(""), first),
+        (&*format!("{wish},{deep}"), first),
+        (&*format!("{wish},\"id\":null"), first),
+        (wish, &*mixed),
+        (wish, &*first.replacen('{', r#"{"own":[[]],"#, 1)),
+    ] {
+        assert!(!raw(more, first), "{more:.40} {first}");
+    }
+    let shared = r#"{"inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}],"outputs":[{"name":"y","parameters":{"shared_memory_region":"r"}}]}"#;
+    let wrong = Served::read(Wire::OpenInference, &Bytes::from_static(shared.as_bytes()), None, false).unwrap_err();
+    assert!(wrong.field == "outputs[0].parameters" && wrong.says.contains("shared memory"), "{wrong:?}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub(crate) async fn serve(server: &Arc<Server>, head: Box<Parts>, body: Incoming
         Method::ModelStreamInfer => match admitted(server, row.role, &head, peer) {
             Ok(_) => exchange::begin(server, head, body, peer),
             // A stream that is not begun is a call that failed.
-            Err(fault) => path::refuse(server, &fault).await,
+            Err(fault) => path::refuse(server, &head, peer, &fault).await,
         },
         method => {
             let answered = match admitted(server, row.role, &head, peer) {

@@ -37,6 +37,10 @@ pub(super) fn outputs(shadow: &[Bytes], primary: &[Bytes]) -> (String, String) {
     let (shadow, primary) = (named(shadow), named(primary));
     let has_any = shadow.iter().any(|(name, _)| primary.iter().any(|(other, _)| other == name));
     let by_place = !has_any && shadow.len() == primary.len();
+    if primary.is_empty() {
+        // Nothing to agree with: a shadow that has outputs says something else.
+        return (Value::Object(shadow.into_iter().collect()).to_string(), Value::Object(Map::new()).to_string());
+    }
     let own = primary.iter().enumerate().filter_map(|(place, (name, _))| {
         let found =
             shadow.iter().enumerate().find(|(at, (other, _))| if by_place { *at == place } else { other == name });
@@ -142,6 +146,8 @@ mod tests {
         assert!(differ(&[("y", "2")], &[("p", "2")]).is_empty());
         assert_eq!(differ(&[("y", "2")], &[("p", "3")]), ["/p/data/0"]);
         assert_eq!(differ(&[("y", "2")], &all), ["/label", "/p"]);
+        // What has no outputs agrees with nothing that has some.
+        assert_eq!(differ(&all, &[]), ["/label", "/p"]);
     }
 
     #[test]

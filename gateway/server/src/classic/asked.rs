@@ -79,7 +79,7 @@ pub(crate) fn read(
     let (request, served) =
         Served::read(target.wire, body, length, is_csv).map_err(tidegate_dialect::Wrong::of_caller)?;
     let header_length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
-    let written = served.is_sent_on(length.is_some()).then(|| Written { body: body.clone(), header_length });
+    let written = served.is_sent_on().then(|| Written { body: body.clone(), header_length });
     Ok(Asked { route, pick: target.pick, request: Arc::new(request), enriched: OnceLock::new(), served, written })
 }
 

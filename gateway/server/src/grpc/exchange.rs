@@ -64,7 +64,7 @@ impl Exchange {
             Err(fault) => {
                 // Of a message that had begun there is a record, as of any call whose body is wrong; between two there is no call.
                 if !self.buffer.is_empty() {
-                    drop(Box::pin(path::refuse(&self.server, &fault)).await);
+                    drop(Box::pin(path::refuse(&self.server, &self.head, &self.peer, &fault)).await);
                 }
                 Some(fault)
             }

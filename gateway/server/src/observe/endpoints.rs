@@ -48,7 +48,9 @@ pub(crate) fn degraded(snapshot: &Snapshot) -> Map<String, Value> {
 
 fn reports(snapshot: &Snapshot) -> BTreeMap<&ProviderName, Vec<EndpointReport>> {
     let mut all = BTreeMap::new();
-    for arm in snapshot.routes.values().flat_map(|route| &route.arms) {
+    let routes = || snapshot.routes.values();
+    let shadows = routes().flat_map(|route| &route.shadows).map(|shadow| &shadow.arm);
+    for arm in routes().flat_map(|route| &route.arms).chain(shadows) {
         all.entry(&arm.provider).or_insert_with(|| arm.backend.endpoints());
     }
     all

@@ -111,8 +111,11 @@ where
 }
 
 /// Refuses a call of gRPC before any message of it is read; it leaves a record as well.
-pub(crate) async fn refuse(server: &Arc<Server>, fault: &Fault) -> Response<ReplyBody> {
-    let ledger = server.open(Api::Predict, &server.snapshot());
+pub(crate) async fn refuse(server: &Arc<Server>, head: &Parts, peer: &Peer, fault: &Fault) -> Response<ReplyBody> {
+    let snapshot = server.snapshot();
+    let mut ledger = server.open(Api::Predict, &snapshot);
+    // For the record alone: where the caller is why it is refused, that is the fault already.
+    drop(caller::identify(&snapshot, &head.headers, peer, &mut ledger));
     reply::refuse(fault, ledger, &Voice::Message).await
 }
 
