@@ -55,6 +55,8 @@ const GIVES_WAY: i32 = 5;
 /// The longest text of a fault that is taken from it.
 const SAID_BYTES: usize = 1024;
 
+/// What stands before an answer of the child: which it is, and how many bytes follow.
+const HEAD: usize = 1 + size_of::<u64>();
 /// How an answer of the child begins.
 const CODE: u8 = 0;
 const DAMAGED: u8 = 1;
@@ -116,17 +118,27 @@ fn converse(caps: Caps, child: &mut Child, bytes: &[u8], limits: &Limits) -> io:
             let head = head.map(u64::to_le_bytes);
             input.write_all(head.as_flattened()).and_then(|()| input.write_all(bytes)).unwrap_or_default();
         });
-        scope.spawn(move || {
-            let mut all = Vec::new();
-            let read = output.take(MOST_CODE).read_to_end(&mut all);
-            // Nobody waits any more if it came too late.
-            told.send(read.map(|_| all)).unwrap_or_default();
-        });
+        // Nobody waits any more if it came too late.
+        scope.spawn(move || told.send(said(output)).unwrap_or_default());
         let answer = answer.recv_timeout(caps.time);
-        // It has said all, or takes too long. Both threads end with its pipes.
+        // It has said all, or takes too long: how long it would take to end matters to nobody. Both threads end with its pipes.
         child.kill().unwrap_or_default();
         answer.ok().transpose()
     })
+}
+
+/// A whole answer, which has its length before it; nothing where the child ended without one.
+fn said(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let mut head = [0; HEAD];
+    match from.read_exact(&mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Vec::new()),
+        done => done?,
+    }
+    let [kind, length @ ..] = head;
+    let length = u64::from_le_bytes(length).min(MOST_CODE);
+    let mut all = vec![kind];
+    let read = from.take(length).read_to_end(&mut all)?;
+    Ok(if read as u64 == length { all } else { Vec::new() })
 }
 
 /// The child's part: caps this process, reads a component from `input` and writes its code, or why there is none. Whoever calls
@@ -157,6 +169,7 @@ pub fn compile_as_child(mut input: impl Read, mut output: impl Write) -> io::Res
         Err(fault) => (DAMAGED, fault.says.into_bytes()),
     };
     output.write_all(&[kind])?;
+    output.write_all(&(answer.len() as u64).to_le_bytes())?;
     output.write_all(&answer)?;
     output.flush()
 }
@@ -168,6 +181,7 @@ fn cap(resource: Resource, most: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn what_may_be_larger_may_take_longer() {
@@ -177,5 +191,32 @@ mod tests {
         };
         assert_eq!((of(0), of(4 << 20)), ((4, 30, 60), (4, 30, 60)));
         assert_eq!((of((4 << 20) + 1), of(32 << 20)), ((4, 60, 120), (4, 240, 480)));
+    }
+
+    /// A process that ends has threads that may hold it up, and all reloads wait for it.
+    #[cfg(unix)]
+    #[test]
+    fn a_child_that_has_said_all_is_not_waited_for() {
+        let child = |says: &str| {
+            let script = format!("cat >&2; printf '{says}'; exec sleep 600");
+            let arguments = vec!["-c".into(), script.into()];
+            let caps = Caps { time: Duration::from_secs(300), ..Caps::default() };
+            let compiler = Compiler::new("/bin/sh".into(), arguments, caps);
+            compiler.compile(&[0; 1 << 20], 0, &Limits::default())
+        };
+        let began = Instant::now();
+        assert_eq!(child(r"\000\003\000\000\000\000\000\000\000abc and more").unwrap(), b"abc");
+        let fault = child(r"\001\004\000\000\000\000\000\000\000torn").unwrap_err();
+        assert_eq!((fault.kind, &*fault.says), (Kind::Damaged, "torn"));
+        assert!(began.elapsed() < Duration::from_secs(300), "it was waited for");
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        let whole = [&[CODE, 3, 0, 0, 0, 0, 0, 0, 0][..], b"abc"].concat();
+        assert_eq!(said(&*whole).unwrap(), b"\0abc");
+        for length in 0..whole.len() {
+            assert_eq!(said(whole.get(..length).unwrap()).unwrap(), b"", "{length}");
+        }
     }
 }
